@@ -1,0 +1,34 @@
+# make demo | test | lint | bench | conform [DIR=…]
+# The first of them makes `.venv`; it is made again only when pyproject.toml changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+DIR ?= .
+
+.PHONY: setup demo test lint bench conform
+
+setup: .venv/.stamp
+
+.venv/.stamp: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("OpenWafer needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+demo: .venv/.stamp
+	$(BIN)/openwafer demo
+
+test: .venv/.stamp
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: .venv/.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: .venv/.stamp
+	for file in bench/*.py; do $(BIN)/python "$$file" || exit 1; done
+
+conform: .venv/.stamp
+	$(BIN)/openwafer conform $(DIR)

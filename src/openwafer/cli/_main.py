@@ -1,0 +1,63 @@
+"""`openwafer`: a group whose sub-commands are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+
+import click
+
+from openwafer.cli._errors import run_command
+from openwafer.diag import suggest
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "conform": ("openwafer.cli.conform", "Run a collection of CSL examples and say which pass."),
+    "demo": ("openwafer.cli.demo", "Run the demonstration."),
+    "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
+}
+"""Name → module with a click command `command`, and its line in the help."""
+
+
+class _Lazy(click.Group):
+    """Sub-commands by name; listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, (module, _) in _COMMANDS.items() if importlib.util.find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in (names := self.list_commands(ctx)):
+            hint = suggest(cmd_name, names)
+            ctx.fail(f"no command {cmd_name!r}" + (f", {hint}" if hint else ""))
+        command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from openwafer.cli._errors import version
+
+        click.echo(f"openwafer {version()}")
+        ctx.exit()
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Version."
+)
+def _group() -> None:
+    """OpenWafer: a wafer-scale AI computer in software.
+
+    `cslc` compiles a CSL program, `cs_python` runs its host script; the commands below do the rest.
+    """
+
+
+def main() -> None:
+    """Entry point of `openwafer`."""
+    sys.exit(run_command(_group, "openwafer"))

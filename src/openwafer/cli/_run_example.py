@@ -1,0 +1,145 @@
+"""Running the script of one example, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from openwafer.cli._errors import DIAGNOSTICS_VARIABLE
+from openwafer.cli._examples import Example, copy_example
+
+Result = Literal["pass", "fail", "not yet supported"]
+_TAIL_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave. `reason` is one line, "" for a pass; `output` the end of what the script printed.
+
+    `cycles` and `tile_cycles` are sums over all programs that ran to their end, None if none did."""
+
+    example: Example
+    result: Result
+    reason: str
+    wall_s: float
+    cycles: int | None
+    tile_cycles: int | None
+    output: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.example.name,
+            "arch": self.example.arch,
+            "script": self.example.script,
+            "result": self.result,
+            "reason": self.reason,
+            "wall_s": round(self.wall_s, 3),
+            "cycles": self.cycles,
+            "tile_cycles": self.tile_cycles,
+            "output": self.output if self.result != "pass" else "",
+        }
+
+
+def make_commands(folder: Path) -> None:
+    """Puts `cslc` and `cs_python` of this interpreter into a folder."""
+    for name in ("cslc", "cs_python"):
+        file = folder / name
+        file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m openwafer.cli.{name} "$@"\n')
+        file.chmod(0o755)
+
+
+def run_example(example: Example, commands: Path, engine: str | None, timeout_s: float) -> Outcome:
+    """Runs the script in a copy of its folder, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="openwafer-conform-", ignore_cleanup_errors=True) as scratch:
+        copies, logs = Path(scratch, "work"), Path(scratch, "logs")
+        copies.mkdir()
+        logs.mkdir()
+        start = time.perf_counter()
+        try:
+            folder = copy_example(example.folder, copies)
+        except OSError as reason:
+            return Outcome(example, "fail", f"cannot copy the folder: {reason}", 0.0, None, None, "")
+        code = _run(example.script, folder, logs, _environment(commands, logs, engine), timeout_s)
+        return _outcome(example, code, time.perf_counter() - start, logs, timeout_s)
+
+
+def _environment(commands: Path, logs: Path, engine: str | None) -> dict[str, str]:
+    environment = os.environ | {
+        "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": os.pathsep.join(filter(None, map(_absolute, _python_path()))),
+        DIAGNOSTICS_VARIABLE: str(logs / "diagnostics"),
+        "OPENWAFER_STATS": str(logs / "stats"),
+    }
+    return environment | ({"OPENWAFER_ENGINE": engine} if engine else {})
+
+
+def _python_path() -> list[str]:
+    return os.environ.get("PYTHONPATH", "").split(os.pathsep)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if path else ""
+
+
+def _run(script: str, folder: Path, logs: Path, environment: dict[str, str], timeout_s: float) -> int | None:
+    """The exit code; None if the time was over: then everything that the script started has been ended."""
+    with (logs / "output").open("wb") as output:
+        process = subprocess.Popen(
+            ["bash", script],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _outcome(example: Example, code: int | None, wall_s: float, logs: Path, timeout_s: float) -> Outcome:
+    output = _text(logs / "output")
+    lines = output.splitlines()[-_TAIL_LINES:]
+    runs, diagnostics = _json_lines(logs / "stats"), _json_lines(logs / "diagnostics")
+    result, reason = _verdict(code, diagnostics, lines, timeout_s)
+    cycles = sum(run["cycles"] for run in runs) if runs else None
+    tile_cycles = sum(run["tile_cycles"] for run in runs) if runs else None
+    return Outcome(example, result, reason, wall_s, cycles, tile_cycles, "\n".join(lines))
+
+
+def _verdict(
+    code: int | None, diagnostics: list[dict[str, Any]], lines: list[str], timeout_s: float
+) -> tuple[Result, str]:
+    if code == 0:
+        return "pass", ""
+    if code is None:
+        return "fail", f"not done after {timeout_s:g} s"
+    errors = [d for d in diagnostics if d["severity"] == "error"]
+    missing = next((d for d in errors if d["id"].startswith("not-supported")), None)
+    shown = missing or (errors[0] if errors else None)
+    last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
+    reason = f"{shown['id']}: {shown['message']}" if shown else last
+    return ("not yet supported" if missing else "fail"), reason
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _text(path).splitlines()]
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace") if path.exists() else ""

@@ -1,0 +1,143 @@
+"""`openwafer conform`: which CSL examples of a collection pass."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from openwafer.cli._examples import Example
+    from openwafer.cli._run_example import Outcome
+
+_STYLES = {"pass": "green", "fail": "bold red", "not yet supported": "yellow"}
+
+
+@click.command()
+@click.argument("root", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--arch", default=None, help="Only scripts of this architecture.")
+@click.option("--only", metavar="GLOB", default=None, help="Only folders whose name or path matches.")
+@click.option(
+    "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write results here."
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Scripts at once; as many as cores.")
+@click.option("--engine", type=click.Choice(["fast", "reference"]), help="Engine of the simulator.")
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds for one script.")
+@click.option("--verbose", is_flag=True, help="Show the output of what failed.")
+def command(
+    root: Path,
+    arch: str | None,
+    only: str | None,
+    json_path: Path | None,
+    jobs: int | None,
+    engine: str | None,
+    timeout: float,
+    verbose: bool,
+) -> int:
+    """Run the `commands*.sh` of every folder below DIR, each in a copy, and say which pass.
+
+    Exit code 1 if any fails; what is not yet supported is counted apart.
+    """
+    from rich.console import Console
+
+    from openwafer.cli._examples import find_examples
+    from openwafer.diag import error
+
+    examples = find_examples(root, arch, only)
+    if not examples:
+        raise error("no-examples", f"no `commands*.sh` below `{root}` fits")
+    outcomes = _run_all(examples, jobs or os.cpu_count() or 1, engine, timeout)
+    console = Console()
+    _print_table(console, outcomes)
+    if verbose:
+        _print_output(console, outcomes)
+    if json_path is not None:
+        json_path.write_text(json.dumps(_as_json(outcomes, engine), indent=2) + "\n", encoding="utf-8")
+    return 1 if any(o.result == "fail" for o in outcomes) else 0
+
+
+def _run_all(examples: list[Example], jobs: int, engine: str | None, timeout_s: float) -> list[Outcome]:
+    """The outcomes, in the order of the examples."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from openwafer.cli._run_example import make_commands, run_example
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    outcomes: dict[Example, Outcome] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="openwafer-bin-") as commands,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        make_commands(Path(commands))
+        bar = progress.add_task("examples", total=len(examples))
+        futures = [pool.submit(run_example, e, Path(commands), engine, timeout_s) for e in examples]
+        try:
+            for future in as_completed(futures):
+                outcome = future.result()
+                outcomes[outcome.example] = outcome
+                progress.update(bar, advance=1, description=outcome.example.title)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [outcomes[example] for example in examples]
+
+
+def _print_table(console: Console, outcomes: list[Outcome]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    table.add_column("example", no_wrap=True)
+    table.add_column("arch")
+    table.add_column("result", no_wrap=True)
+    table.add_column("wall s", justify="right")
+    table.add_column("cycles", justify="right")
+    table.add_column("reason", overflow="fold")
+    for o in outcomes:
+        result = Text(o.result, style=_STYLES[o.result])
+        cycles = "" if o.cycles is None else f"{o.cycles:,}"
+        table.add_row(Text(o.example.name), o.example.arch, result, f"{o.wall_s:.1f}", cycles, Text(o.reason))
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)
+    console.print(", ".join(f"{count} {result}" for result, count in _counts(outcomes).items() if count))
+
+
+def _print_output(console: Console, outcomes: list[Outcome]) -> None:
+    from rich.text import Text
+
+    for o in outcomes:
+        if o.result == "fail":
+            console.rule(Text(o.example.title))
+            console.print(Text(o.output))
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, int]:
+    counts = Counter[str](o.result for o in outcomes)
+    return {result: counts[result] for result in _STYLES}
+
+
+def _as_json(outcomes: list[Outcome], engine: str | None) -> dict[str, object]:
+    from openwafer.cli._errors import version
+
+    host = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    return {
+        "openwafer": version(),
+        "engine": engine or os.environ.get("OPENWAFER_ENGINE") or "fast",
+        "host": host | {"system": sys.platform},
+        "counts": _counts(outcomes),
+        "results": [o.as_json() for o in outcomes],
+    }

@@ -1,0 +1,131 @@
+"""`cs_python`: runs a host script of the SDK as `python` would, with `cerebras.sdk…` importable."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from collections.abc import Callable
+from types import CodeType, ModuleType
+
+import click
+
+from openwafer.cli import _errors
+from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
+from openwafer.diag import DiagnosticError
+
+_USAGE = """\
+Usage: cs_python SCRIPT [ARGS]...
+       cs_python -m MODULE [ARGS]...
+       cs_python -c COMMAND [ARGS]...
+
+  Run a host script written for SdkRuntime on the simulated wafer.
+
+  The script sees what it would see under `python`: its arguments, its
+  directory on the path, itself as `__main__`. `cerebras.sdk` is importable
+  in this process only.
+
+Environment:
+  OPENWAFER_ENGINE   fast (default) or reference
+  OPENWAFER_THREADS  threads of the simulator
+"""
+
+
+def main() -> None:
+    """Entry point of `cs_python`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Runs what the arguments name and returns the exit code, unless the script exits itself."""
+    if not args or args[0] in ("-h", "--help"):
+        click.echo(_USAGE, err=not args, nl=False)
+        return _errors.OK if args else _errors.USAGE
+    if args[0] == "--version":
+        click.echo(f"cs_python {_errors.version()} (Python {sys.version.split()[0]})")
+        return _errors.OK
+    if args[0] in ("-c", "-m"):
+        return _run_option(args[0], args[1:])
+    if args[0].startswith("-") and args[0] != "-":
+        click.echo(f"cs_python: unknown option {args[0]}\n{_USAGE}", err=True, nl=False)
+        return _errors.USAGE
+    return _run_script(args)
+
+
+def _run_option(option: str, args: list[str]) -> int:
+    if not args:
+        click.echo(f"cs_python: {option} needs an argument", err=True)
+        return _errors.USAGE
+    if option == "-c":
+        sys.argv = ["-c", *args[1:]]
+        _first_on_path("")
+        return _guarded(_code_runner(args[0], "<string>"))
+    import runpy
+
+    sys.argv = ["-m", *args[1:]]
+    _first_on_path(os.getcwd())
+    return _guarded(lambda: runpy.run_module(args[0], run_name="__main__", alter_sys=True))
+
+
+def _run_script(args: list[str]) -> int:
+    path = args[0]
+    try:
+        text = sys.stdin.buffer.read() if path == "-" else _read(path)
+    except (OSError, ValueError) as reason:
+        why = reason.strerror if isinstance(reason, OSError) else reason
+        click.echo(f"cs_python: can't open file {path!r}: {why}", err=True)
+        return _errors.USAGE
+    sys.argv = args
+    _first_on_path("" if path == "-" else os.path.dirname(os.path.realpath(path)))
+    return _guarded(_code_runner(text, "<stdin>" if path == "-" else path))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _first_on_path(directory: str) -> None:
+    """Puts a directory where `python` puts that of the script, in place of that of this command."""
+    if not sys.flags.safe_path and sys.path:
+        del sys.path[0]
+    sys.path.insert(0, directory)
+
+
+def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
+    def run_code() -> None:
+        code: CodeType = compile(text, path, "exec", dont_inherit=True)
+        module = ModuleType("__main__")
+        module.__dict__["__builtins__"] = builtins
+        if not path.startswith("<"):
+            module.__dict__["__file__"] = path
+        sys.modules["__main__"] = module
+        exec(code, module.__dict__)
+
+    return run_code
+
+
+def _guarded(action: Callable[[], object]) -> int:
+    """Runs the user's code. Our frames are in no traceback; a diagnostic is shown with the script's line."""
+    from openwafer.host import install
+
+    install()
+    try:
+        action()
+        return _errors.OK
+    except SystemExit:
+        raise
+    except DiagnosticError as failure:
+        return _errors.report(located(failure))
+    except KeyboardInterrupt:
+        click.echo("cs_python: interrupted", err=True)
+        return _errors.INTERRUPTED
+    except BaseException as reason:
+        if is_ours_at_fault(reason):
+            return _errors.internal_error("cs_python", reason)
+        show_traceback(reason)
+        return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The cost pass: puts `Tick` and `Yield` into a program, so that both engines run the same cycles.
+
+Registers are free: locals, constants, parameter cells and bit casts cost nothing. Ticks of a straight
+stretch are merged into one before the next statement that can branch or wait.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from openwafer.codegen._cost_expr import ExprCosts
+from openwafer.codegen._dsd_kinds import DsdKinds
+from openwafer.csl import _tir as tir
+
+if TYPE_CHECKING:
+    from openwafer.machine import Machine
+
+COPY_WORD_BYTES = 4
+TSC_WORDS = 3
+
+
+def add_costs(program: tir.Program, machine: Machine) -> tir.Program:
+    """`program` with the cycles of its scalar code in it. Memory-only DSD operations carry their own."""
+    kinds = DsdKinds(program)
+    functions = [
+        msgspec.structs.replace(
+            function, body=_Body(machine, kinds, index, function.loc).block(function.body)
+        )
+        for index, function in enumerate(program.functions)
+    ]
+    return msgspec.structs.replace(program, functions=tuple(functions))
+
+
+class _Body:
+    """Rewrites the statements of one function."""
+
+    def __init__(self, machine: Machine, kinds: DsdKinds, function: int, loc: int) -> None:
+        self._machine = machine
+        self._scalar = machine.scalar
+        self._costs = ExprCosts(machine.scalar)
+        self._kinds = kinds
+        self._function = function
+        self._loc = loc
+
+    def block(self, body: tuple[tir.Stmt, ...], pending: int = 0) -> tuple[tir.Stmt, ...]:
+        """`body` with ticks; `pending` cycles have gathered before it."""
+        out: list[tir.Stmt] = []
+        for stmt in body:
+            pending += self._before(stmt)
+            if _is_barrier(stmt) and pending:
+                out.append(tir.Tick(pending))
+                pending = 0
+            out.append(self._rewritten(stmt))
+        return (*out, tir.Tick(pending)) if pending else tuple(out)
+
+    def _rewritten(self, stmt: tir.Stmt) -> tir.Stmt:
+        match stmt:
+            case tir.If():
+                return self._if(stmt)
+            case tir.Loop():
+                return self._loop(stmt)
+            case tir.Block(-1):
+                return stmt
+            case tir.Block(label, body):
+                return tir.Block(label, self.block(body))
+            case _:
+                return stmt
+
+    def _if(self, stmt: tir.If) -> tir.If:
+        if self._costs.is_free(stmt.cond):
+            taken = not_taken = 0
+        else:
+            taken, not_taken = self._scalar.branch_taken_cycles, self._scalar.branch_not_taken_cycles
+        return tir.If(stmt.cond, self.block(stmt.then, not_taken), self.block(stmt.otherwise, taken))
+
+    def _loop(self, stmt: tir.Loop) -> tir.Loop:
+        """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""
+        body = stmt.body
+        if (test := _exit_test(body)) is not None:
+            rest = max(0, self._costs.condition(test.cond) - self._scalar.alu_cycles)
+            ticks = (tir.Tick(rest),) if rest else ()
+            body = (*ticks, test, *self.block(body[1:]))
+        else:
+            body = self.block(body)
+        step = self._step(stmt.step, self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles)
+        return tir.Loop(
+            stmt.label, body, step if stmt.bounded else (*step, tir.Yield(self._loc)), stmt.bounded
+        )
+
+    def _step(self, step: tuple[tir.Stmt, ...], cycles: int) -> tuple[tir.Stmt, ...]:
+        increments = 0
+        while increments < len(step) and self._is_increment(step[increments]):
+            increments += 1
+        return (*step[:increments], *self.block(step[increments:], cycles))
+
+    def _is_increment(self, stmt: tir.Stmt) -> bool:
+        return isinstance(stmt, tir.Set) and self._costs.value(stmt.value) <= self._scalar.alu_cycles
+
+    def _before(self, stmt: tir.Stmt) -> int:
+        """Cycles of the statement itself, without those of the statements in it."""
+        value, address = self._costs.value, self._costs.access
+        scalar = self._scalar
+        match stmt:
+            case tir.Set(_, v):
+                return value(v)
+            case tir.Store(addr, v):
+                return value(v) + address(addr) + scalar.store_cycles
+            case tir.Copy(dest, source, size):
+                words = -(-size // COPY_WORD_BYTES)
+                return address(dest) + address(source) + words * (scalar.load_cycles + scalar.store_cycles)
+            case tir.If(cond):
+                return self._costs.condition(cond)
+            case tir.Return(v):
+                return 0 if v is None else value(v)
+            case tir.Call(_, args):
+                return sum(map(value, args)) + scalar.call_cycles
+            case tir.DsdOp():
+                return self._dsd_op(stmt)
+            case tir.LoadDsr(_, v):
+                return self._costs.record(v) + self._machine.dsd.dsr_load_to_use_cycles
+            case tir.Activate(v) | tir.SetBlocked(v):
+                return value(v) + scalar.alu_cycles
+            case tir.ReadTsc(addr):
+                return address(addr) + TSC_WORDS * (scalar.tsc_read_cycles + scalar.store_cycles)
+            case tir.UnblockCommands() | tir.Random16():
+                return scalar.alu_cycles
+            case tir.ReadConfig(_, addr):
+                return value(addr) + scalar.load_cycles
+            case tir.WriteConfig(addr, v):
+                return value(addr) + value(v) + scalar.store_cycles
+            case tir.Tick(cycles):
+                return cycles
+            case tir.Loop() | tir.Block() | tir.Break() | tir.Continue() | tir.Assert() | tir.Yield():
+                return 0
+
+    def _dsd_op(self, op: tir.DsdOp) -> int:
+        operands = [o for o in (op.dest, op.src0, op.src1) if o is not None]
+        cycles = sum(map(self._operand, operands))
+        cycles += sum(
+            self._costs.value(e) for e in (op.scalar, op.activate, op.unblock, op.ut, op.index) if e
+        )
+        if self._kinds.may_be_fabric(self._function, op):
+            cycles += self._machine.dsd.issue_cycles
+        return cycles
+
+    def _operand(self, operand: tir.Operand) -> int:
+        match operand:
+            case tir.Dsd(value):
+                return self._costs.record(value)
+            case tir.Scalar(value):
+                return self._costs.value(value)
+            case tir.Pointer(addr):
+                return self._costs.address(addr)
+            case tir.Dsr():
+                return 0
+
+
+def _is_barrier(stmt: tir.Stmt) -> bool:
+    """Whether gathered cycles must be in a `Tick` before the statement."""
+    return not isinstance(
+        stmt, (tir.Set, tir.Store, tir.Copy, tir.Random16, tir.LoadDsr, tir.Assert, tir.Tick, tir.ReadConfig)
+    )
+
+
+def _exit_test(body: tuple[tir.Stmt, ...]) -> tir.If | None:
+    """The statement `if (c) {} else break` or `if (c) break` that begins a loop."""
+    if not (body and isinstance(body[0], tir.If)):
+        return None
+    arms = (body[0].then, body[0].otherwise)
+    is_exit = any(
+        not arm and len(other) == 1 and isinstance(other[0], tir.Break) for arm, other in (arms, arms[::-1])
+    )
+    return body[0] if is_exit else None

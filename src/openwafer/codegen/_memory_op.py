@@ -1,0 +1,255 @@
+"""`openwafer_memory_op`: a DSD operation on memory alone, done at once. See `_abi.MEMORY_OP_SYMBOL`.
+
+Elements are handled strictly one after the other. One-dimensional operands of the common operations take the
+loops of `_memory_loops`; all else goes element by element through `alu`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba as nb
+
+from openwafer.codegen import _alu as ops
+from openwafer.codegen._abi import Ctx
+from openwafer.codegen._alu import ADDC16, alu
+from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
+from openwafer.codegen._memory_loops import ARRAY_ARRAY, ARRAY_SCALAR, SCALAR_ARRAY, fast_loop, fast_sum
+from openwafer.codegen._operand import (
+    CIRCBUF,
+    EXTENTS,
+    FABIN,
+    FIFO,
+    KIND,
+    MEM1D,
+    MEM4D,
+    NONE,
+    PLACE,
+    POINTER,
+    RECORD_BASE,
+    RECORD_FLAGS,
+    SCALAR,
+    STRIDES,
+    WALKER_WORDS,
+    advance_walker,
+    base_after,
+    operation_length,
+    outermost,
+    start_walker,
+)
+from openwafer.codegen._raw import kernel, load16, load64, sext16, stack_block, store16, store64, to_pointer
+from openwafer.codegen._timing import memory_beats
+from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES
+from openwafer.csl._tir import DsdFlag
+
+CTX_TIMING_OPS, CTX_TIMING_FACTS, CTX_ELEMENTS = 13, 14, 15
+"""Words of the context, besides those of `Ctx`: addresses of the two `timing_tables` (C-contiguous int64), and a
+count of elements handled, to which the operation adds."""
+
+OP_COUNT = len(DSD_OPS_BY_NUMBER)
+_TIMING_COLUMNS = 4
+_TIMING_FACTS = 5
+MEMORY, MEMORY_BYTES = 8 * Ctx.MEMORY, 8 * Ctx.MEMORY_BYTES
+FAULT_LOC, FAULT_DETAIL = 8 * Ctx.FAULT_LOC, 8 * Ctx.FAULT_DETAIL
+SAVE_ADDRESS = int(DsdFlag.SAVE_ADDRESS)
+UNSUPPORTED_DETAIL = -1
+"""FAULT_DETAIL when an operand is of a kind that the operation cannot have."""
+
+
+def _pack(sizes: list[int]) -> tuple[int, ...]:
+    return tuple(sizes)
+
+
+DEST_BYTES = _pack([ELEMENT_BYTES[op.dest] for op in DSD_OPS_BY_NUMBER])
+SRC0_BYTES = _pack([ELEMENT_BYTES[op.src0] for op in DSD_OPS_BY_NUMBER])
+SRC1_BYTES = _pack([ELEMENT_BYTES[op.src] if op.sources == 2 else 0 for op in DSD_OPS_BY_NUMBER])
+FADDS = DSD_OPS["fadds"].number
+
+_three_walkers = stack_block(3 * WALKER_WORDS)
+_beats = nb.njit(nogil=True, error_model="numpy")(memory_beats)
+
+
+@kernel
+def element_bytes(op: Any) -> Any:
+    """Sizes of dest, src0 and src1 (0: no second source)."""
+    return DEST_BYTES[op], SRC0_BYTES[op], SRC1_BYTES[op]
+
+
+@kernel
+def is_reduction(dest_kind: Any, kind0: Any, kind1: Any) -> Any:
+    """Pointer destination, two sources, exactly one of them a scalar."""
+    return dest_kind == POINTER and kind1 != NONE and (kind0 == SCALAR) != (kind1 == SCALAR)
+
+
+@kernel
+def _is_linear(walker: Any) -> Any:
+    """Whether element i lies at PLACE + i · STRIDE0 (if that does not wrap)."""
+    kind = load64(walker + KIND)
+    return kind == MEM1D or (kind == MEM4D and outermost(load64(walker + EXTENTS)) == 0)
+
+
+@kernel
+def _is_inside(place: Any, stride: Any, n: Any, size: Any, memory_bytes: Any) -> Any:
+    last = place + (n - 1) * stride
+    return min(place, last) >= 0 and max(place, last) + size <= memory_bytes
+
+
+@kernel
+def _try_fast(
+    memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any, s: Any
+) -> Any:
+    """Runs the operation in a special loop if its operands allow that; whether it did."""
+    size, size0, size1 = element_bytes(op)
+    kind0, kind1 = load64(src0 + KIND), load64(src1 + KIND)
+    stride0, stride1 = sext16(load64(src0 + STRIDES)), sext16(load64(src1 + STRIDES))
+    place0, place1 = load64(src0 + PLACE), load64(src1 + PLACE)
+    a, b = place0, place1
+    shape = ARRAY_ARRAY
+    if kind0 == SCALAR:
+        shape = SCALAR_ARRAY
+        if size0 == 2:
+            a = place0 & 0xFFFF
+    elif _is_linear(src0) and _is_inside(place0, stride0, n, size0, memory_bytes):
+        a = memory + place0
+    else:
+        return False
+    if size1 > 0:
+        if kind1 == SCALAR:
+            if shape == SCALAR_ARRAY:
+                return False
+            shape = ARRAY_SCALAR
+            if size1 == 2:
+                b = place1 & 0xFFFF
+        elif _is_linear(src1) and _is_inside(place1, stride1, n, size1, memory_bytes):
+            b = memory + place1
+        else:
+            return False
+    place, stride = load64(dest + PLACE), sext16(load64(dest + STRIDES))
+    if load64(dest + KIND) == POINTER:
+        if op != FADDS or shape != SCALAR_ARRAY:
+            return False
+        total = ops.bits_from_f32(fast_sum(op, a, n, b, stride1))
+        return write_place(memory, memory_bytes, place, size, total)
+    if not (_is_linear(dest) and _is_inside(place, stride, n, size, memory_bytes)):
+        return False
+    return fast_loop(op, shape, n, memory + place, stride, a, stride0, b, stride1, s)
+
+
+@kernel
+def _run_elements(
+    memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any, scalar: Any
+) -> Any:
+    """Every element through `alu`; the address of the first access out of bounds, else -1."""
+    size, size0, size1 = element_bytes(op)
+    kind0, kind1 = load64(src0 + KIND), load64(src1 + KIND)
+    reduces = is_reduction(load64(dest + KIND), kind0, kind1)
+    s, a, b, result = initial_scalar(op, scalar), 0, 0, 0
+    for i in range(n):
+        if reduces and i > 0 and kind0 == SCALAR:
+            a = result
+        else:
+            a = read_operand(memory, memory_bytes, src0, size0)
+        if size1 > 0:
+            if reduces and i > 0 and kind1 == SCALAR:
+                b = result
+            else:
+                b = read_operand(memory, memory_bytes, src1, size1)
+        if a == OUT_OF_BOUNDS:
+            return load64(src0 + PLACE)
+        if b == OUT_OF_BOUNDS:
+            return load64(src1 + PLACE)
+        result = alu(op, a, b, s)
+        if op == ADDC16:
+            s = result >> 16
+            result &= 0xFFFF
+        if not reduces:
+            if not write_place(memory, memory_bytes, load64(dest + PLACE), size, result):
+                return load64(dest + PLACE)
+            advance_walker(dest)
+    if reduces and not write_place(memory, memory_bytes, load64(dest + PLACE), size, result):
+        return load64(dest + PLACE)
+    return -1
+
+
+@kernel
+def _saved(record: Any) -> Any:
+    """The new base of a record with SAVE_ADDRESS, -1 without."""
+    if record == 0 or not (load16(record + RECORD_FLAGS) & SAVE_ADDRESS):
+        return -1
+    kind = load16(record)
+    return base_after(record) if kind == MEM1D or kind == MEM4D or kind == CIRCBUF else -1
+
+
+@kernel
+def _cannot(kind: Any) -> Any:
+    return kind == NONE or (kind >= FABIN and kind <= FIFO) or kind > POINTER
+
+
+@kernel
+def _fault(ctx: Any, loc: Any, detail: Any) -> Any:
+    store64(ctx + FAULT_LOC, loc)
+    store64(ctx + FAULT_DETAIL, detail)
+    return -1
+
+
+@nb.njit(nogil=True, error_model="numpy")
+def memory_op(
+    ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
+) -> Any:
+    """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1` may be 0."""
+    walkers = _three_walkers()
+    w0, w1 = walkers + 8 * WALKER_WORDS, walkers + 16 * WALKER_WORDS
+    src1 = src1 if SRC1_BYTES[op] > 0 else 0
+    start_walker(walkers, dest)
+    start_walker(w0, src0)
+    start_walker(w1, src1)
+    kind, kind0, kind1 = load64(walkers + KIND), load64(w0 + KIND), load64(w1 + KIND)
+    if _cannot(kind) or kind == SCALAR or _cannot(kind0) or (SRC1_BYTES[op] > 0 and _cannot(kind1)):
+        return _fault(ctx, loc, UNSUPPORTED_DETAIL)
+    n = operation_length(dest, src0, src1)
+    saved, saved0, saved1 = _saved(dest), _saved(src0), _saved(src1)
+    table = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_OPS)), (OP_COUNT, _TIMING_COLUMNS))
+    facts = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_FACTS)), (_TIMING_FACTS,))
+    beats = _beats(
+        table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, load16(src0 + RECORD_BASE),
+        sext16(load64(w0 + STRIDES)), kind1, load64(w1 + PLACE) & 0xFFFF, sext16(load64(w1 + STRIDES)),
+    )  # fmt: skip
+    memory, memory_bytes = load64(ctx + MEMORY), load64(ctx + MEMORY_BYTES)
+    if not _try_fast(memory, memory_bytes, op, n, walkers, w0, w1, scalar):
+        wrong = _run_elements(memory, memory_bytes, op, n, walkers, w0, w1, scalar)
+        if wrong >= 0:
+            return _fault(ctx, loc, wrong)
+    if saved >= 0:
+        store16(dest + RECORD_BASE, saved)
+    if saved0 >= 0:
+        store16(src0 + RECORD_BASE, saved0)
+    if saved1 >= 0:
+        store16(src1 + RECORD_BASE, saved1)
+    store64(ctx + 8 * CTX_ELEMENTS, load64(ctx + 8 * CTX_ELEMENTS) + n)
+    return setup + beats
+
+
+def source_hash() -> str:
+    """A digest of the modules that `memory_op` is made of, so that a cached compilation is never out of date."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("_*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def compiled_memory_op() -> Any:
+    """The numba cfunc; `.address` is what `bind_memory_op` wants. Compiled once, then cached on disk."""
+    version = source_hash()
+
+    @nb.cfunc("int64(int64, int32, int64, int64, int64, int32, int32, int32)", cache=True)
+    def openwafer_memory_op(
+        ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
+    ) -> Any:
+        bits = nb.int64(scalar) & 0xFFFFFFFF
+        return memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc)) if version else 0
+
+    return openwafer_memory_op

@@ -1,0 +1,33 @@
+"""Walks over the typed IR that several passes need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from openwafer.csl import _tir as tir
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """`node` and all structs under it, parents first."""
+    if isinstance(node, tuple):
+        for item in node:  # pyright: ignore[reportUnknownVariableType]
+            yield from walk(item)
+    elif isinstance(node, msgspec.Struct):
+        yield node
+        for name in node.__struct_fields__:
+            value = getattr(node, name)
+            if isinstance(value, (tuple, msgspec.Struct)):
+                yield from walk(value)
+
+
+def is_static(expr: tir.Expr) -> bool:
+    """Whether the expression is the same in the whole life of a PE: nothing but constants, parameter cells,
+    coordinates and addresses of symbols."""
+    return all(not isinstance(node, (tir.Local, tir.Load)) for node in walk(expr))
+
+
+def any_node(node: Any, test: Callable[[Any], bool]) -> bool:
+    return any(test(n) for n in walk(node))

@@ -1,0 +1,49 @@
+"""Shared checks of builtin arguments."""
+
+from __future__ import annotations
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _types as ty
+from openwafer.csl._eval import Evaluator
+from openwafer.csl._values import Value
+from openwafer.diag import error, suggest
+
+
+def arity(node: ast.Builtin, low: int, high: int | None = None) -> None:
+    """Checks the number of arguments: exactly `low`, or `low` to `high`."""
+    given = len(node.args)
+    high = low if high is None else high
+    if not low <= given <= high:
+        wanted = f"{low}" if low == high else f"{low} to {high}"
+        noun = "argument" if wanted == "1" else "arguments"
+        raise error("wrong-arity", f"`@{node.name}` takes {wanted} {noun}, found {given}", node.span)
+
+
+def struct_fields(ev: Evaluator, node: ast.Expr, what: str, known: tuple[str, ...]) -> dict[str, Value]:
+    """The fields of a struct argument; `unknown-field` for names that are not among `known`."""
+    value = ev.expr(node)
+    if not isinstance(value.known, dict):
+        raise error("type-mismatch", f"{what} must be a struct, found {value.type}", node.span)
+    fields: dict[str, Value] = value.known
+    for name in fields:
+        if name not in known:
+            raise error("unknown-field", f"{what} has no field `{name}`", node.span, help=suggest(name, known))
+    return fields
+
+
+def flag(ev: Evaluator, fields: dict[str, Value], name: str, span: ast.Node) -> bool:
+    """A known bool field, false if absent."""
+    value = fields.get(name)
+    if value is None:
+        return False
+    if value.type is not ty.BOOL:
+        raise error("type-mismatch", f"`.{name}` must be a bool, found {value.type}", span.span)
+    return bool(ev.decide(value, span.span))
+
+
+def choice(ev: Evaluator, value: Value, names: tuple[str, ...], what: str, node: ast.Node) -> str:
+    """The one true field of `.{ .name = true }`."""
+    fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
+    if len(fields) != 1 or next(iter(fields)) not in names:
+        raise error("bad-option", f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`", node.span)
+    return next(iter(fields))

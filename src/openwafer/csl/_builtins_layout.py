@@ -1,0 +1,208 @@
+"""Builtins of layout blocks: the rectangle, code and routes of PEs, exported names."""
+
+from __future__ import annotations
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _types as ty
+from openwafer.csl._builtins_args import arity, choice, flag
+from openwafer.csl._eval import Evaluator, builtin, layout_unit
+from openwafer.csl._layout import ExportName
+from openwafer.csl._unit import LayoutUnit, Rectangle, TileCode
+from openwafer.csl._values import Value
+from openwafer.diag import Label, Span, error
+
+POP_MODES = ("no_pop", "always_pop", "pop_on_advance", "pop_on_advance_nop")
+
+
+def _void() -> Value:
+    return Value(ty.VOID, ())
+
+
+@builtin("set_rectangle")
+def _set_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2)
+    unit = layout_unit(ev, node)
+    width, height = (ev.integer(a, what) for a, what in zip(node.args, ("width", "height"), strict=True))
+    if unit.rectangle is not None:
+        raise error("rectangle-set-twice", "`@set_rectangle` is called twice", node.span)
+    if width < 1 or height < 1:
+        raise error("bad-rectangle", f"a rectangle of {width} × {height} PEs", node.span)
+    offsets = unit.options.fabric_offsets
+    fabric = unit.options.fabric_dims or (width + offsets[0], height + offsets[1])
+    if width + offsets[0] > fabric[0] or height + offsets[1] > fabric[1]:
+        message = f"{width} × {height} PEs at offset {offsets[0]},{offsets[1]} do not fit into {fabric[0]} × {fabric[1]}"
+        raise error("rectangle-too-large", message, node.span, help="give larger --fabric-dims")
+    unit.rectangle = Rectangle(width, height, fabric, offsets)
+    return _void()
+
+
+@builtin("get_rectangle")
+def _get_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 0)
+    rectangle = ev.unit.rectangle
+    if rectangle is None:
+        raise error("no-rectangle", "`@get_rectangle` before `@set_rectangle`", node.span)
+    size = {"width": Value(ty.U16, rectangle.width), "height": Value(ty.U16, rectangle.height)}
+    fields = {**size, "fabric": _size(rectangle.fabric), "offsets": _size(rectangle.offsets)}
+    return Value(ty.StructType(tuple((n, v.type) for n, v in fields.items()), False), fields)
+
+
+def _size(pair: tuple[int, int]) -> Value:
+    fields = {"width": Value(ty.U16, pair[0]), "height": Value(ty.U16, pair[1])}
+    return Value(ty.StructType((("width", ty.U16), ("height", ty.U16)), False), fields)
+
+
+def _pe(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> tuple[int, int]:
+    """The first two arguments as coordinates inside the rectangle."""
+    values = [ev.expr(a) for a in node.args[:2]]
+    x, y = (ev.known_integer(v, a.span, "coordinate") for v, a in zip(values, node.args, strict=False))
+    rectangle = unit.rectangle
+    if rectangle is None:
+        raise error("no-rectangle", f"`@{node.name}` before `@set_rectangle`", node.span)
+    if not (0 <= x < rectangle.width and 0 <= y < rectangle.height):
+        message = f"PE ({x}, {y}) is outside of the {rectangle.width} × {rectangle.height} rectangle"
+        raise error("pe-outside-rectangle", message, node.args[0].span.to(node.args[1].span))
+    return x, y
+
+
+@builtin("set_tile_code")
+def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2, 4)
+    unit = layout_unit(ev, node)
+    x, y = _pe(ev, unit, node)
+    before = unit.tiles.get((x, y))
+    if before is not None:
+        first = Label(before.span, "first set here")
+        raise error("tile-set-twice", f"code of PE ({x}, {y}) is set twice", node.span, labels=[first])
+    path = ev.module.file.path
+    if len(node.args) > 2:
+        path = _tile_path(ev, unit, node)
+    params: dict[str, Value] = {}
+    if len(node.args) > 3:
+        value = ev.expr(node.args[3])
+        if not isinstance(value.known, dict):
+            raise error("type-mismatch", f"parameters must be a struct, found {value.type}", node.args[3].span)
+        params = value.known
+    unit.tiles[x, y] = TileCode(path, params, node.span)
+    return _void()
+
+
+def _tile_path(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> str:
+    name = ev.string(node.args[2], "file")
+    key = (name, ev.module.file.path)
+    found = unit.tile_paths.get(key)
+    if found is None:
+        found = unit.tile_paths[key] = unit.files.resolve(name, ev.module.file.path, node.args[2].span)
+    return found
+
+
+@builtin("set_color_config")
+def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 4)
+    unit = layout_unit(ev, node)
+    x, y = _pe(ev, unit, node)
+    color = ev.expr(node.args[2])
+    number = ev.known_integer(color, node.args[2].span, "color")
+    if not 0 <= number < unit.machine.fabric.colors:
+        raise error("id-out-of-range", f"color {number} is not routable", node.args[2].span)
+    if (x, y, number) in unit.routes:
+        raise error("color-set-twice", f"color {number} of PE ({x}, {y}) is configured twice", node.span)
+    config = ev.expr(node.args[3])
+    unit.routes[x, y, number] = _config_number(ev, unit, config, node)
+    return _void()
+
+
+def _config_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast.Builtin) -> int:
+    """Row of the configuration; equal structs give equal rows."""
+    key = _freeze(config)
+    found = unit.config_rows.get(key)
+    if found is None:
+        row = color_config_row(ev, config, node)
+        found = unit.config_rows[key] = unit.configs.setdefault(row, len(unit.configs))
+    return found
+
+
+def _freeze(value: Value) -> object:
+    known = value.known
+    if isinstance(known, dict):
+        return tuple((n, _freeze(v)) for n, v in known.items())
+    return known
+
+
+def color_config_row(ev: Evaluator, config: Value, node: ast.Builtin) -> tuple[int, ...]:
+    """A color configuration as a row of `Layout.configs` (see CONFIG_COLUMNS)."""
+    fields = _fields(config, node.span)
+    if "routes" not in fields:
+        raise error("missing-routes", "a color configuration needs `.routes`", node.span)
+    for name in fields:
+        if name not in ("routes", "switches", "filter", "teardown"):
+            raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
+    if "filter" in fields:
+        raise error("not-supported-filter", "filters are not supported yet", node.span)
+    routes = _fields(fields["routes"], node.span)
+    for name in ("color_swap_x", "color_swap_y"):
+        if name in routes and flag(ev, routes, name, node):
+            raise error("not-supported-color-swap", "color swapping is not supported yet", node.span)
+    rx = _mask(ev, routes.get("rx"), node)
+    tx = _mask(ev, routes.get("tx"), node)
+    switches = _fields(fields["switches"], node.span) if "switches" in fields else {}
+    pop = routes.get("pop_mode") or switches.get("pop_mode")
+    pop_mode = POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0
+    positions = [rx, tx]
+    for name in ("pos1", "pos2", "pos3"):
+        positions += _position(ev, switches.get(name), rx, tx, node)
+    current = 0
+    if "current_switch_pos" in switches:
+        current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
+    ring = int(flag(ev, switches, "ring_mode", node))
+    return (current, ring, pop_mode, int(flag(ev, fields, "teardown", node)), *positions)
+
+
+def _fields(value: Value, span: Span) -> dict[str, Value]:
+    if not isinstance(value.known, dict):
+        raise error("type-mismatch", f"expected a struct, found {value.type}", span)
+    return value.known
+
+
+def _position(ev: Evaluator, value: Value | None, rx: int, tx: int, node: ast.Builtin) -> list[int]:
+    if value is None:
+        return [-1, -1]
+    fields = _fields(value, node.span)
+    if "invalid" in fields:
+        return [-1, -1]
+    if not fields or any(n not in ("rx", "tx") for n in fields):
+        raise error("bad-switch-position", "a switch position has `.rx` or `.tx`", node.span)
+    new_rx = _mask(ev, fields["rx"], node) if "rx" in fields else rx
+    return [new_rx, _mask(ev, fields["tx"], node) if "tx" in fields else tx]
+
+
+def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
+    """Directions as a mask of ports."""
+    if value is None:
+        return 0
+    parts = list(value.known.values()) if isinstance(value.known, dict) else [value]
+    mask = 0
+    for part in parts:
+        if part.type is not ty.DIRECTION:
+            raise error("type-mismatch", f"a route is made of directions, found {part.type}", node.span)
+        bit = 1 << int(ev.decide(part, node.span))
+        if mask & bit:
+            raise error("duplicate-direction", "a direction stands twice in a route", node.span)
+        mask |= bit
+    return mask
+
+
+@builtin("export_name")
+def _export_name(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2, 3)
+    unit = layout_unit(ev, node)
+    name = ev.string(node.args[0], "name")
+    if name in unit.exports:
+        raise error("duplicate-export", f"`{name}` is exported twice", node.span)
+    t = ev.type_expr(node.args[1])
+    is_function = isinstance(t, ty.FnType)
+    if len(node.args) == 2 and not is_function:
+        raise error("wrong-arity", "an exported variable needs its mutability as third argument", node.span)
+    mutable = not is_function and bool(ev.decide(ev.expr(node.args[2])))
+    unit.exports[name] = ExportName(name, "func" if is_function else "data", str(t), mutable)
+    return _void()

@@ -1,0 +1,255 @@
+"""DSD operations, `@load_to_dsr` and what an operation's configuration says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _dsd_value as dsd
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._builtins_args import arity, flag, struct_fields
+from openwafer.csl._builtins_dsd import priority_flag
+from openwafer.csl._builtins_tasks import ACTIVATABLE, BLOCKABLE, task_number
+from openwafer.csl._coerce import coerce
+from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES, DsdOp
+from openwafer.csl._eval import Evaluator, builtin, emitting, program_unit
+from openwafer.csl._tir import DsdFlag, DsdWord
+from openwafer.csl._values import Value
+from openwafer.diag import Span, error
+
+CONFIG_FIELDS = ("async", "activate", "unblock", "on_control", "ut_id", "priority", "index")
+LOAD_FIELDS = ("async", "activate", "unblock", "on_control", "save_address", "single_step", "ut_id", "priority")
+DSR_FILES = {
+    ty.DSR_DEST: "dest", ty.DSR_SRC0: "src0", ty.DSR_SRC1: "src1",
+    ty.DSR_FIFO_DEST: "dest", ty.DSR_FIFO_SRC1: "src1",
+}  # fmt: skip
+ELEMENT_TYPES: dict[str, ty.Type] = {"u16": ty.U16, "i16": ty.I16, "u32": ty.U32, "f16": ty.F16, "f32": ty.F32}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The last argument of a DSD operation."""
+
+    is_async: bool = False
+    activate: tir.Expr | None = None
+    unblock: tir.Expr | None = None
+    ut: tir.Expr | None = None
+    index: tir.Expr | None = None
+
+
+@builtin(*DSD_OPS)
+def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    op = DSD_OPS[node.name]
+    builder = emitting(ev, node)
+    wanted = 1 + op.sources + int(op.scalar)
+    arity(node, wanted, wanted + 1)
+    args: list[Value] = []
+    for part in node.args[:wanted]:
+        mark = ev.mark()
+        value = ev.expr(part)
+        args = [ev.keep_order(a, mark) for a in args]
+        args.append(value)
+    config = _config(ev, node, node.args[wanted]) if len(node.args) > wanted else Config()
+    operands = [_operand(ev, op, i, v, node.args[i].span) for i, v in enumerate(args[: 1 + op.sources])]
+    scalar = _scalar_operand(ev, op, args[-1], node.args[wanted - 1].span) if op.scalar else None
+    _check(ev, node, args, config)
+    result = None if expected is ty.VOID else builder.slot("bool")
+    src1 = operands[2] if op.sources == 2 else None
+    builder.emit(
+        tir.DsdOp(
+            op.name, operands[0], operands[1], src1, scalar, config.is_async, config.activate, config.unblock,
+            config.ut, config.index, result, None, ev.loc(node.span),
+        )  # fmt: skip
+    )
+    if result is None:
+        return Value(ty.VOID, ())
+    return Value(ty.BOOL, ir=tir.Local("bool", result))
+
+
+def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) -> tir.Operand:
+    t = value.type
+    if ty.is_dsd(t):
+        allowed = t is not (ty.FABIN if position == 0 else ty.FABOUT) and t is not ty.CIRCBUF
+        if not allowed:
+            what = "a destination" if position == 0 else "a source"
+            raise error("bad-operand", f"a {t} cannot be {what} of `@{op.name}`", span)
+        return tir.Dsd(ev.runtime(value))
+    if ty.is_dsr(t):
+        return tir.Dsr(_dsr(ev, value, position, op, span))
+    if position == 0:
+        if isinstance(t, ty.PtrType) and ty.is_number(t.element):
+            if ty.size_of(t.element) != ELEMENT_BYTES[op.dest]:
+                raise error("type-mismatch", f"`@{op.name}` writes a {op.dest}, found {t}", span)
+            return tir.Pointer(ev.runtime(value, span))
+        raise error("bad-operand", f"the destination of `@{op.name}` is a DSD, a DSR or a pointer, found {t}", span)
+    element = op.src0 if position == 1 else op.src
+    return tir.Scalar(_scalar(ev, op, value, element, span))
+
+
+def _dsr(ev: Evaluator, value: Value, position: int, op: DsdOp, span: Span) -> int:
+    file = DSR_FILES.get(value.type)
+    allowed = ("dest", "src0") if position == 0 else ("src0", "src1")
+    if file not in allowed:
+        what = "a destination" if position == 0 else "a source"
+        raise error("bad-operand", f"a {value.type} cannot be {what} of `@{op.name}`", span)
+    return ev.program.dsr(file, int(ev.decide(value, span)))
+
+
+def _scalar(ev: Evaluator, op: DsdOp, value: Value, element: str, span: Span) -> tir.Expr:
+    """A scalar source. Integer operations and moves take any number of their width, as bits."""
+    t = value.type
+    target = ELEMENT_TYPES[element]
+    if t == target:
+        return ev.runtime(value)
+    typeless = op.name.startswith(("mov", "fmov")) or element in ("u16", "i16", "u32")
+    scalar = isinstance(t, (ty.IntType, ty.FloatType, ty.EnumType)) or ty.is_id(t)
+    if typeless and scalar and ty.size_of(t) == ELEMENT_BYTES[element]:
+        ir = ev.runtime(value)
+        return ir if ir.type == element else tir.Bitcast(element, ir)
+    if t is ty.COMPTIME_INT and isinstance(target, ty.IntType) and value.is_known and value.known < 0:
+        return tir.Const(element, target.wrap(int(value.known)))
+    return ev.runtime(coerce(ev, value, target, span))
+
+
+def _scalar_operand(ev: Evaluator, op: DsdOp, value: Value, span: Span) -> tir.Expr:
+    if ty.is_dsd(value.type) or ty.is_dsr(value.type):
+        raise error("bad-operand", f"the last operand of `@{op.name}` is a scalar, found {value.type}", span)
+    return _scalar(ev, op, value, "i16" if op.name.startswith("fscale") else op.src, span)
+
+
+def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) -> None:
+    types = [a.type for a in args]
+    fabric = any(t in (ty.FABIN, ty.FABOUT, ty.FIFO) or ty.is_dsr(t) for t in types)
+    if config.is_async and not fabric:
+        raise error("async-without-fabric", "an asynchronous operation needs a fabric operand", node.span)
+    if not any(ty.is_dsd(t) or ty.is_dsr(t) for t in types) and node.name not in ("fscaleh", "fscales", "fnormh", "fnorms"):
+        if not isinstance(types[0], ty.PtrType):
+            raise error("bad-operand", f"`@{node.name}` needs a DSD operand", node.span)
+    if ev.unit.arch == "wse3" and types.count(ty.FABIN) > 1:
+        raise error("two-fabric-inputs", "an operation has at most one fabric input on wse3", node.span)
+
+
+def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
+    fields = struct_fields(ev, arg, "the configuration of an operation", CONFIG_FIELDS)
+    if "on_control" in fields:
+        raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
+    if "activate" in fields and "unblock" in fields:
+        raise error("activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span)
+    index = fields.get("index")
+    return Config(
+        flag(ev, fields, "async", arg),
+        _task(ev, fields, "activate", ACTIVATABLE, arg),
+        _task(ev, fields, "unblock", BLOCKABLE, arg),
+        _microthread(ev, fields, arg),
+        None if index is None else dsd.as_word(ev.runtime(coerce(ev, index, ty.U16, arg.span))),
+    )
+
+
+def _task(
+    ev: Evaluator, fields: dict[str, Value], name: str, allowed: tuple[ty.Type, ...], arg: ast.Expr
+) -> tir.Expr | None:
+    value = fields.get(name)
+    return None if value is None else task_number(ev, arg, value, allowed)
+
+
+def _microthread(ev: Evaluator, fields: dict[str, Value], arg: ast.Expr) -> tir.Expr | None:
+    value = fields.get("ut_id")
+    if value is None:
+        return None
+    if value.type is not ty.UT_ID:
+        raise error("type-mismatch", f"`.ut_id` must be a ut_id, found {value.type}", arg.span)
+    return ev.runtime(value)
+
+
+# --- loading DSRs ------------------------------------------------------------------------
+
+
+@builtin("load_to_dsr")
+def _load_to_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2, 3)
+    return _load(ev, node, 0, 1, 2, (ty.MEM1D, ty.FABIN, ty.FABOUT))
+
+
+@builtin("load_to_dsr_xdsr")
+def _load_to_dsr_xdsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 3, 4)
+    ev.expr(node.args[1])
+    return _load(ev, node, 0, 2, 3, (ty.CIRCBUF,))
+
+
+@builtin("load_to_dsr_xdsr_sr")
+def _load_to_dsr_xdsr_sr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 4, 5)
+    ev.expr(node.args[1])
+    ev.expr(node.args[2])
+    return _load(ev, node, 0, 3, 4, (ty.MEM4D,))
+
+
+def _load(
+    ev: Evaluator, node: ast.Builtin, dsr_at: int, dsd_at: int, config_at: int, allowed: tuple[ty.Type, ...]
+) -> Value:
+    unit = program_unit(ev, node)
+    dsr = ev.expr(node.args[dsr_at])
+    file = DSR_FILES.get(dsr.type)
+    if file is None:
+        raise error("type-mismatch", f"expected a DSR, found {dsr.type}", node.args[dsr_at].span)
+    value = ev.expr(node.args[dsd_at])
+    if value.type not in allowed:
+        names = " or ".join(map(str, allowed))
+        raise error("type-mismatch", f"`@{node.name}` loads a {names}, found {value.type}", node.args[dsd_at].span)
+    if (value.type is ty.FABIN and file == "dest") or (value.type is ty.FABOUT and file != "dest"):
+        raise error("bad-operand", f"a {value.type} cannot be loaded into a {dsr.type}", node.args[dsd_at].span)
+    record = ev.runtime(value)
+    if len(node.args) > config_at:
+        record = _with_config(ev, node, node.args[config_at], record)
+    index = unit.dsr(file, int(ev.decide(dsr, node.span)))
+    load = tir.LoadDsr(index, record, ev.loc(node.span))
+    if ev.is_emitting():
+        ev.emit(load)
+    else:
+        unit.init.emit(load)
+    return Value(ty.VOID, ())
+
+
+def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Expr) -> tir.Expr:
+    fields = struct_fields(ev, arg, "the configuration of a DSR", LOAD_FIELDS)
+    if "on_control" in fields:
+        raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
+    flags = 0
+    for name, bit in (
+        ("async", DsdFlag.ASYNC), ("save_address", DsdFlag.SAVE_ADDRESS), ("single_step", DsdFlag.SINGLE_STEP),
+    ):  # fmt: skip
+        if flag(ev, fields, name, arg):
+            flags |= bit
+    if "priority" in fields:
+        flags |= priority_flag(ev, fields["priority"], node)
+    if flags:
+        old = dsd.get(record, DsdWord.FLAGS)
+        record = dsd.replaced(record, DsdWord.FLAGS, _or(old, flags))
+    actions = _actions(ev, fields, arg)
+    return record if actions is None else dsd.replaced(record, DsdWord.ACTIONS, actions)
+
+
+def _or(old: tir.Expr, flags: int) -> tir.Expr:
+    if isinstance(old, tir.Const):
+        return tir.Const("u16", int(old.value) | flags)
+    return tir.Binary("or", "u16", old, tir.Const("u16", flags))
+
+
+def _actions(ev: Evaluator, fields: dict[str, Value], arg: ast.Expr) -> tir.Expr | None:
+    """`ACTIONS` word: activate id + 1 in the low byte, unblock id + 1 in the high byte."""
+    activate = _task(ev, fields, "activate", ACTIVATABLE, arg)
+    unblock = _task(ev, fields, "unblock", BLOCKABLE, arg)
+    one = tir.Const("u16", 1)
+    if activate is not None:
+        return _added(activate, one)
+    if unblock is not None:
+        return tir.Binary("shl", "u16", _added(unblock, one), tir.Const("u16", 8))
+    return None
+
+
+def _added(a: tir.Expr, b: tir.Const) -> tir.Expr:
+    if isinstance(a, tir.Const):
+        return tir.Const("u16", int(a.value) + int(b.value))
+    return tir.Binary("add", "u16", a, b)

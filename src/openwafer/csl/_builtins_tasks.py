@@ -1,0 +1,237 @@
+"""Builtins of tasks, queues, exported symbols and routes in the code of a PE."""
+
+from __future__ import annotations
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._builtins_args import arity, struct_fields
+from openwafer.csl._builtins_layout import color_config_row
+from openwafer.csl._eval import Evaluator, builtin, program_unit
+from openwafer.csl._eval_call import instance
+from openwafer.csl._eval_place import in_memory, place_of
+from openwafer.csl._unit import ProgramUnit
+from openwafer.csl._values import FnValue, MemoryPlace, Static, Value, ValuePlace
+from openwafer.diag import Label, error, suggest
+
+
+def _void() -> Value:
+    return Value(ty.VOID, ())
+
+
+# --- binding ------------------------------------------------------------------------
+
+
+@builtin("bind_local_task", "bind_data_task", "bind_control_task")
+def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2)
+    unit = program_unit(ev, node)
+    kind = node.name.split("_")[1]
+    task = ev.expr(node.args[0])
+    if not isinstance(task.known, FnValue) or task.known.decl.kind != "task":
+        raise error("type-mismatch", f"`@{node.name}` needs a task, found {task.type}", node.args[0].span)
+    wanted = {"local": ty.LOCAL_TASK_ID, "data": ty.DATA_TASK_ID, "control": ty.CONTROL_TASK_ID}[kind]
+    value = ev.expr(node.args[1])
+    if value.type is not wanted:
+        raise error("type-mismatch", f"expected {wanted}, found {value.type}", node.args[1].span)
+    number = int(ev.decide(value, node.args[1].span, "a task id"))
+    _check_params(task.known, kind, node)
+    key = number + (64 if kind == "control" else 0)
+    if key in unit.tasks:
+        first = Label(unit.task_spans[key], "first bound here")
+        raise error("task-id-bound-twice", f"{wanted} {number} is bound twice", node.span, labels=[first])
+    index = instance(ev, task.known, node.span)
+    params = tuple(_param_type(ev, task.known, p) for p in task.known.decl.params)
+    unit.tasks[key] = tir.Task(number, kind, index, params)
+    unit.task_spans[key] = node.span
+    return _void()
+
+
+def _param_type(ev: Evaluator, fn: FnValue, param: ast.FnParam) -> str:
+    t = Evaluator(ev.unit, fn.module).type_expr(param.type)
+    if ty.is_comptime_only(t) or isinstance(t, (ty.ArrayType, ty.StructType, ty.NamedStruct)):
+        raise error("bad-task-parameter", f"a task cannot take a {t}", param.span)
+    return ty.tir_type(t)
+
+
+def _check_params(fn: FnValue, kind: str, node: ast.Builtin) -> None:
+    count = len(fn.decl.params)
+    if kind == "local" and count:
+        raise error("bad-task-parameter", f"local task `{fn.name}` takes no arguments, found {count}", node.span)
+    if kind == "data" and not count:
+        raise error("bad-task-parameter", f"data task `{fn.name}` needs an argument for the wavelet", node.span)
+
+
+def task_number(ev: Evaluator, node: ast.Expr, value: Value, allowed: tuple[ty.Type, ...]) -> tir.Expr:
+    """A task id as IR: an id of one of the types, or the name of a bound task."""
+    unit = ev.program
+    if isinstance(value.known, FnValue) and value.known.decl.kind == "task":
+        index = unit.instances.get((value.known.module.instance, id(value.known.decl)))
+        for task in unit.tasks.values():
+            if task.function == index:
+                return tir.Const("u16", task.id)
+        raise error("task-not-bound", f"task `{value.known.name}` is not bound to an id", node.span)
+    if value.type not in allowed:
+        names = ", ".join(map(str, allowed))
+        raise error("type-mismatch", f"expected a task or one of {names}, found {value.type}", node.span)
+    if value.type is ty.LOCAL_TASK_ID and value.is_known and value.ir is None:
+        _check_bound(ev, node, value.known)
+    return ev.runtime(value, node.span)
+
+
+def _check_bound(ev: Evaluator, node: ast.Expr, number: int) -> None:
+    """Local task ids must be bound when all comptime blocks have been run."""
+    ev.program.used_task_ids.append((number, node.span))
+
+
+ACTIVATABLE = (ty.LOCAL_TASK_ID,)
+BLOCKABLE = (ty.LOCAL_TASK_ID, ty.DATA_TASK_ID, ty.COLOR, ty.INPUT_QUEUE, ty.UT_ID)
+
+
+@builtin("activate")
+def _activate(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 1)
+    unit = program_unit(ev, node)
+    number = task_number(ev, node.args[0], ev.expr(node.args[0]), ACTIVATABLE)
+    if ev.is_emitting():
+        ev.emit(tir.Activate(number, ev.loc(node.span)))
+    else:
+        unit.activated.add(_known_number(number, node))
+    return _void()
+
+
+def _known_number(number: tir.Expr, node: ast.Builtin) -> int:
+    if not isinstance(number, tir.Const):
+        raise error("not-comptime", "a task id must be known here", node.span)
+    return int(number.value)
+
+
+@builtin("block", "unblock")
+def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 1)
+    unit = program_unit(ev, node)
+    value = ev.expr(node.args[0])
+    if value.type is ty.UT_ID:
+        raise error("not-supported-block-ut", "blocking a microthread is not supported yet", node.span)
+    number = task_number(ev, node.args[0], value, BLOCKABLE)
+    if ev.is_emitting():
+        ev.emit(tir.SetBlocked(number, node.name == "block", ev.loc(node.span)))
+    elif node.name == "block":
+        unit.blocked.add(_known_number(number, node))
+    else:
+        unit.blocked.discard(_known_number(number, node))
+    return _void()
+
+
+# --- queues and routes ---------------------------------------------------------------
+
+
+@builtin("initialize_queue")
+def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 1, 2)
+    unit = program_unit(ev, node)
+    queue = ev.expr(node.args[0])
+    if queue.type not in (ty.INPUT_QUEUE, ty.OUTPUT_QUEUE):
+        raise error("type-mismatch", f"expected a queue, found {queue.type}", node.args[0].span)
+    number = int(ev.decide(queue, node.args[0].span, "a queue"))
+    direction = "in" if queue.type is ty.INPUT_QUEUE else "out"
+    fields = {}
+    if len(node.args) > 1:
+        fields = struct_fields(ev, node.args[1], "the configuration of a queue", ("color", "priority", "ctrl_table_id"))
+    if "color" not in fields:
+        if direction == "in" or unit.arch == "wse3":
+            raise error("missing-color", f"{direction}put queue {number} needs a `.color`", node.span)
+        return _void()
+    color = ev.known_integer(fields["color"], node.args[1].span, "color")
+    before = unit.queue_spans.get((direction, number))
+    if before is not None:
+        first = Label(before, "first initialized here")
+        raise error("queue-initialized-twice", f"{direction}put queue {number} is initialized twice", node.span, labels=[first])
+    unit.queue_spans[direction, number] = node.span
+    unit.bind_queue(direction, number, color, node.span)
+    return _void()
+
+
+@builtin("set_local_color_config")
+def _set_local_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 2)
+    unit = program_unit(ev, node)
+    color = ev.known_integer(ev.expr(node.args[0]), node.args[0].span, "color")
+    if color in unit.colors:
+        raise error("color-set-twice", f"color {color} is configured twice", node.span)
+    row = color_config_row(ev, ev.expr(node.args[1]), node)
+    current, ring, pop_mode, teardown, *masks = row
+    pairs = zip(masks[::2], masks[1::2], strict=True)
+    positions = tuple((rx, tx) if rx >= 0 else None for rx, tx in pairs)
+    unit.colors[color] = tir.ColorConfig(color, positions, current, bool(ring), pop_mode, bool(teardown))
+    return _void()
+
+
+# --- exported symbols -------------------------------------------------------------------
+
+
+@builtin("export_symbol")
+def _export_symbol(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 1, 2)
+    unit = program_unit(ev, node)
+    symbol = node.args[0]
+    if len(node.args) > 1:
+        name = ev.string(node.args[1], "name")
+    elif isinstance(symbol, ast.Ident):
+        name = symbol.name
+    else:
+        raise error("missing-name", "`@export_symbol` of an expression needs a name", node.span)
+    declared = unit.export_names.get(name)
+    if declared is None:
+        message = f"`{name}` is not declared with `@export_name` in the layout"
+        raise error("export-not-declared", message, node.span, help=suggest(name, unit.export_names))
+    if name in unit.exports:
+        raise error("duplicate-export", f"`{name}` is exported twice", node.span)
+    place = place_of(ev, symbol)
+    if isinstance(place, ValuePlace) and isinstance(place.value.known, FnValue):
+        if declared.kind != "func":
+            raise error("export-mismatch", f"`{name}` is declared as {declared.type}, not as a function", node.span)
+        unit.exports[name] = _export_function(ev, unit, name, place.value.known, node)
+    else:
+        if declared.kind == "func":
+            raise error("export-mismatch", f"`{name}` is declared as {declared.type}, found {place.type}", node.span)
+        unit.exports[name] = _export_variable(ev, name, place, node)
+    return _void()
+
+
+def _export_function(ev: Evaluator, unit: ProgramUnit, name: str, fn: FnValue, node: ast.Builtin) -> tir.Export:
+    params = tuple(_param_type(ev, fn, p) for p in fn.decl.params)
+    index = instance(ev, fn, node.span)
+    names = tuple(p.name for p in fn.decl.params)
+    return tir.Export(name, "func", index, "void", params, names, False, 0)
+
+
+def _export_variable(ev: Evaluator, name: str, place: object, node: ast.Builtin) -> tir.Export:
+    if isinstance(place, ValuePlace) and not ty.is_comptime_only(place.type):
+        place = in_memory(ev, place, node.span)
+    if not isinstance(place, MemoryPlace) or not isinstance(place.addr, tir.Addr):
+        raise error("export-mismatch", f"`{name}` is not a variable in the memory of the PE", node.span)
+    t = place.type
+    static = place.static
+    mutable = isinstance(static, Static)
+    if isinstance(t, ty.PtrType):
+        element = t.element.element if isinstance(t.element, ty.ArrayType) else t.element
+        return tir.Export(name, "ptr", place.addr.symbol, str(t), (), (), mutable, ty.size_of(element))
+    return tir.Export(name, "var", place.addr.symbol, str(t), (), (), mutable, ty.size_of(t))
+
+
+@builtin("rpc")
+def _rpc(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    """Old programs start the RPC server themselves; here it is part of the command stream."""
+    arity(node, 1)
+    program_unit(ev, node)
+    value = ev.expr(node.args[0])
+    if value.type is not ty.DATA_TASK_ID:
+        raise error("type-mismatch", f"expected data_task_id, found {value.type}", node.args[0].span)
+    return _void()
+
+
+@builtin("has_exported_tensors")
+def _has_exported_tensors(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 0)
+    return Value(ty.BOOL, any(e.kind == "ptr" for e in program_unit(ev, node).exports.values()))

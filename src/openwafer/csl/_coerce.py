@@ -1,0 +1,139 @@
+"""Implicit conversions: which values are accepted where a type is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._numbers import round_float
+from openwafer.csl._values import FnValue, Value
+from openwafer.diag import Span, error
+
+if TYPE_CHECKING:
+    from openwafer.csl._eval import Evaluator
+
+
+def mismatch(expected: object, value: Value, span: Span) -> Exception:
+    return error("type-mismatch", f"expected {expected}, found {value.type}", span)
+
+
+def coerce(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
+    """`value` as a value of type `target`, or a `type-mismatch` / `int-out-of-range` diagnostic."""
+    source = value.type
+    if source is target or target is ty.ANYTYPE or source == target:
+        return value
+    match target:
+        case ty.IntType():
+            return _to_integer(ev, value, target, span)
+        case ty.FloatType():
+            return _to_float(value, target, span)
+        case ty.PtrType():
+            return _to_pointer(value, target, span)
+        case ty.FnType():
+            return _to_function(value, target, span)
+        case ty.StructType() | ty.NamedStruct():
+            return _to_struct(ev, value, target, span)
+        case ty.ArrayType():
+            return _to_array(ev, value, target, span)
+        case _ if target is ty.ANY_STRUCT and isinstance(source, (ty.StructType, ty.NamedStruct)):
+            return value
+        case _ if target is ty.COMPTIME_INT and isinstance(source, ty.IntType) and value.is_known:
+            return Value(target, value.known, value.ir)
+        case _ if target is ty.COMPTIME_FLOAT and ty.is_number(source) and value.is_known:
+            return Value(target, float(ev.decide(value)))
+        case _ if ty.is_id(target) and target is not ty.DIRECTION and ty.is_integer(source):
+            return Value(target, value.known, _as_u16(value))
+        case _ if target is ty.DSR_DEST and source is ty.DSR_SRC0:
+            return value
+        case _:
+            raise mismatch(target, value, span)
+
+
+def _as_u16(value: Value) -> tir.Expr | None:
+    return None if value.ir is None else tir.Cast("u16", value.ir)
+
+
+def _to_integer(ev: Evaluator, value: Value, target: ty.IntType, span: Span) -> Value:
+    source = value.type
+    if value.is_known and ty.is_integer(source):
+        if not target.low <= value.known <= target.high:
+            raise error("int-out-of-range", f"{value.known} does not fit into {target}", span)
+        if value.ir is not None:
+            ev.require_range(value, target)
+            return Value(target, value.known, narrow(value.ir, str(target)))
+        return Value(target, value.known)
+    if isinstance(source, ty.IntType):
+        wider = source.bits < target.bits and (source.signed == target.signed or target.signed)
+        if wider:
+            return Value(target, ir=tir.Cast(str(target), ev.runtime(value)))
+    raise mismatch(target, value, span)
+
+
+def narrow(ir: tir.Expr, target: str) -> tir.Expr:
+    """`ir`, an integer that fits, in type `target`; a bare parameter cell is simply read in that type."""
+    return tir.Param(target, ir.index) if isinstance(ir, tir.Param) else tir.Cast(target, ir)
+
+
+def _to_float(value: Value, target: ty.FloatType, span: Span) -> Value:
+    if value.type is ty.COMPTIME_FLOAT or value.type is ty.COMPTIME_INT:
+        ir = None if value.ir is None else tir.Cast(target.name, value.ir)
+        return Value(target, round_float(float(value.known), target), ir)
+    raise mismatch(target, value, span)
+
+
+def _to_pointer(value: Value, target: ty.PtrType, span: Span) -> Value:
+    source = value.type
+    if not isinstance(source, ty.PtrType):
+        raise mismatch(target, value, span)
+    if source.const and not target.const:
+        raise error("const-pointer", f"expected {target}, found pointer to const {source}", span)
+    pointee = source.element
+    if target.many and isinstance(pointee, ty.ArrayType):
+        pointee = pointee.element
+    if pointee == target.element or _same_array(pointee, target.element):
+        return Value(target, value.known, value.ir)
+    raise mismatch(target, value, span)
+
+
+def _same_array(a: ty.Type, b: ty.Type) -> bool:
+    """Arrays of the same elements and count; pointers may look at them in another shape."""
+    return (
+        isinstance(a, ty.ArrayType)
+        and isinstance(b, ty.ArrayType)
+        and a.element == b.element
+        and a.count == b.count
+    )
+
+
+def _to_function(value: Value, target: ty.FnType, span: Span) -> Value:
+    if isinstance(value.known, FnValue) and isinstance(value.type, ty.FnType):
+        if len(value.type.params) == len(target.params):
+            return value
+    raise mismatch(target, value, span)
+
+
+def _to_struct(ev: Evaluator, value: Value, target: ty.StructType | ty.NamedStruct, span: Span) -> Value:
+    if not isinstance(value.type, ty.StructType) or not isinstance(value.known, dict):
+        raise mismatch(target, value, span)
+    given: dict[str, Value] = value.known
+    if isinstance(target, ty.NamedStruct) and value.type.is_tuple and given:
+        raise mismatch(target, value, span)
+    names = [name for name, _ in target.fields]
+    is_union = isinstance(target, ty.NamedStruct) and target.kind == "union"
+    for name in given:
+        if name not in names:
+            raise error("unknown-field", f"no field `{name}` in {target}", span)
+    missing = [name for name in names if name not in given]
+    if missing and not is_union:
+        raise error("missing-field", f"field `{missing[0]}` of {target} is not set", span)
+    return Value(target, {n: coerce(ev, given[n], t, span) for n, t in target.fields if n in given})
+
+
+def _to_array(ev: Evaluator, value: Value, target: ty.ArrayType, span: Span) -> Value:
+    source = value.type
+    if isinstance(source, ty.ArrayType) and source.count == target.count and source.shape == target.shape:
+        if isinstance(value.known, list) and ty.is_number(source.element):
+            items = [coerce(ev, Value(source.element, v), target.element, span).known for v in value.known]
+            return Value(target, items)
+    raise mismatch(target, value, span)

@@ -1,0 +1,197 @@
+"""Compiling a layout: executing its `layout` block, then compiling each distinct program once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl import _rules  # noqa: F401  (fills the tables of the evaluator)
+from openwafer.csl._cells import Group, encode_cells, group_tiles, make_cells, matching
+from openwafer.csl._eval import Evaluator
+from openwafer.csl._files import FileLoader
+from openwafer.csl._layout import CONFIG_COLUMNS, Layout
+from openwafer.csl._literals import LiteralError, number_value
+from openwafer.csl._options import CompileOptions
+from openwafer.csl._program import compile_program
+from openwafer.csl._unit import LayoutUnit, ProgramUnit
+from openwafer.csl._values import Value
+from openwafer.diag import error, suggest
+from openwafer.machine import load_machine
+
+Progress = Callable[[str], None]
+
+
+def compile_layout(path: str, options: CompileOptions, progress: Progress | None = None) -> Layout:
+    """Compiles the layout file `path`. `progress` is told what is being done.
+
+    Diagnostics of the first error are raised; `comptime_print` output goes to `progress`."""
+    tell = progress or (lambda _: None)
+    machine = load_machine(options.machine or options.arch)
+    files = FileLoader(options.import_path)
+    unit = LayoutUnit(files, options, machine)
+    tell("layout")
+    _execute(unit, path, options)
+    _check_tiles(unit, path)
+    for line in unit.printed:
+        tell(line)
+    return _Programs(unit, tell).layout()
+
+
+def _execute(unit: LayoutUnit, path: str, options: CompileOptions) -> None:
+    file = unit.files.load(path, None, None)
+    declared = [d for d in file.tree.declarations if isinstance(d, ast.ParamDecl)]
+    params = _parameters(options, [d.name for d in declared], path)
+    module = unit.module(file.path, None, params, None)
+    blocks = [d for d in file.tree.declarations if isinstance(d, ast.LayoutBlock)]
+    if not blocks:
+        raise error("no-layout", f"{path} has no layout block", file.tree.span)
+    for block in blocks:
+        Evaluator(unit, module).stmt(block.body)
+
+
+def _parameters(options: CompileOptions, declared: list[str], path: str) -> dict[str, Value]:
+    params: dict[str, Value] = {}
+    for name, text in options.params.items():
+        if name not in declared:
+            help = suggest(name, declared)
+            raise error("unknown-parameter", f"{path} has no parameter `{name}`", help=help)
+        params[name] = _parameter(name, text)
+    for name, text in options.colors.items():
+        if name in declared and name not in params:
+            params[name] = Value(ty.COLOR, _number(name, text))
+    return params
+
+
+def _parameter(name: str, text: str) -> Value:
+    if text in ("true", "false"):
+        return Value(ty.BOOL, text == "true")
+    return Value(ty.COMPTIME_INT, _number(name, text))
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        number = number_value(text.removeprefix("-"))
+    except LiteralError:
+        number = 0.0
+    if isinstance(number, float):
+        raise error("bad-parameter", f"value `{text}` of `{name}` is not an integer")
+    return -number if text.startswith("-") else number
+
+
+def _check_tiles(unit: LayoutUnit, path: str) -> None:
+    rectangle = unit.rectangle
+    if rectangle is None:
+        raise error("no-rectangle", f"the layout of {path} never calls `@set_rectangle`")
+    missing = rectangle.width * rectangle.height - len(unit.tiles)
+    if missing:
+        first = next(
+            (x, y) for y in range(rectangle.height) for x in range(rectangle.width) if (x, y) not in unit.tiles
+        )
+        raise error("tile-without-code", f"{missing} PEs have no code, the first is ({first[0]}, {first[1]})")
+
+
+class _Programs:
+    """Compiles the programs of an executed layout and places them."""
+
+    def __init__(self, unit: LayoutUnit, tell: Progress) -> None:
+        assert unit.rectangle is not None
+        self.unit = unit
+        self.tell = tell
+        self.rectangle = unit.rectangle
+        self.shape = (self.rectangle.height, self.rectangle.width)
+        self.programs: list[tir.Program] = []
+        self.program_of = np.full(self.shape, -1, np.int32)
+        self.parts: list[tuple[NDArray[np.int32], NDArray[np.uint32]]] = []
+
+    def layout(self) -> Layout:
+        for group in group_tiles(self.unit.tiles):
+            self._compile_group(group)
+        configs, config_of = self._routes()
+        options, rectangle = self.unit.options, self.rectangle
+        return Layout(
+            arch=options.arch,
+            width=rectangle.width,
+            height=rectangle.height,
+            fabric_dims=rectangle.fabric,
+            fabric_offsets=rectangle.offsets,
+            params=dict(options.params),
+            programs=tuple(self.programs),
+            exports=tuple(self.unit.exports.values()),
+            program_of=self.program_of,
+            cells=self._cells(),
+            configs=configs,
+            config_of=config_of,
+        )
+
+    def _compile_group(self, group: Group) -> None:
+        cells = make_cells(group)
+        rows = list(group.rows)
+        while rows:
+            program = self._compile(group, cells.params(rows[0]), cells.types)
+            fits = matching(self.guards, cells, rows) if cells.columns else np.ones(len(rows), np.bool_)
+            fits[0] = True
+            chosen = [row for row, ok in zip(rows, fits, strict=True) if ok]
+            self._place(program, group, chosen, encode_cells(cells, chosen))
+            rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
+
+    def _compile(self, group: Group, params: dict[str, Value], cells: tuple[str, ...]) -> tir.Program:
+        layout = self.unit
+        unit = ProgramUnit(layout.files, layout.options, layout.machine, layout.exports)
+        unit.rectangle = layout.rectangle
+        self.tell(f"program {len(self.programs) + 1}: {group.tile.path}")
+        program = compile_program(unit, group.tile.path, params, group.tile.span, cells)
+        for line in unit.printed:
+            self.tell(line)
+        self.guards = unit.guards
+        return program
+
+    def _place(self, program: tir.Program, group: Group, rows: list[Any], words: NDArray[np.uint32]) -> None:
+        index = len(self.programs)
+        self.programs.append(msgspec.structs.replace(program, name=f"{program.name}#{index}"))
+        counts = [len(group.rows[row]) for row in rows]
+        places = np.array([p for row in rows for p in group.rows[row]], np.int32)
+        self.program_of[places[:, 1], places[:, 0]] = index
+        self.parts.append((places, np.repeat(words, counts, axis=0)))
+
+    def _cells(self) -> NDArray[np.uint32]:
+        width = max((words.shape[1] for _, words in self.parts), default=0)
+        cells = np.zeros((*self.shape, width), np.uint32)
+        for places, words in self.parts:
+            cells[places[:, 1], places[:, 0], : words.shape[1]] = words
+        return cells
+
+    def _routes(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Routes of the layout and of the programs' own `@set_local_color_config`."""
+        config_of = np.full((*self.shape, self.unit.machine.fabric.colors), -1, np.int16)
+        if self.unit.routes:
+            places = np.array(list(self.unit.routes), np.int32)
+            rows = np.fromiter(self.unit.routes.values(), np.int16, len(self.unit.routes))
+            config_of[places[:, 1], places[:, 0], places[:, 2]] = rows
+        configs = dict(self.unit.configs)
+        for index, program in enumerate(self.programs):
+            self._local_routes(index, program, configs, config_of)
+        table = np.array(list(configs), np.int16).reshape(-1, len(CONFIG_COLUMNS))
+        return table, config_of
+
+    def _local_routes(
+        self, index: int, program: tir.Program, configs: dict[tuple[int, ...], int], config_of: NDArray[np.int16]
+    ) -> None:
+        here = self.program_of == index
+        for config in program.colors:
+            clash = here & (config_of[:, :, config.color] >= 0)
+            if clash.any():
+                y, x = np.argwhere(clash)[0]
+                message = f"color {config.color} of PE ({x}, {y}) is configured in the layout and in {program.name}"
+                raise error("color-set-twice", message)
+            masks = [m for p in config.positions for m in (p if p is not None else (-1, -1))]
+            row = (config.current, int(config.ring), config.pop_mode, int(config.teardown), *masks)
+            config_of[here, config.color] = configs.setdefault(row, len(configs))
+
+

@@ -1,0 +1,57 @@
+"""DSD values as typed IR: records of 16 words, and changing one word of them."""
+
+from __future__ import annotations
+
+from openwafer.csl import _tir as tir
+from openwafer.csl._tir import DsdWord
+
+ZERO = tir.Const("u16", 0)
+
+
+def make(words: dict[DsdWord, tir.Expr | int]) -> tir.DsdMake:
+    """A record with the given words, the rest 0."""
+    out: list[tir.Expr] = [ZERO] * len(DsdWord)
+    for word, value in words.items():
+        out[word] = tir.Const("u16", value & 0xFFFF) if isinstance(value, int) else as_word(value)
+    return tir.DsdMake(tuple(out))
+
+
+def as_word(ir: tir.Expr) -> tir.Expr:
+    """`ir` as a 16-bit word."""
+    if isinstance(ir, tir.Const):
+        return tir.Const("u16", int(ir.value) & 0xFFFF)
+    return ir if ir.type in ("u16", "i16") else tir.Cast("u16", ir)
+
+
+def get(record: tir.Expr, word: DsdWord) -> tir.Expr:
+    if isinstance(record, tir.DsdMake):
+        return record.words[word]
+    return tir.DsdGet(record, word)
+
+
+def replaced(record: tir.Expr, word: DsdWord, value: tir.Expr) -> tir.Expr:
+    """`record` with one word replaced."""
+    if isinstance(record, tir.DsdMake):
+        words = list(record.words)
+        words[word] = as_word(value)
+        return tir.DsdMake(tuple(words))
+    return tir.DsdWith(record, word, as_word(value))
+
+
+def scaled(number: tir.Expr, size: int) -> tir.Expr:
+    """A number of elements as bytes, modulo 2**16."""
+    if isinstance(number, tir.Const):
+        return tir.Const("u16", (int(number.value) * size) & 0xFFFF)
+    word = as_word(number)
+    return word if size == 1 else tir.Binary("mul", word.type, word, tir.Const(word.type, size))
+
+
+def plus(a: tir.Expr, b: tir.Expr) -> tir.Expr:
+    """Sum of two words; constants and addresses are folded."""
+    if isinstance(b, tir.Const) and int(b.value) == 0:
+        return a
+    if isinstance(a, tir.Addr) and isinstance(b, tir.Const):
+        signed = int(b.value) - 0x10000 if int(b.value) >= 0x8000 else int(b.value)
+        return tir.Addr(a.symbol, a.offset + signed)
+    b = b if b.type == a.type else tir.Cast(a.type, b)
+    return tir.Binary("add", a.type, a, b)

@@ -1,0 +1,107 @@
+"""Finding, reading and parsing source files, each once."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from openwafer.csl import _ast as ast
+from openwafer.csl._module import ParsedFile
+from openwafer.csl._parser import parse
+from openwafer.diag import Label, Source, Span, error, suggest
+
+LIBRARY = resources.files("openwafer.csl") / "lib"
+
+
+class FileLoader:
+    """Resolves import paths: relative to the importing file, then along the import path; `<name>` is the library."""
+
+    def __init__(self, import_path: tuple[str, ...] = ()) -> None:
+        self.import_path = import_path
+        self._parsed: dict[str, ParsedFile] = {}
+
+    def load(self, name: str, importer: str | None, span: Span | None) -> ParsedFile:
+        """The parsed file `name` as imported from file `importer`; `file-not-found` with the places tried."""
+        path = self.resolve(name, importer, span)
+        found = self._parsed.get(path)
+        if found is None:
+            found = self._parsed[path] = _parse(path)
+        return found
+
+    def resolve(self, name: str, importer: str | None, span: Span | None) -> str:
+        if name.startswith("<") and name.endswith(">"):
+            return _library_path(name, span)
+        places = [Path(importer).parent if importer and not importer.startswith("<") else Path(), *map(Path, self.import_path)]
+        for place in places:
+            for candidate in (place / name, place / f"{name}.csl"):
+                if candidate.is_file():
+                    return os.path.abspath(candidate)
+        tried = tuple(f"looked in {place.resolve()}" for place in places)
+        raise error("file-not-found", f"no file `{name}`", span, notes=tried)
+
+
+def _library_path(name: str, span: Span | None) -> str:
+    if (LIBRARY / f"{name[1:-1]}.csl").is_file():
+        return name
+    known = library_names()
+    raise error(
+        "library-not-found",
+        f"no library `{name}`",
+        span,
+        notes=[f"libraries: {', '.join(known)}"],
+        help=suggest(name, known),
+    )
+
+
+def library_names() -> list[str]:
+    root = Path(str(LIBRARY))
+    return sorted(f"<{p.relative_to(root).with_suffix('').as_posix()}>" for p in root.rglob("*.csl"))
+
+
+def _parse(path: str) -> ParsedFile:
+    text = _read(path)
+    source = Source(path if path.startswith("<") else os.path.relpath(path), text)
+    tree = parse(source)
+    return ParsedFile(path, source, tree, _names(tree))
+
+
+def _read(path: str) -> str:
+    try:
+        if path.startswith("<"):
+            return (LIBRARY / f"{path[1:-1]}.csl").read_text("utf-8")
+        return Path(path).read_text("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error("not-utf8", f"{path} is not UTF-8 text: byte {problem.start}") from None
+    except OSError as problem:
+        raise error("file-not-readable", f"{path}: {problem.strerror}") from None
+
+
+def _names(tree: ast.File) -> dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl]:
+    names: dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl] = {}
+    for decl in tree.declarations:
+        if isinstance(decl, (ast.ParamDecl, ast.VarDecl, ast.FnDecl)):
+            _add(names, decl.name, decl)
+        elif isinstance(decl, ast.ColorDecl):
+            for name in decl.names:
+                _add(names, name, decl)
+    return names
+
+
+def _add(
+    names: dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl],
+    name: str,
+    decl: ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl,
+) -> None:
+    if name in names:
+        first = Label(names[name].span, "first declared here")
+        raise error("duplicate-name", f"`{name}` is declared twice", decl.span, labels=[first])
+    names[name] = decl
+
+
+def parse_type(text: str, name: str) -> ast.Expr:
+    """The type expression `text`, e.g. from a label `name:[8]i16` of a JSON file."""
+    tree = parse(Source(name, f"const t = {text};"))
+    decl = tree.declarations[0]
+    assert isinstance(decl, ast.VarDecl) and decl.value is not None
+    return decl.value

@@ -1,0 +1,147 @@
+"""Variables in the memory of a PE: making, initialising, reading and writing them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._numbers import NumberError, encode
+from openwafer.csl._values import MemoryPlace, Ref, Static, Value
+from openwafer.diag import Span, error
+
+if TYPE_CHECKING:
+    from openwafer.csl._eval import Evaluator
+
+
+def new_static(
+    ev: Evaluator, name: str, t: ty.Type, *, const: bool = False, align: int | None = None, span: Span | None = None
+) -> Static:
+    """A new symbol for a variable of type `t`, zero at the start."""
+    if ty.is_comptime_only(t) or t is ty.VOID:
+        raise error("not-runtime", f"a variable of type {t} cannot exist at run time", span)
+    size = ty.size_of(t)
+    symbol = ev.program.symbol(name, size, max(align or 0, ty.align_of(t), 4 if size >= 4 else 1), b"", str(t))
+    return Static(symbol, t, const)
+
+
+def initialize(ev: Evaluator, static: Static, value: Value) -> None:
+    """Gives a static its content before the first cycle: bytes where they are known, code otherwise."""
+    content = _bytes(value, static.type)
+    if content is not None:
+        ev.program.set_init(static.symbol, content if any(content) else b"")
+        return
+    builder, outer = ev.program.init, ev.builder
+    was = ev.comptime
+    ev.builder, ev.comptime = builder, False
+    try:
+        store(ev, MemoryPlace(static.type, tir.Addr(static.symbol)), value, None)
+    finally:
+        ev.builder, ev.comptime = outer, was
+
+
+def _bytes(value: Value, t: ty.Type) -> bytes | None:
+    """The content of a value known for every PE, else None."""
+    known = value.known
+    if value.ir is not None or not value.is_known:
+        return None
+    if isinstance(t, ty.ArrayType) and isinstance(known, list):
+        return _array_bytes(known, t)
+    if isinstance(known, dict) and isinstance(t, (ty.StructType, ty.NamedStruct)):
+        return _struct_bytes(known, t)
+    if isinstance(known, (bool, int, float)):
+        return _scalar_bytes(known, t)
+    return None
+
+
+def _scalar_bytes(known: object, t: ty.Type) -> bytes:
+    try:
+        return encode(known, t)
+    except NumberError as problem:
+        raise error(problem.args[0], f"{problem.args[1]} is not supported yet") from None
+
+
+def _array_bytes(items: list[object], t: ty.ArrayType) -> bytes | None:
+    if not items or not any(items):
+        return bytes(ty.size_of(t)) if all(isinstance(i, (bool, int, float)) for i in items) else None
+    parts = [_bytes(i if isinstance(i, Value) else Value(t.element, i), t.element) for i in items]
+    known = [p for p in parts if p is not None]
+    return b"".join(known) if len(known) == len(parts) else None
+
+
+def _struct_bytes(fields: dict[str, Value], t: ty.StructType | ty.NamedStruct) -> bytes | None:
+    offsets, size = ty.struct_layout(t)
+    types = dict(t.fields)
+    content = bytearray(size)
+    for name, value in fields.items():
+        part = _bytes(value, types[name])
+        if part is None:
+            return None
+        content[offsets[name] : offsets[name] + len(part)] = part
+    return bytes(content)
+
+
+def offset_addr(addr: tir.Expr, offset: int) -> tir.Expr:
+    """`addr` plus a constant number of bytes."""
+    if offset == 0:
+        return addr
+    if isinstance(addr, tir.Addr):
+        return tir.Addr(addr.symbol, addr.offset + offset)
+    return tir.Binary("add", "u16", addr, tir.Const("u16", offset & 0xFFFF))
+
+
+def load(ev: Evaluator, place: MemoryPlace) -> Value:
+    """The value in memory; arrays stay where they are and are passed by address."""
+    t = place.type
+    if place.static is not None and place.static.constant is not None and place.offset == 0:
+        if place.type == place.static.type:
+            return place.static.constant
+    if isinstance(t, ty.ArrayType):
+        return Value(t, ir=place.addr)
+    if isinstance(t, (ty.StructType, ty.NamedStruct)):
+        return Value(t, {name: load(ev, field_place(place, name)) for name, _ in t.fields})
+    if t is ty.VOID:
+        return Value(t, ())
+    return Value(t, ir=tir.Load(ty.tir_type(t), place.addr))
+
+
+def field_place(place: MemoryPlace, name: str) -> MemoryPlace:
+    """A field of a struct in memory."""
+    assert isinstance(place.type, (ty.StructType, ty.NamedStruct))
+    offset = ty.struct_layout(place.type)[0][name]
+    field = dict(place.type.fields)[name]
+    return MemoryPlace(field, offset_addr(place.addr, offset), place.const, place.static, place.offset + offset)
+
+
+def store(ev: Evaluator, place: MemoryPlace, value: Value, span: Span | None) -> None:
+    """Emits the assignment of a value of the place's own type."""
+    t = place.type
+    if isinstance(t, ty.ArrayType):
+        _store_array(ev, place, t, value, span)
+    elif isinstance(t, (ty.StructType, ty.NamedStruct)):
+        assert isinstance(value.known, dict)
+        fields: dict[str, Value] = value.known
+        for name, field in fields.items():
+            store(ev, field_place(place, name), field, span)
+    elif t is not ty.VOID:
+        ev.emit(tir.Store(place.addr, ev.runtime(value, span)))
+
+
+def _store_array(ev: Evaluator, place: MemoryPlace, t: ty.ArrayType, value: Value, span: Span | None) -> None:
+    if isinstance(value.known, list) and not all(isinstance(v, (bool, int, float)) for v in value.known):
+        size = ty.size_of(t.element)
+        for i, item in enumerate(value.known):
+            element = item if isinstance(item, Value) else Value(t.element, item)
+            store(ev, MemoryPlace(t.element, offset_addr(place.addr, i * size)), element, span)
+        return
+    ev.emit(tir.Copy(place.addr, ev.runtime(value, span), ty.size_of(t)))
+
+
+def pointer_to(place: MemoryPlace, many: bool = False) -> Value:
+    """`&place`."""
+    t = ty.PtrType(place.type, many, place.const)
+    if place.static is not None:
+        return Value(t, Ref(place.static, place.offset))
+    if isinstance(place.addr, tir.Addr):
+        return Value(t, ir=place.addr)
+    return Value(t, ir=place.addr)

@@ -1,0 +1,34 @@
+"""Module instances: a file with values for its parameters, and its globals, evaluated when first used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openwafer.csl import _ast as ast
+from openwafer.csl._values import Place, Value
+from openwafer.diag import Source
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class ParsedFile:
+    """A file with its declarations by name. `path` is absolute, or `<name>` for the library."""
+
+    path: str
+    source: Source
+    tree: ast.File
+    names: dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl]
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """One instance of a file. `globals` fills as names are used; `params` are the given arguments."""
+
+    file: ParsedFile
+    params: dict[str, Value]
+    instance: int
+    globals: dict[str, Place] = field(default_factory=dict)
+    evaluating: set[str] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        return self.file.path

@@ -1,0 +1,143 @@
+"""Compiling one PE program: from a file and its parameters to typed IR."""
+
+from __future__ import annotations
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
+from openwafer.csl._eval import Evaluator
+from openwafer.csl._eval_call import compile_function
+from openwafer.csl._eval_names import global_place
+from openwafer.csl._module import Module
+from openwafer.csl._unit import ProgramUnit
+from openwafer.csl._values import Value
+from openwafer.diag import Span, error
+
+
+def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span: Span, cells: tuple[str, ...]) -> tir.Program:
+    """The program of file `path`. `cells` are the types of the parameter cells that `params` may read."""
+    root = unit.module(path, None, params, span)
+    _check_params(root, span)
+    _run_comptime_blocks(unit)
+    ev = Evaluator(unit, root)
+    while unit.pending:
+        index, fn = unit.pending.pop(0)
+        unit.functions[index] = compile_function(ev, fn)
+        _run_comptime_blocks(unit)
+    _bind_data_tasks(unit)
+    _check_task_ids(unit)
+    return _finish(unit, root, cells)
+
+
+def _check_params(root: Module, span: Span) -> None:
+    declared = {d.name for d in root.file.tree.declarations if isinstance(d, ast.ParamDecl)}
+    for name in root.params:
+        if name not in declared:
+            from openwafer.diag import suggest
+
+            message = f"{root.file.source.path} has no parameter `{name}`"
+            raise error("unknown-parameter", message, span, help=suggest(name, declared))
+
+
+def _run_comptime_blocks(unit: ProgramUnit) -> None:
+    """Runs the blocks of modules that have come in; imports at the top level are made first."""
+    while unit.new_modules:
+        module = unit.new_modules.pop(0)
+        ev = Evaluator(unit, module)
+        for decl in module.file.tree.declarations:
+            if _is_import(decl):
+                assert isinstance(decl, ast.VarDecl)
+                global_place(ev, module, decl.name, decl.span)
+        for decl in module.file.tree.declarations:
+            if isinstance(decl, ast.VarDecl) and decl.storage == "export":
+                global_place(ev, module, decl.name, decl.span)
+            if isinstance(decl, ast.ComptimeBlock):
+                Evaluator(unit, module).stmt(decl.body)
+
+
+def _is_import(decl: ast.Decl) -> bool:
+    return isinstance(decl, ast.VarDecl) and isinstance(decl.value, ast.Builtin) and decl.value.name == "import_module"
+
+
+def _bind_data_tasks(unit: ProgramUnit) -> None:
+    """On WSE-2 a data task belongs to a color: gives the color an input queue where it has none."""
+    for key, task in unit.tasks.items():
+        if task.kind != "data":
+            continue
+        if unit.arch == "wse2":
+            unit.queue_of("in", task.id, unit.task_spans[key])
+        elif ("in", task.id) not in unit.queues:
+            message = f"input queue {task.id} of a data task is not initialized"
+            raise error("queue-not-initialized", message, unit.task_spans[key], help="bind it with @initialize_queue")
+
+
+def _check_task_ids(unit: ProgramUnit) -> None:
+    bound = {t.id for t in unit.tasks.values() if t.kind != "control"}
+    for number, span in unit.used_task_ids:
+        if number not in bound:
+            raise error("task-not-bound", f"no task is bound to local task id {number}", span)
+
+
+def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Program:
+    functions = [f for f in unit.functions if f is not None]
+    _check_recursion(unit, functions)
+    init: int | None = None
+    if unit.init.block:
+        init = len(functions)
+        unit.init.emit(tir.Return(None))
+        functions.append(unit.init.finish("<init>"))
+    exports = tuple(unit.exports.values())
+    return tir.Program(
+        name=root.file.source.path,
+        arch=unit.arch,
+        functions=tuple(functions),
+        symbols=tuple(unit.symbols),
+        tasks=tuple(unit.tasks.values()),
+        exports=exports,
+        queues=tuple(unit.queues.values()),
+        params=cells,
+        init=init,
+        dsrs=tuple(unit.dsrs),
+        blocked=tuple(sorted(unit.blocked)),
+        activated=tuple(sorted(unit.activated)),
+        colors=tuple(unit.colors.values()),
+        locations=tuple(unit.locations),
+    )
+
+
+def _check_recursion(unit: ProgramUnit, functions: list[tir.Function]) -> None:
+    """CSL has no recursion: frames are static."""
+    calls = [_callees(f.body) for f in functions]
+    done: set[int] = set()
+
+    def visit(index: int, path: tuple[int, ...]) -> None:
+        if index in path:
+            name = functions[index].name
+            file, line = list(unit.locations)[functions[index].loc]
+            raise error("recursion", f"`{name}` calls itself ({file}:{line}); CSL has no recursion")
+        if index not in done:
+            for callee in calls[index]:
+                visit(callee, (*path, index))
+            done.add(index)
+
+    for index in range(len(functions)):
+        visit(index, ())
+
+
+def _callees(body: tuple[tir.Stmt, ...]) -> set[int]:
+    found: set[int] = set()
+    stack = list(body)
+    while stack:
+        match stack.pop():
+            case tir.Call(function=function):
+                found.add(function)
+            case tir.If(then=then, otherwise=otherwise):
+                stack += [*then, *otherwise]
+            case tir.Loop(body=inner, step=step):
+                stack += [*inner, *step]
+            case tir.Block(body=inner):
+                stack += inner
+            case _:
+                pass
+    return found
+
+

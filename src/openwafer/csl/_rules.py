@@ -1,0 +1,19 @@
+"""Importing this fills the evaluator's tables: expressions, statements, builtins."""
+
+from openwafer.csl import (  # noqa: F401
+    _builtins_dsd,
+    _builtins_ids,
+    _builtins_internal,
+    _builtins_layout,
+    _builtins_map,
+    _builtins_ops,
+    _builtins_tasks,
+    _builtins_types,
+    _eval_branch,
+    _eval_call,
+    _eval_expr,
+    _eval_loop,
+    _eval_names,
+    _eval_place,
+    _eval_stmt,
+)

@@ -1,0 +1,166 @@
+"""What the evaluator fills: a layout being executed, or a PE program being compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._builder import FnBuilder
+from openwafer.csl._files import FileLoader
+from openwafer.csl._layout import ExportName
+from openwafer.csl._module import Module
+from openwafer.csl._options import CompileOptions
+from openwafer.csl._values import FnValue, Static, Value
+from openwafer.diag import Label, Span, error
+from openwafer.machine import Machine
+
+
+@dataclass(slots=True, frozen=True)
+class Guard:
+    """A decision taken on a value that differs between PEs: the program fits a PE only if `expr`,
+    evaluated over that PE's parameter cells, gives `expected`."""
+
+    expr: tir.Expr
+    expected: int | float | bool
+
+
+@dataclass(slots=True, frozen=True)
+class Rectangle:
+    width: int
+    height: int
+    fabric: tuple[int, int]
+    offsets: tuple[int, int]
+
+
+class Unit:
+    """What layouts and programs have in common: files, modules, options, the machine."""
+
+    def __init__(self, files: FileLoader, options: CompileOptions, machine: Machine) -> None:
+        self.files = files
+        self.options = options
+        self.machine = machine
+        self.arch = options.arch
+        self.modules: dict[tuple[str, object], Module] = {}
+        self.new_modules: list[Module] = []
+        self.guards: list[Guard] = []
+        self.rectangle: Rectangle | None = None
+        self.call_depth = 0
+        self.steps = 0
+        self.printed: list[str] = []
+
+    def module(self, name: str, importer: str | None, params: dict[str, Value], span: Span | None) -> Module:
+        """The instance of file `name` with these parameters: one for each distinct (path, parameters)."""
+        file = self.files.load(name, importer, span)
+        key = (file.path, fingerprint(params))
+        found = self.modules.get(key)
+        if found is None:
+            found = self.modules[key] = Module(file, params, len(self.modules))
+            self.new_modules.append(found)
+        return found
+
+
+@dataclass(slots=True, frozen=True)
+class TileCode:
+    """One `@set_tile_code`: the file (absolute) and its parameters."""
+
+    path: str
+    params: dict[str, Value]
+    span: Span
+
+
+class LayoutUnit(Unit):
+    """Executes `layout` blocks. `tiles` and `routes` are by (x, y)."""
+
+    def __init__(self, files: FileLoader, options: CompileOptions, machine: Machine) -> None:
+        super().__init__(files, options, machine)
+        self.tiles: dict[tuple[int, int], TileCode] = {}
+        self.configs: dict[tuple[int, ...], int] = {}
+        self.config_rows: dict[object, int] = {}
+        self.tile_paths: dict[tuple[str, str], str] = {}
+        self.routes: dict[tuple[int, int, int], int] = {}
+        self.exports: dict[str, ExportName] = {}
+
+
+class ProgramUnit(Unit):
+    """Compiles one PE program."""
+
+    def __init__(self, files: FileLoader, options: CompileOptions, machine: Machine, exports: dict[str, ExportName]) -> None:
+        super().__init__(files, options, machine)
+        self.export_names = exports
+        self.symbols: list[tir.Symbol] = []
+        self.functions: list[tir.Function | None] = []
+        self.instances: dict[Any, int] = {}
+        self.tasks: dict[int, tir.Task] = {}
+        self.task_spans: dict[int, Span] = {}
+        self.exports: dict[str, tir.Export] = {}
+        self.queues: dict[tuple[str, int], tir.Queue] = {}
+        self.dsrs: dict[str, int] = {}
+        self.blocked: set[int] = set()
+        self.activated: set[int] = set()
+        self.colors: dict[int, tir.ColorConfig] = {}
+        self.queue_spans: dict[tuple[str, int], Span] = {}
+        self.bind_spans: dict[tuple[str, int], Span] = {}
+        self.used_task_ids: list[tuple[int, Span]] = []
+        self.pending: list[tuple[int, FnValue]] = []
+        self.init = FnBuilder("<init>", ty.VOID, 0)
+        self.locations: dict[tuple[str, int], int] = {}
+        self.constants: dict[int, tuple[Static, Value]] = {}
+        """Constants that have been given a place in memory, by the identity of their declaration."""
+
+    def loc(self, span: Span) -> int:
+        """Index of the place in `Program.locations`."""
+        line, _ = span.source.position(span.start)
+        return self.locations.setdefault((span.source.path, line), len(self.locations))
+
+    def symbol(self, name: str, size: int, align: int, init: bytes, type: str) -> int:
+        self.symbols.append(tir.Symbol(name, size, align, init, type))
+        return len(self.symbols) - 1
+
+    def set_init(self, symbol: int, init: bytes) -> None:
+        old = self.symbols[symbol]
+        self.symbols[symbol] = tir.Symbol(old.name, old.size, old.align, init, old.type)
+
+    def dsr(self, file: str, number: int) -> int:
+        """Place in `Program.dsrs` of DSR `number` of a file (`dest`, `src0`, `src1`)."""
+        return self.dsrs.setdefault(f"{file}:{number}", len(self.dsrs))
+
+    def bind_queue(self, direction: str, number: int, color: int, span: Span) -> None:
+        """Ties a queue to a color, for the whole program."""
+        bound = self.queues.get((direction, number))
+        if bound is None:
+            self.queues[direction, number] = tir.Queue(direction, number, color)
+            self.bind_spans[direction, number] = span
+        elif bound.color != color:
+            first = Label(self.bind_spans[direction, number], f"bound to color {bound.color} here")
+            message = f"{direction}put queue {number} is bound to color {color} and to color {bound.color}"
+            raise error("queue-two-colors", message, span, labels=[first])
+
+    def queue_of(self, direction: str, color: int, span: Span) -> int:
+        """The queue of a color where the program names none: the one bound to it, else a free one."""
+        for (kind, number), queue in self.queues.items():
+            if kind == direction and queue.color == color:
+                return number
+        depths = self.machine.queues.input_depth if direction == "in" else self.machine.queues.output_depth
+        for number in range(len(depths) - 1, 0, -1):
+            if (direction, number) not in self.queues:
+                self.bind_queue(direction, number, color, span)
+                return number
+        raise error("no-free-queue", f"no {direction}put queue is left for color {color}", span)
+
+
+def fingerprint(value: Any) -> object:
+    """A hashable key of parameters: equal for values that make the same module instance."""
+    if isinstance(value, dict):
+        return tuple(sorted((k, fingerprint(v)) for k, v in value.items()))  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list):
+        return tuple(fingerprint(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, Value):
+        ir = None if value.ir is None else str(value.ir)
+        known = fingerprint(value.known)
+        return (str(value.type), known, ir)
+    if isinstance(value, (int, float, str, bool, tuple, ty.Type)) or value is None:
+        return (type(value).__name__, value)
+    return id(value)
+

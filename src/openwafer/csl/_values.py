@@ -1,0 +1,152 @@
+"""Values of the evaluator: known at compile time, or computed by typed IR at run time, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+
+if TYPE_CHECKING:
+    from openwafer.csl._module import Module
+
+
+class Unknown:
+    """The `known` of a value that exists only at run time."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+
+
+class Value:
+    """A typed value.
+
+    `known` is the value at compile time or `UNKNOWN`: int, float, bool, str, a `Type`, a list of element values (arrays,
+    row-major), a dict of `Value`s (structs and tuples), `FnValue`, `Module`, `RangeValue`, `Ref` (pointers), `()` for void.
+    `ir` computes the value at run time. A value has both when it is known for the PE being compiled but differs
+    between the PEs that share the program; deciding anything on it goes through `Evaluator.decide`.
+    """
+
+    __slots__ = ("ir", "known", "type")
+
+    def __init__(self, type: ty.Type, known: Any = UNKNOWN, ir: tir.Expr | None = None) -> None:
+        self.type = type
+        self.known = known
+        self.ir = ir
+
+    @property
+    def is_known(self) -> bool:
+        return self.known is not UNKNOWN
+
+    def __repr__(self) -> str:
+        return f"Value({self.type}, {self.known!r}, {self.ir!r})"
+
+
+VOID_VALUE = Value(ty.VOID, ())
+
+
+@dataclass(slots=True, eq=False)
+class Cell:
+    """A variable that exists at compile time only; `value` is replaced on assignment."""
+
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class Static:
+    """A variable in the memory of the PE. `symbol` is its index in the program under construction.
+
+    `constant` is the value if the program cannot change it."""
+
+    symbol: int
+    type: ty.Type
+    const: bool
+    constant: Value | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Ref:
+    """Pointer known at compile time: to a static at a byte offset, or to a compile-time cell."""
+
+    base: Static | Cell
+    offset: int = 0
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class FnValue:
+    """A function or task of a module instance."""
+
+    module: Module
+    decl: ast.FnDecl
+
+    @property
+    def name(self) -> str:
+        return self.decl.name
+
+
+@dataclass(slots=True, frozen=True)
+class RangeValue:
+    """`@range`: the three numbers, each of the range's element type."""
+
+    start: Value
+    stop: Value
+    step: Value
+
+
+# --- places: what can be assigned to ----------------------------------------
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class SlotPlace:
+    """A local slot of the function under construction."""
+
+    type: ty.Type
+    slot: int
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class MemoryPlace:
+    """Memory of the PE at the address that `addr` computes."""
+
+    type: ty.Type
+    addr: tir.Expr
+    const: bool = False
+    static: Static | None = None
+    offset: int = 0
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class CellPlace:
+    """Part of a compile-time cell: `path` are the field names and flat indices that lead to it."""
+
+    type: ty.Type
+    cell: Cell
+    path: tuple[str | int, ...] = ()
+    const: bool = False
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class FieldsPlace:
+    """A local struct variable: one place a field."""
+
+    type: ty.Type
+    fields: dict[str, Place]
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class ValuePlace:
+    """Not assignable: a constant or an intermediate value."""
+
+    type: ty.Type
+    value: Value
+    owner: Any = field(default=None)
+
+
+Place = SlotPlace | MemoryPlace | CellPlace | FieldsPlace | ValuePlace

@@ -1,0 +1,20 @@
+"""Spans, diagnostic ids and how they are shown. Every user error is a `Diagnostic`."""
+
+from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
+from openwafer.diag._render import print_diagnostics, render, to_json
+from openwafer.diag._source import Source, Span
+from openwafer.diag._suggest import suggest
+
+__all__ = [
+    "Diagnostic",
+    "DiagnosticError",
+    "Label",
+    "Severity",
+    "Source",
+    "Span",
+    "error",
+    "print_diagnostics",
+    "render",
+    "suggest",
+    "to_json",
+]

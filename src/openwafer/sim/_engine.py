@@ -1,0 +1,88 @@
+"""What an engine is: the interface that the reference and the fast engine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.image import Image
+from openwafer.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Run the exported function `name` on every PE that exports it; `args` are u32 words."""
+
+    name: str
+    args: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyIn:
+    """Host to device: `data[y, x, i]` (u32 containers) to element i of `name` on PE (x0 + x, y0 + y).
+
+    `element_bytes` is 2 (low half of the container) or 4."""
+
+    name: str
+    x0: int
+    y0: int
+    data: NDArray[np.uint32]
+    element_bytes: Literal[2, 4]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CopyOut:
+    """Device to host: fills `data[y, x, i]` when it is done."""
+
+    name: str
+    x0: int
+    y0: int
+    data: NDArray[np.uint32]
+    element_bytes: Literal[2, 4]
+
+
+Command = Launch | CopyIn | CopyOut
+
+
+@dataclass(frozen=True, slots=True)
+class PeStats:
+    """Sums over all PEs since the start, in the unit of the name."""
+
+    steps: int = 0
+    wavelet_hops: int = 0
+    dsd_elements: int = 0
+    busy_cycles: int = 0
+    extra: dict[str, int] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """A wafer with a loaded image. Coordinates are those of the program's rectangle."""
+
+    now: int
+
+    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None: ...
+
+    def submit(self, command: Command) -> int:
+        """Appends a host command, issued at `now`; returns its ticket."""
+        ...
+
+    def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
+        """Simulates until command `ticket` is done (a launch: picked up by every PE concerned; a copy: its data
+        have moved everywhere and its cycles have passed); None: until nothing can happen any more.
+
+        Raises DiagnosticError: `deadlock` (nothing can happen and the ticket is not done), `max-cycles`,
+        `memory-access`, `assert-failed`, `divide-by-zero`, `unrouted-wavelet`, each with PE, cycle, line."""
+        ...
+
+    def is_done(self, ticket: int) -> bool: ...
+
+    def read(self, x: int, y: int, address: int, size: int) -> bytes:
+        """Bytes of a PE's memory as it is now."""
+        ...
+
+    def write(self, x: int, y: int, address: int, data: bytes) -> None: ...
+
+    def stats(self) -> PeStats: ...

@@ -1,0 +1,115 @@
+"""Where the fast engine keeps what: records of 64-bit words at addresses. Offsets are in bytes.
+
+All state lies in NumPy arrays owned by `_fast_load.World`; compiled code sees only addresses, beginning with that
+of the world record `w`. There is no Python object a PE.
+"""
+
+from __future__ import annotations
+
+WORD = 8
+NEVER = 1 << 62
+"""A cycle that does not come."""
+
+
+def _fields(count: int) -> range:
+    return range(0, WORD * count, WORD)
+
+
+# World: addresses of the arrays, facts of the machine, sums.
+(
+    W_PES, W_ROUTERS, W_SLOTS, W_SLOT_STRIDE, W_PROGRAMS, W_COMMANDS, W_COMMAND_COUNT, W_CTX, W_PE_RING, W_ROUTER_RING,
+    W_TIME, W_NOW, W_WIDTH, W_COLORS, W_HOP, W_RAMP_UP, W_RAMP_DOWN, W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
+    W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
+    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_WORK, W_PE_COUNT, W_END,
+) = _fields(36)  # fmt: skip
+"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. WORK counts items
+served, so that the loop can give control back now and then."""
+
+# PE.
+(
+    P_STATE, P_WAKE, P_ACTION, P_STATUS, P_FIRST, P_SEEN, P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT,
+    P_COMMAND, P_TAKEN, P_MEMORY, P_FRAME, P_PARAMS, P_LFSR, P_PROGRAM, P_QUEUES, P_USED, P_WHEEL, P_FAR, P_NEXT,
+    P_OUT_WAIT, P_X, P_Y, P_INDEX, P_STREAM, P_PAD0, P_PAD1, P_PAD2, P_END,
+) = _fields(32)  # fmt: skip
+PE_BYTES = P_END + WORD
+"""FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the next command to
+look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in use, NEXT when the PE is
+to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of output queues whose room a slot waits for. WHEEL and FAR belong to the schedule."""
+
+IDLE, BUSY, WAITING = 0, 1, 2
+"""P_STATE."""
+RUN, END, REQUEST, TRY, COPY_END = 0, 1, 2, 3, 4
+"""P_ACTION: what the main thread does at WAKE."""
+
+# Router.
+R_COLORS_WAITING, R_FIRST, R_WHEEL, R_FAR, R_CHANNELS, R_COLORS, R_OUT, R_PE = _fields(8)
+ROUTER_BYTES = 8 * WORD
+"""COLORS_WAITING is a mask of colors with a wavelet in some queue, OUT a mask of output queues that are not
+empty, COLORS a mask of colors with a channel record, in whose order the records lie at CHANNELS."""
+
+# Channel: one color at one router; then its four queues W E N S.
+C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
+CHANNEL_HEAD_BYTES = 8 * WORD
+"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG the row of `Layout.configs`;
+NEXT + 8·d the queue in which a wavelet sent to port d arrives (0: none); INPUT the input queue of the PE (0: none)."""
+RAMP = 4
+RAMP_BIT = 1 << RAMP
+
+# Queue: STATE is count | head << 16 | depth << 32, POPPED the last cycle in which a place was freed, then entries.
+Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
+ENTRY_BYTES = 2 * WORD
+"""Data (control bit at bit 32), then the cycle from which it may move."""
+CONTROL_BIT = 1 << 32
+
+# Program. Offsets of queues are within the PE's queue block; -1: not bound.
+TASK_IDS, QUEUE_IDS, COLOR_IDS = 32, 8, 32
+G_LOCAL, G_DATA, G_MEMORY_BYTES, G_NUMBER, G_DSRS, G_ENTRY = _fields(6)
+G_TASK_QUEUE = G_ENTRY + WORD * TASK_IDS
+G_INPUT = G_TASK_QUEUE + WORD * TASK_IDS
+G_OUTPUT = G_INPUT + WORD * QUEUE_IDS
+G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
+G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
+PROGRAM_BYTES = G_OUTPUTS_OF + WORD * COLOR_IDS
+"""LOCAL and DATA are masks of task ids, ENTRY their code, TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
+COMMAND_ID = 31
+"""The id by which the command stream takes part in the picking of tasks."""
+
+# Slot: an operation under way; slots of one number lie together, so that unused ones cost no memory.
+SLOTS = 9
+SYNCHRONOUS = 8
+MAIN = 9
+CANDIDATES = 10
+(
+    S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_ACTIVATE, S_UNBLOCK, S_SCALAR, S_LOC, S_INDEX, S_TOTAL, S_FLAGS, S_IN0,
+    S_IN1, S_OUT, S_OUT_ID, S_SAVED, _S_SAVED1, _S_SAVED2, S_PAD, S_WALKERS,
+) = _fields(21)  # fmt: skip
+SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
+FREE, STEPPING, FINISHING = 0, 1, 2
+ENDLESS = -1
+UNBOUND = -1
+REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX = 1, 2, 4, 8, 16
+"""S_FLAGS. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none)."""
+
+# Command.
+K_KIND, K_X0, K_Y0, K_X1, K_Y1, K_LEFT, K_WORDS, K_ELEMENT_BYTES, K_DATA, K_STRIDE_Y, K_STRIDE_X, K_STRIDE_I = _fields(12)
+K_TABLE, K_ARGUMENTS, K_ARGUMENT_COUNT, K_PAD = range(12 * WORD, 16 * WORD, WORD)
+COMMAND_BYTES = 16 * WORD
+LAUNCH, COPY_IN, COPY_OUT = 0, 1, 2
+"""LEFT counts the PEs that have yet to do it. TABLE has one word a program: the entry of a launch, or the address of
+the data's symbol << 1 | is a pointer, plus PRESENT; 0 where the name is not exported."""
+PRESENT = 1 << 40
+
+# Ring: the schedule of all PEs or all routers.
+(
+    T_OCCUPIED, T_COUNTS, T_LISTS, T_ITEMS, T_RECORDS, T_RECORD_BYTES, T_WHEEL, T_HEAP, T_HEAP_LENGTH, T_HEAP_CAPACITY, T_END,
+) = _fields(11)  # fmt: skip
+RING_BYTES = T_END
+WHEEL_CYCLES = 64
+
+# Faults beyond those of `codegen._abi.Fault`.
+FAULT_UNROUTED = 100
+FAULT_UNBOUND_OUTPUT = 101
+FAULT_NO_OWN_ROUTE = 102
+
+# What the loop says when it stops.
+QUIET, LIMIT, DONE, FAULTED, MORE = 0, 1, 2, 3, 4

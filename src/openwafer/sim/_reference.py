@@ -1,0 +1,163 @@
+"""The reference engine: the rules of `docs/semantics.md` in plain Python, slow and meant to be read.
+
+Routers and PEs are visited only in cycles in which they can do something: each says when that is, and is
+called earlier when a wavelet, room in a queue or a command comes.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from openwafer.codegen._cost import add_costs
+from openwafer.csl._tir import ColorConfig
+from openwafer.diag import error
+from openwafer.image import Image
+from openwafer.machine import Machine
+from openwafer.sim._engine import Command, Launch, PeStats
+from openwafer.sim._reference_code import Code
+from openwafer.sim._reference_dsd import Fault
+from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
+from openwafer.sim._reference_pe import Pe, Ticket
+from openwafer.sim._reference_report import deadlock, fault
+
+Place = tuple[int, int]
+POSITIONS_START = 4
+"""The column of `Layout.configs` where the switch positions begin."""
+
+
+class ReferenceEngine:
+    """See `Engine`. `threads` plays no role."""
+
+    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
+        self.now = 0
+        self._machine, self._layout = machine, image.layout
+        self._heap: list[tuple[int, int, int]] = []
+        self._tickets: list[Ticket] = []
+        self._codes = [Code(add_costs(program, machine), machine) for program in image.layout.programs]
+        self._routers: dict[Place, Router] = {}
+        self._pes: dict[Place, Pe] = {}
+        for y in range(image.layout.height):
+            for x in range(image.layout.width):
+                self._add(x, y)
+        for router in self._routers.values():
+            router.neighbours = [self._routers.get((router.x + dx, router.y + dy)) for dx, dy in OFFSETS]
+        for pe in self._pes.values():
+            try:
+                pe.load()
+            except (Fault, ZeroDivisionError) as reason:
+                raise fault(reason, pe, 0) from None
+
+    def _add(self, x: int, y: int) -> None:
+        fabric = self._machine.fabric
+        facts = Latencies(
+            fabric.hop_cycles, fabric.ramp_down_cycles, fabric.router_queue_depth, fabric.colors
+        )
+        router = Router(x, y, self._routes(x, y), facts)
+        self._routers[x, y] = router
+        program = self._layout.program_of[y, x]
+        if program >= 0:
+            cells = [int(cell) for cell in self._layout.cells[y, x]]
+            router.ramp = self._pes[x, y] = Pe(router, cells, self._codes[program], self._schedule)
+
+    def _routes(self, x: int, y: int) -> dict[int, tuple[int, int]]:
+        """(rx, tx) by color: the layout's, overridden by the program's own."""
+        routes: dict[int, tuple[int, int]] = {}
+        for color, index in enumerate(self._layout.config_of[y, x]):
+            if index >= 0:
+                row = self._layout.configs[index]
+                rx, tx = row[POSITIONS_START + 2 * row[0] :][:2]
+                _set_route(routes, color, (int(rx), int(tx)) if rx >= 0 else None)
+        program = self._layout.program_of[y, x]
+        own: tuple[ColorConfig, ...] = self._layout.programs[program].colors if program >= 0 else ()
+        for config in own:
+            _set_route(routes, config.color, config.positions[config.current])
+        return routes
+
+    def _schedule(self, item: Router | Ramp, cycle: int) -> None:
+        """Has `item` stepped in `cycle`, or earlier if that is wanted already."""
+        if cycle < item.at:
+            item.at = cycle
+            number = item.y * self._layout.width + item.x
+            heapq.heappush(self._heap, (cycle, isinstance(item, Pe), number))
+
+    # the host's side
+
+    def submit(self, command: Command) -> int:
+        """Appends a host command, issued at `now`; returns its ticket."""
+        ticket = Ticket(command)
+        for pe in self._pes.values():
+            if _concerns(command, pe):
+                ticket.missing += 1
+                pe.commands.append(ticket)
+                self._schedule(pe, self.now)
+        self._tickets.append(ticket)
+        return len(self._tickets) - 1
+
+    def is_done(self, ticket: int) -> bool:
+        return self._tickets[ticket].missing == 0
+
+    def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
+        """See `Engine.run`."""
+        limit = NEVER if max_cycles is None else self.now + max_cycles
+        while ticket is None or not self.is_done(ticket):
+            cycle = self._next_cycle()
+            if cycle == NEVER:
+                if ticket is None:
+                    return
+                raise deadlock(self._tickets[ticket].command, list(self._pes.values()), self.now)
+            if cycle >= limit:
+                raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
+            self._run_cycle(cycle)
+
+    def _next_cycle(self) -> int:
+        while self._heap and self._item(self._heap[0]).at != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else NEVER
+
+    def _item(self, entry: tuple[int, int, int]) -> Router | Pe:
+        y, x = divmod(entry[2], self._layout.width)
+        return (self._pes if entry[1] else self._routers)[x, y]
+
+    def _run_cycle(self, cycle: int) -> None:
+        """First the routers, then the PEs: the heap holds them in that order."""
+        while self._next_cycle() == cycle:
+            item = self._item(heapq.heappop(self._heap))
+            item.at = NEVER
+            try:
+                if item.step(cycle, self._schedule):
+                    self.now = cycle + 1
+            except (Fault, ZeroDivisionError) as reason:
+                raise fault(reason, item, cycle) from None
+
+    def read(self, x: int, y: int, address: int, size: int) -> bytes:
+        pe = self._pes.get((x, y))
+        return bytes(pe.memory[address : address + size]) if pe else bytes(size)
+
+    def write(self, x: int, y: int, address: int, data: bytes) -> None:
+        self._pes[x, y].memory[address : address + len(data)] = data
+
+    def stats(self) -> PeStats:
+        pes = list(self._pes.values())
+        return PeStats(
+            steps=sum(pe.steps for pe in pes),
+            wavelet_hops=sum(router.hops for router in self._routers.values()),
+            dsd_elements=sum(pe.elements for pe in pes),
+            busy_cycles=sum(pe.busy_cycles for pe in pes),
+        )
+
+
+def _set_route(routes: dict[int, tuple[int, int]], color: int, route: tuple[int, int] | None) -> None:
+    routes.pop(color, None)
+    if route is not None:
+        routes[color] = route
+
+
+def _concerns(command: Command, pe: Pe) -> bool:
+    """Whether a PE exports the name, as a function or as data, and lies in the area of a copy."""
+    export = pe.exports.get(command.name)
+    if export is None or (export.kind == "func") != isinstance(command, Launch):
+        return False
+    if isinstance(command, Launch):
+        return True
+    height, width, _ = command.data.shape
+    return command.x0 <= pe.x < command.x0 + width and command.y0 <= pe.y < command.y0 + height

@@ -1,0 +1,252 @@
+"""DSD records, how they are walked, and the operation that walks them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from openwafer.csl._dsd_ops import DsdOp
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
+from openwafer.sim._reference_elements import LOW_HALF, element_function
+from openwafer.sim._reference_values import wrapper
+
+ENDLESS = 0x7FFF
+ADDRESS_MASK = 0xFFFF
+FABRIC = (DsdKind.FABIN, DsdKind.FABOUT)
+MEMORY = (DsdKind.MEM1D, DsdKind.MEM4D, DsdKind.CIRCBUF)
+_signed = wrapper("i16")
+
+
+class Fault(Exception):
+    """What a program did wrong; `id` is that of the diagnostic."""
+
+    def __init__(self, id: str, message: str) -> None:
+        super().__init__(message)
+        self.id, self.message = id, message
+
+
+class Pe(Protocol):
+    """What an operation needs of its PE."""
+
+    def read(self, address: int, size: int) -> int: ...
+
+    def write(self, address: int, size: int, bits: int) -> None: ...
+
+    def pop(self, queue: int) -> int: ...
+
+    def push(self, queue: int, data: int, control: bool) -> None: ...
+
+
+def extents(record: Sequence[int]) -> Sequence[int]:
+    """The extents of a record in memory or on the fabric, innermost first."""
+    last = DsdWord.EXTENT3 if record[DsdWord.KIND] == DsdKind.MEM4D else DsdWord.EXTENT0
+    return record[DsdWord.EXTENT0 : last + 1]
+
+
+def length_of(record: Sequence[int]) -> int:
+    """Elements of one operand; 0 for scalars, pointers and what is absent."""
+    return math.prod(extents(record)) if record[DsdWord.KIND] in MEMORY + FABRIC else 0
+
+
+def addresses(record: Sequence[int]) -> Iterator[int]:
+    """Byte addresses of element 0, 1, 2, … of an operand in memory, without end."""
+    match record[DsdWord.KIND]:
+        case DsdKind.MEM1D:
+            base, stride = record[DsdWord.BASE], _signed(record[DsdWord.STRIDE0])
+            return ((base + i * stride) & ADDRESS_MASK for i in itertools.count())
+        case DsdKind.MEM4D:
+            return _nested(record)
+        case DsdKind.CIRCBUF:
+            return _circular(record)
+        case _:
+            return itertools.repeat(record[DsdWord.BASE])
+
+
+def _nested(record: Sequence[int]) -> Iterator[int]:
+    address, sizes = record[DsdWord.BASE], extents(record)
+    strides = record[DsdWord.STRIDE0 : DsdWord.STRIDE3 + 1]
+    outermost = max((k for k in range(4) if sizes[k] != 1), default=0)
+    index = [0] * 4
+    while True:
+        yield address
+        k = 0
+        while k < outermost and index[k] + 1 >= sizes[k]:
+            index[k] = 0
+            k += 1
+        index[k] += 1
+        address = (address + strides[k]) & ADDRESS_MASK
+
+
+def _circular(record: Sequence[int]) -> Iterator[int]:
+    address, stride = record[DsdWord.BASE], _signed(record[DsdWord.STRIDE0])
+    start, end = record[DsdWord.COLOR], record[DsdWord.END]
+    while True:
+        yield address
+        address += stride
+        if address >= end:
+            address -= end - start
+        elif address < start:
+            address += end - start
+        address &= ADDRESS_MASK
+
+
+def saved_base(record: Sequence[int]) -> int:
+    """The base after an operation with `save_address`: the address of the element after the last."""
+    if record[DsdWord.KIND] not in MEMORY:
+        return record[DsdWord.BASE]
+    return next(itertools.islice(addresses(record), length_of(record), None))
+
+
+@dataclass(slots=True)
+class Operand:
+    """One operand of a running operation: its record, element size, and the DSR that it came from."""
+
+    record: tuple[int, ...]
+    element_bytes: int
+    dsr: int | None = None
+    half: int | None = None
+    kind: int = field(init=False)
+    queue: int = field(init=False)
+    walk: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kind, self.queue = self.record[DsdWord.KIND], self.record[DsdWord.BASE]
+        self.walk = addresses(self.record)
+
+    def has(self, flag: DsdFlag) -> bool:
+        return bool(self.record[DsdWord.FLAGS] & flag)
+
+    @property
+    def scalar(self) -> int:
+        bits = self.record[DsdWord.BASE] | self.record[DsdWord.EXTENT0] << 16
+        return bits if self.element_bytes == 4 else bits & LOW_HALF
+
+
+def scalar_record(bits: int) -> tuple[int, ...]:
+    """A SCALAR record; `bits` may be a negative integer."""
+    return (DsdKind.SCALAR, bits & LOW_HALF, bits >> 16 & LOW_HALF, *[0] * 13)
+
+
+def pointer_record(address: int) -> tuple[int, ...]:
+    return (DsdKind.POINTER, address & ADDRESS_MASK, *[0] * 14)
+
+
+@dataclass(slots=True)
+class Actions:
+    """Task ids to activate and to unblock when an operation ends."""
+
+    activate: int | None = None
+    unblock: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.activate is not None or self.unblock is not None
+
+
+class Operation:
+    """A DSD operation with its operands evaluated; `length` is None for one without end."""
+
+    def __init__(
+        self, row: DsdOp, dest: Operand, sources: list[Operand], scalar: int, index: int | None, loc: int
+    ) -> None:
+        self.row, self.dest, self.sources, self.loc = row, dest, sources, loc
+        self.operands = [dest, *sources]
+        self.scalar, self.index = scalar, index
+        self.inputs = [o for o in sources if o.kind == DsdKind.FABIN]
+        self.outputs = [dest] if dest.kind == DsdKind.FABOUT else []
+        self.fabric = self.inputs + self.outputs
+        self.length = self._length()
+        self.done = 0
+        self.function = element_function(row.name)
+        self.simd = 2 if self._is_packed() else 1
+        scalars = [o for o in sources if o.kind == DsdKind.SCALAR]
+        self.accumulator: Operand | None = None
+        if dest.kind == DsdKind.POINTER and len(sources) == 2 and len(scalars) == 1:
+            self.accumulator = scalars[0]
+        self.total = scalars[0].scalar if self.accumulator else 0
+        self._check()
+
+    def _length(self) -> int | None:
+        for operand in (*self.sources, self.dest):
+            if length := length_of(operand.record):
+                return None if operand.kind in FABRIC and length == ENDLESS else length
+        return 1
+
+    def _is_packed(self) -> bool:
+        is_wanted = any(o.has(DsdFlag.SIMD_32) for o in self.fabric)
+        return is_wanted and all(o.element_bytes == 2 for o in self.fabric)
+
+    def _check(self) -> None:
+        for operand in self.operands:
+            if operand.kind in (DsdKind.NONE, DsdKind.FIFO):
+                raise Fault(
+                    "unsupported", f"operand of kind {DsdKind(operand.kind).name} in `{self.row.name}`"
+                )
+        wrong = self.dest.kind == DsdKind.FABIN or any(o.kind == DsdKind.FABOUT for o in self.sources)
+        if self.accumulator and self.accumulator.element_bytes != self.dest.element_bytes:
+            wrong = True
+        inputs = [o.queue for o in self.inputs]
+        if wrong or self.dest.kind == DsdKind.SCALAR or len(set(inputs)) < len(inputs):
+            raise Fault("unsupported", f"operands of `{self.row.name}`")
+
+    def is_finished(self) -> bool:
+        return self.done == self.length
+
+    def step(self, pe: Pe, count: int) -> None:
+        """Handles the next `count` elements, fewer at the end; one fabric step handles `simd`."""
+        if self.length is not None:
+            count = min(count, self.length - self.done)
+        for _ in range(count):
+            self._element(pe)
+        self.done += count
+        for operand in self.inputs:
+            operand.half = None
+        for operand in self.outputs:
+            if operand.half is not None:
+                self._push(pe, operand.half)
+        if self.is_finished() and self.accumulator:
+            pe.write(self.dest.record[DsdWord.BASE], self.dest.element_bytes, self.total)
+
+    def _element(self, pe: Pe) -> None:
+        read = [self._read(pe, operand) for operand in self.sources]
+        bits = self.function(read[0], read[1] if len(read) == 2 else 0, self.scalar)
+        if self.accumulator:
+            self.total = bits
+        elif self.dest.kind == DsdKind.FABOUT:
+            self._send(pe, bits)
+        else:
+            pe.write(next(self.dest.walk), self.dest.element_bytes, bits)
+
+    def _read(self, pe: Pe, operand: Operand) -> int:
+        if operand is self.accumulator:
+            return self.total
+        if operand.kind == DsdKind.SCALAR:
+            return operand.scalar
+        if operand.kind == DsdKind.FABIN:
+            return self._receive(pe, operand)
+        return pe.read(next(operand.walk), operand.element_bytes)
+
+    def _receive(self, pe: Pe, operand: Operand) -> int:
+        if operand.half is not None:
+            return operand.half
+        data = pe.pop(operand.queue)
+        if self.simd == 2:
+            operand.half = data >> 16
+        return data if operand.element_bytes == 4 else data & LOW_HALF
+
+    def _send(self, pe: Pe, bits: int) -> None:
+        out = self.dest
+        if self.simd == 2 and out.half is None:
+            out.half = bits
+        elif out.half is not None:
+            self._push(pe, out.half | bits << 16)
+        elif out.element_bytes == 2 and out.has(DsdFlag.WAVELET_INDEX):
+            self._push(pe, bits | ((self.index or 0) & LOW_HALF) << 16)
+        else:
+            self._push(pe, bits)
+
+    def _push(self, pe: Pe, data: int) -> None:
+        self.dest.half = None
+        pe.push(self.dest.queue, data, self.dest.has(DsdFlag.CONTROL))

@@ -1,0 +1,182 @@
+"""Routers: one queue a color and port, one wavelet a link and cycle, all copies of a wavelet or none."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+from openwafer.sim._reference_dsd import Fault
+
+RAMP = 4
+PORTS = 5
+RAMP_INPUT = 5
+OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+"""Where the neighbour at port W, E, N, S lies."""
+NEVER = 1 << 62
+
+
+def opposite(port: int) -> int:
+    return port ^ 1
+
+
+class Wavelet(NamedTuple):
+    data: int
+    control: bool
+    ready: int
+
+
+@dataclass(slots=True)
+class Queue:
+    """A bounded queue. `popped` is the last cycle in which a place was freed."""
+
+    depth: int
+    items: deque[Wavelet] = field(default_factory=lambda: deque[Wavelet]())
+    popped: int = -1
+
+    def pop(self, now: int) -> Wavelet:
+        self.popped = now
+        return self.items.popleft()
+
+    def ready(self) -> int:
+        """When the head may move."""
+        return self.items[0].ready if self.items else NEVER
+
+    def has_room(self) -> bool:
+        return len(self.items) < self.depth
+
+    def had_room(self, now: int) -> bool:
+        """Whether there was room at the start of cycle `now`."""
+        return len(self.items) + (self.popped == now) < self.depth
+
+
+class Ramp(Protocol):
+    """The PE's side of a router."""
+
+    at: int
+    x: int
+    y: int
+
+    def output_queues(self, color: int) -> list[Queue]: ...
+
+    def input_queue(self, color: int) -> Queue | None: ...
+
+
+class NoPe:
+    """The ramp of a router whose PE has no code."""
+
+    at, x, y = NEVER, -1, -1
+
+    def output_queues(self, color: int) -> list[Queue]:
+        return []
+
+    def input_queue(self, color: int) -> Queue | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Cycles, and the depth of a router's queues."""
+
+    hop: int
+    ramp_down: int
+    depth: int
+    colors: int
+
+
+Schedule: TypeAlias = Callable[["Router | Ramp", int], None]
+"""Has a router or PE called in a cycle, or earlier if that is wanted already."""
+
+
+class Router:
+    """`neighbours` are the routers at W E N S (None: outside the rectangle); `routes` (rx, tx) by color."""
+
+    def __init__(self, x: int, y: int, routes: dict[int, tuple[int, int]], facts: Latencies) -> None:
+        self.x, self.y, self.routes, self.facts = x, y, routes, facts
+        self.ramp: Ramp = NoPe()
+        self.neighbours: list[Router | None] = [None] * RAMP
+        self.outputs = {c: [p for p in range(PORTS) if tx >> p & 1] for c, (_, tx) in routes.items()}
+        self.queues = {(c, p): Queue(facts.depth) for c in routes for p in range(RAMP)}
+        self.first = 0
+        self.at = NEVER
+        self.hops = 0
+
+    def step(self, now: int, schedule: Schedule) -> bool:
+        """One cycle; returns whether a wavelet moved."""
+        used: set[int] = set()
+        first = -1
+        for color in self._colors():
+            if self._serve(color, now, used, schedule) and first < 0:
+                first = color
+        if first >= 0:
+            self.first = (first + 1) % self.facts.colors
+        schedule(self, now + 1 if first >= 0 else self._next_ready(now))
+        return first >= 0
+
+    def _next_ready(self, now: int) -> int:
+        """When the next head becomes ready; who makes room calls by itself."""
+        ready = (queue.ready() for color in self.routes for _, queue in self._inputs(color))
+        return min((cycle for cycle in ready if cycle > now), default=NEVER)
+
+    def _colors(self) -> list[int]:
+        return sorted(self.routes, key=lambda color: (color - self.first) % self.facts.colors)
+
+    def _inputs(self, color: int) -> Iterator[tuple[int, Queue]]:
+        """The queues from which a color may come, in the order in which they are tried."""
+        rx = self.routes[color][0]
+        for port in range(RAMP):
+            if rx >> port & 1:
+                yield port, self.queues[color, port]
+        if rx >> RAMP & 1:
+            for queue in self.ramp.output_queues(color):
+                yield RAMP, queue
+
+    def _serve(self, color: int, now: int, used: set[int], schedule: Schedule) -> bool:
+        """Moves at most one wavelet of a color. `used` has the outputs taken, and RAMP_INPUT."""
+        for port, queue in self._inputs(color):
+            if queue.ready() > now or (port == RAMP and RAMP_INPUT in used):
+                continue
+            outputs = self.outputs[color]
+            if used.isdisjoint(outputs) and all(self._has_room(color, p, now) for p in outputs):
+                self._move(color, port, queue, outputs, now, schedule)
+                used.update(outputs, [RAMP_INPUT] if port == RAMP else [])
+                return True
+        return False
+
+    def _has_room(self, color: int, port: int, now: int) -> bool:
+        if port == RAMP:
+            queue = self.ramp.input_queue(color)
+            return queue is not None and queue.has_room()
+        other = self.neighbours[port]
+        return other is None or color not in other.routes or other.queues[color, opposite(port)].had_room(now)
+
+    def _move(
+        self, color: int, port: int, queue: Queue, outputs: list[int], now: int, schedule: Schedule
+    ) -> None:
+        wavelet = queue.pop(now)
+        if port == RAMP:
+            schedule(self.ramp, now)
+        elif (upstream := self.neighbours[port]) is not None:
+            schedule(upstream, now + 1)
+        for output in outputs:
+            self._send(color, output, wavelet, now, schedule)
+
+    def _send(self, color: int, output: int, wavelet: Wavelet, now: int, schedule: Schedule) -> None:
+        if output == RAMP:
+            queue = self.ramp.input_queue(color)
+            assert queue is not None
+            ready = now + self.facts.ramp_down
+            target: Router | Ramp = self.ramp
+        else:
+            other = self.neighbours[output]
+            if other is None or color not in other.routes:
+                raise Fault("unrouted-wavelet", self._unrouted(color, output))
+            queue, ready, target = other.queues[color, opposite(output)], now + self.facts.hop, other
+            self.hops += 1
+        queue.items.append(Wavelet(wavelet.data, wavelet.control, ready))
+        schedule(target, ready)
+
+    def _unrouted(self, color: int, output: int) -> str:
+        dx, dy = OFFSETS[output]
+        return f"no route for color {color} at PE ({self.x + dx}, {self.y + dy}), to which a wavelet goes"

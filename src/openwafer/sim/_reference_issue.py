@@ -1,0 +1,89 @@
+"""The statement that starts a DSD operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from openwafer.codegen._timing import setup_cycles
+from openwafer.csl import _tir as tir
+from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
+from openwafer.csl._tir import DsdFlag, DsdWord
+from openwafer.machine import Machine
+from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, pointer_record, scalar_record
+from openwafer.sim._reference_expr import Expression, Slots
+from openwafer.sim._reference_run import Pe, Run, Start, apply_actions, pass_time
+
+Compile: TypeAlias = Callable[[tir.Expr], Expression]
+
+
+def _none(pe: Any, slots: Slots) -> None:
+    """The value of an optional operand that is absent."""
+
+
+class DsdStatement:
+    """One DSD operation of the program: evaluates its operands, then runs or starts it."""
+
+    def __init__(self, compile: Compile, machine: Machine, node: tir.DsdOp) -> None:
+        self.node, self.row = node, DSD_OPS[node.op]
+        self.setup = setup_cycles(node, machine)
+        self.microthreads = machine.dsd.microthreads
+        sources = ((node.src0, self.row.src0), (node.src1, self.row.src))
+        self.dest = _operand(compile, node.dest, ELEMENT_BYTES[self.row.dest])
+        self.sources = [
+            _operand(compile, node, ELEMENT_BYTES[type]) for node, type in sources if node is not None
+        ]
+        optional = (node.scalar, node.index, node.activate, node.unblock, node.ut)
+        self.optional = [_none if e is None else compile(e) for e in optional]
+
+    def run(self, pe: Pe, slots: Slots) -> Run:
+        pe.loc = self.node.loc
+        dest, sources = self.dest(pe, slots), [source(pe, slots) for source in self.sources]
+        scalar, index, activate, unblock, ut = [value(pe, slots) for value in self.optional]
+        operation = Operation(self.row, dest, sources, scalar or 0, index, self.node.loc)
+        actions = _actions(operation, activate, unblock)
+        if operation.fabric:
+            yield from pass_time(pe)
+            yield Start(operation, self._slot(operation, ut), actions)
+        else:
+            pe.run_at_once(operation, self.setup)
+            if actions:
+                yield from pass_time(pe)
+                apply_actions(pe, actions)
+        if self.node.result is not None:
+            slots[self.node.result] = 1
+        return None
+
+    def _slot(self, operation: Operation, ut: int | None) -> int | None:
+        """The microthread of an asynchronous operation, None for a synchronous one."""
+        from_dsr = any(o.dsr is not None and o.has(DsdFlag.ASYNC) for o in operation.operands)
+        if not (self.node.is_async or from_dsr):
+            return None
+        slot = ut if ut is not None else (operation.outputs + operation.inputs)[0].queue
+        if slot >= self.microthreads:
+            raise Fault("unsupported", f"microthread {slot}")
+        return slot
+
+
+def _actions(operation: Operation, activate: int | None, unblock: int | None) -> Actions:
+    """Those of the operation, else those of the first DSR that has some."""
+    for operand in operation.operands:
+        word = operand.record[DsdWord.ACTIONS] if operand.dsr is not None else 0
+        activate = (word & 0xFF) - 1 if activate is None and word & 0xFF else activate
+        unblock = (word >> 8) - 1 if unblock is None and word >> 8 else unblock
+    return Actions(activate, unblock)
+
+
+def _operand(compile: Compile, node: tir.Operand, size: int) -> Callable[[Any, Slots], Operand]:
+    match node:
+        case tir.Dsd(expr):
+            value = compile(expr)
+            return lambda pe, slots: Operand(value(pe, slots), size)
+        case tir.Dsr(index):
+            return lambda pe, slots: Operand(pe.dsrs[index], size, index)
+        case tir.Scalar(expr):
+            value = compile(expr)
+            return lambda pe, slots: Operand(scalar_record(value(pe, slots)), size)
+        case tir.Pointer(expr):
+            value = compile(expr)
+            return lambda pe, slots: Operand(pointer_record(value(pe, slots)), size)

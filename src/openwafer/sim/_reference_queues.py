@@ -1,0 +1,49 @@
+"""The queues between a PE and its router."""
+
+from __future__ import annotations
+
+from openwafer.csl._tir import Program
+from openwafer.machine import Machine
+from openwafer.sim._reference_dsd import Fault
+from openwafer.sim._reference_fabric import Queue, Router, Schedule, Wavelet
+
+
+class Queues:
+    """Input and output queues by id, each bound to a color. `now` is the cycle under way."""
+
+    def __init__(self, router: Router, program: Program, machine: Machine, schedule: Schedule) -> None:
+        self.router, self.schedule, self.now = router, schedule, 0
+        self.ramp_up_cycles = machine.fabric.ramp_up_cycles
+        depths = {"in": machine.queues.input_depth, "out": machine.queues.output_depth}
+        queues = {(q.direction, q.id): Queue(depths[q.direction][q.id]) for q in program.queues}
+        self.inputs = {id: queue for (direction, id), queue in queues.items() if direction == "in"}
+        self.outputs = {id: queue for (direction, id), queue in queues.items() if direction == "out"}
+        self.color_of = {(q.direction, q.id): q.color for q in program.queues}
+        self._receiving: dict[int, Queue] = {}
+        self._sending: dict[int, list[Queue]] = {}
+        for id in sorted(self.inputs):
+            self._receiving.setdefault(self.color_of["in", id], self.inputs[id])
+        for id in sorted(self.outputs):
+            self._sending.setdefault(self.color_of["out", id], []).append(self.outputs[id])
+
+    def input_queue(self, color: int) -> Queue | None:
+        """The queue that receives a color: the lowest id."""
+        return self._receiving.get(color)
+
+    def output_queues(self, color: int) -> list[Queue]:
+        """The queues that send a color, by id."""
+        return self._sending.get(color, [])
+
+    def pop(self, queue: int) -> int:
+        """The data of the head; the router may use the place from the next cycle on."""
+        self.schedule(self.router, self.now + 1)
+        return self.inputs[queue].pop(self.now).data
+
+    def push(self, queue: int, data: int, control: bool) -> None:
+        router, color = self.router, self.color_of["out", queue]
+        if color not in router.routes:
+            place = f"PE ({router.x}, {router.y}), which sends on it"
+            raise Fault("unrouted-wavelet", f"no route for color {color} at {place}")
+        ready = self.now + 1 + self.ramp_up_cycles
+        self.outputs[queue].items.append(Wavelet(data, control, ready))
+        self.schedule(router, ready)

@@ -1,0 +1,70 @@
+"""What running code asks of its PE, and what it yields where the PE must wait."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple, Protocol, TypeAlias
+
+from openwafer.sim._reference_dsd import Actions, Operation
+from openwafer.sim._reference_expr import Memory
+from openwafer.sim._reference_values import Value
+
+YIELD_LIMIT = 4096
+"""Gathered cycles that a `Yield` tolerates."""
+
+
+class Start(NamedTuple):
+    """A fabric operation to be started in a slot; None stands for the synchronous one."""
+
+    operation: Operation
+    slot: int | None
+    actions: Actions
+
+
+Request: TypeAlias = Start | None
+"""What a generator yields: an operation to start, or None to let the gathered cycles pass."""
+
+
+class Pe(Memory, Protocol):
+    """What a statement needs of its PE. `loc` is the place of the last statement that has one."""
+
+    gathered: int
+    loc: int
+    now: int
+    dsrs: list[tuple[int, ...]]
+
+    def copy(self, dest: int, source: int, size: int) -> None: ...
+
+    def activate(self, id: int) -> None: ...
+
+    def set_blocked(self, id: int, blocked: bool) -> None: ...
+
+    def unblock_commands(self) -> None: ...
+
+    def random16(self) -> int: ...
+
+    def run_at_once(self, operation: Operation, setup: int) -> None: ...
+
+
+class Jump(NamedTuple):
+    kind: str
+    label: int = 0
+    value: Value | None = None
+
+
+Run: TypeAlias = Generator[Request, None, Jump | None]
+
+
+def pass_time(pe: Pe) -> Run:
+    """A time point: waits until the gathered cycles have passed."""
+    if pe.gathered:
+        yield None
+    return None
+
+
+def apply_actions(pe: Pe, actions: Actions) -> None:
+    """Activates, then unblocks."""
+    if actions.activate is not None:
+        pe.activate(actions.activate)
+    if actions.unblock is not None:
+        pe.set_blocked(actions.unblock, False)

@@ -1,0 +1,124 @@
+"""A layout and an engine for the tests of `host`: memory, commands and time, and no program that runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from openwafer.csl import ExportName, Layout
+from openwafer.csl._tir import Export, Function, Program, Symbol
+from openwafer.diag import error
+from openwafer.image import Image
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, PeStats
+
+WIDTH, HEIGHT = 4, 3
+CYCLES = 100
+"""What every command takes in the fake engine."""
+
+NAMES = (
+    ExportName("A", "data", "[*]f32", True),
+    ExportName("y", "data", "[*]f32", False),
+    ExportName("compute", "func", "fn()void", True),
+    ExportName("scale", "func", "fn(i16, f32, u32)void", True),
+    ExportName("half", "func", "fn(f16, bool)void", True),
+    ExportName("only_left", "data", "[*]u16", True),
+    ExportName("nowhere", "func", "fn()void", True),
+    ExportName("wide", "func", "fn(u64)void", True),
+)
+
+
+def _program(name: str, *more: Export) -> Program:
+    function = Function("f", 0, (), "void", (), 0)
+    exports = (
+        Export("A", "ptr", 0, "[*]f32", ()),
+        Export("y", "ptr", 0, "[*]f32", ()),
+        Export("compute", "func", 0, "fn()void", ()),
+        Export("scale", "func", 0, "fn(i16, f32, u32)void", ("i16", "f32", "u32"), ("n", "a", "k")),
+        Export("half", "func", 0, "fn(f16, bool)void", ("f16", "bool")),
+        Export("wide", "func", 0, "fn(u64)void", ("u64",)),
+        *more,
+    )
+    return Program(
+        name, "wse3", (function,), (Symbol("p", 2, 2, b"", "[*]f32"),), (), exports, (), (), None,
+        (), (), (), (), (("pe.csl", 1),),
+    )  # fmt: skip
+
+
+def host_layout() -> Layout:
+    """4 × 3 PEs; the left column has a second program, which also exports `only_left`."""
+    program_of = np.zeros((HEIGHT, WIDTH), np.int32)
+    program_of[:, 0] = 1
+    return Layout(
+        arch="wse3",
+        width=WIDTH,
+        height=HEIGHT,
+        fabric_dims=(WIDTH + 7, HEIGHT + 2),
+        fabric_offsets=(4, 1),
+        params={"N": "5"},
+        programs=(_program("pe.csl"), _program("left.csl", Export("only_left", "ptr", 0, "[*]u16", ()))),
+        exports=NAMES,
+        program_of=program_of,
+        cells=np.zeros((HEIGHT, WIDTH, 0), np.uint32),
+        configs=np.zeros((0, 12), np.int16),
+        config_of=np.full((HEIGHT, WIDTH, 24), -1, np.int16),
+    )
+
+
+@dataclass
+class FakeEngine:
+    """Commands are done `CYCLES` after each other. `stuck` makes a launch of that name hang."""
+
+    image: Image
+    threads: int = 1
+    stuck: str = ""
+    now: int = 0
+    commands: list[Command] = field(default_factory=list)
+    done: int = 0
+    finished: bool = False
+    memory: dict[tuple[str, int, int], list[int]] = field(default_factory=dict)
+
+    def submit(self, command: Command) -> int:
+        self.commands.append(command)
+        return len(self.commands) - 1
+
+    def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
+        end = None if max_cycles is None else self.now + max_cycles
+        while self.done <= (len(self.commands) - 1 if ticket is None else ticket):
+            if end is not None and self.now + CYCLES > end:
+                self.now = end
+                raise error("max-cycles", f"not done after {max_cycles} cycles")
+            self._do(self.commands[self.done])
+            self.done += 1
+            self.now += CYCLES
+        self.finished = ticket is None
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Launch(name):
+                if name == self.stuck:
+                    raise error("deadlock", "nothing can happen any more")
+            case CopyIn() | CopyOut():
+                for y, row in enumerate(command.data):
+                    for x, words in enumerate(row):
+                        self._copy(command, (command.name, command.x0 + x, command.y0 + y), words)
+
+    def _copy(self, command: CopyIn | CopyOut, place: tuple[str, int, int], words: np.ndarray) -> None:
+        cells = self.memory.setdefault(place, [0] * 64)
+        if isinstance(command, CopyIn):
+            mask = 0xFFFF if command.element_bytes == 2 else 0xFFFFFFFF
+            cells[: len(words)] = [int(w) & mask for w in words]
+        else:
+            words[:] = cells[: len(words)]
+
+    def is_done(self, ticket: int) -> bool:
+        return ticket < self.done
+
+    def read(self, x: int, y: int, address: int, size: int) -> bytes:
+        return bytes(size)
+
+    def write(self, x: int, y: int, address: int, data: bytes) -> None:
+        pass
+
+    def stats(self) -> PeStats:
+        return PeStats()
