@@ -52,6 +52,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
     example(root, "a/good", "cs_python run.py", "commands_wse3.sh")
     example(root, "a/wrong", "cs_python run.py", run="print('start')\nassert 1 == 2, 'numbers differ'")
     example(root, "b/stream", "cs_python run.py\ntouch never", run=STREAM)
+    example(root, "a/lines", "cs_python run.py", run="raise ValueError('\\nNot equal\\n\\n x: 1')")
     example(root, "b/slow", "sleep 60 & sleep 60")
     example(root, "b/missing", "cs_python run.py", run="from openwafer.image import read; read('nowhere')")
     code, found = results(root, "--timeout=3")
@@ -60,6 +61,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
         "a/good wse2": "pass",
         "a/good wse3": "pass",
         "a/wrong wse2": "fail",
+        "a/lines wse2": "fail",
         "b/stream wse2": "not yet supported",
         "b/slow wse2": "fail",
         "b/missing wse2": "fail",
@@ -67,6 +69,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
     good, wrong = found["a/good wse2"], found["a/wrong wse2"]
     assert (good["cycles"], good["tile_cycles"], good["reason"]) == (14, 56, "")
     assert (wrong["cycles"], wrong["reason"]) == (None, "AssertionError: numbers differ")
+    assert found["a/lines wse2"]["reason"] == "ValueError: Not equal"
     assert "start" in str(wrong["output"])
     assert found["b/stream wse2"]["reason"] == (
         "not-supported-streaming: `memcpy_h2d` with `streaming=True` is not supported yet"
@@ -74,7 +77,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
     assert found["b/slow wse2"]["reason"] == "not done after 3 s"
     assert str(found["b/missing wse2"]["reason"]).startswith("image-not-found: ")
     text = capsys.readouterr().out
-    assert "2 pass, 3 fail, 1 not yet supported" in text
+    assert "2 pass, 4 fail, 1 not yet supported" in text
     assert "numbers differ" in text
 
 

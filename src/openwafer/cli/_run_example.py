@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from openwafer.cli._examples import Example, copy_example
 
 Result = Literal["pass", "fail", "not yet supported"]
 _TAIL_LINES = 60
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(:|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,15 @@ def _verdict(
     errors = [d for d in diagnostics if d["severity"] == "error"]
     missing = next((d for d in errors if d["id"].startswith("not-supported")), None)
     shown = missing or (errors[0] if errors else None)
-    last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
-    reason = f"{shown['id']}: {shown['message']}" if shown else last
+    reason = f"{shown['id']}: {shown['message']}" if shown else _last_words(code, lines)
     return ("not yet supported" if missing else "fail"), reason
+
+
+def _last_words(code: int, lines: list[str]) -> str:
+    """The exception that ended the script with the line after it, else the last line of the output."""
+    said = [line.strip() for line in lines if line.strip()]
+    last = next((i for i in reversed(range(len(said))) if _EXCEPTION.match(said[i])), len(said) - 1)
+    return " ".join(said[last : last + 2]) if said else f"exit code {code}"
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -114,6 +114,15 @@ def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
 
 def _config_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast.Builtin) -> int:
     """Row of the configuration; equal structs give equal rows."""
+    same = unit.config_values.get(id(config))
+    if same is not None:
+        return same[1]
+    number = _config_row_number(ev, unit, config, node)
+    unit.config_values[id(config)] = (config, number)
+    return number
+
+
+def _config_row_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast.Builtin) -> int:
     key = _freeze(config)
     found = unit.config_rows.get(key)
     if found is None:

@@ -34,18 +34,38 @@ class Group:
 
 def group_tiles(tiles: dict[tuple[int, int], TileCode]) -> list[Group]:
     groups: dict[object, Group] = {}
+    structs: dict[tuple[int, str], tuple[Value, Parts]] = {}
     for place, tile in tiles.items():
         shape: list[object] = []
         numbers: list[Any] = []
         leaves: list[tuple[Path, ty.Type]] = []
         for name, value in tile.params.items():
-            _flatten(name, value, (), shape, numbers, leaves)
+            if value.known.__class__ is not dict:
+                _flatten(name, value, (), shape, numbers, leaves)
+                continue
+            parts = _parts_of_struct(name, value, structs)
+            shape += parts[0]
+            numbers += parts[1]
+            leaves += parts[2]
         key = (tile.path, tuple(shape))
         group = groups.get(key)
         if group is None:
             group = groups[key] = Group(tile, leaves)
         group.rows.setdefault(tuple(numbers), []).append(place)
     return list(groups.values())
+
+
+Parts = tuple[list[object], list[Any], list[tuple[Path, ty.Type]]]
+
+
+def _parts_of_struct(name: str, value: Value, known: dict[tuple[int, str], tuple[Value, Parts]]) -> Parts:
+    """The parts of a struct; many PEs are given the very same one."""
+    found = known.get((id(value), name))
+    if found is None:
+        parts: Parts = ([], [], [])
+        _flatten(name, value, (), *parts)
+        found = known[id(value), name] = (value, parts)
+    return found[1]
 
 
 def _flatten(

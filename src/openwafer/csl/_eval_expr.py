@@ -7,6 +7,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import BUILTINS, MAX_ELEMENTS, Evaluator, expr_rule
+from openwafer.csl._eval_names import DIRECTIONS
 from openwafer.csl._eval_place import address_of, place_of
 from openwafer.csl._memory import new_static, offset_addr, store
 from openwafer.csl._operators import binary, unary
@@ -119,8 +120,34 @@ def _comptime(ev: Evaluator, node: ast.ComptimeExpr, expected: ty.Type | None) -
 # --- struct, tuple and array literals ----------------------------------------
 
 
+def is_literal(node: ast.Expr) -> bool:
+    """Whether an expression is made of literals and directions only, so that its value never changes."""
+    match node:
+        case ast.IntLit() | ast.FloatLit() | ast.BoolLit() | ast.StringLit():
+            return True
+        case ast.Ident(name=name):
+            return name in DIRECTIONS
+        case ast.StructLit(type=None, fields=fields):
+            return all(is_literal(f.value) for f in fields)
+        case ast.TupleLit(type=None, elements=elements):
+            return all(map(is_literal, elements))
+        case _:
+            return False
+
+
 @expr_rule(ast.StructLit)
 def _struct(ev: Evaluator, node: ast.StructLit, expected: ty.Type | None) -> Value:
+    if expected is not None:
+        return _new_struct(ev, node, expected)
+    known = ev.unit.literals.get(id(node))
+    if known is None:
+        value = _new_struct(ev, node, None)
+        ev.unit.literals[id(node)] = (value if is_literal(node) else None, node)
+        return value
+    return known[0] or _new_struct(ev, node, None)
+
+
+def _new_struct(ev: Evaluator, node: ast.StructLit, expected: ty.Type | None) -> Value:
     target = ev.type_expr(node.type) if node.type is not None else expected
     named = dict(target.fields) if isinstance(target, (ty.NamedStruct, ty.StructType)) else {}
     fields: dict[str, Value] = {}

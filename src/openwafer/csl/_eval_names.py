@@ -26,6 +26,11 @@ from openwafer.diag import Span, error, suggest
 DIRECTIONS = {"WEST": 0, "EAST": 1, "NORTH": 2, "SOUTH": 3, "RAMP": 4}
 """Numbers of the ports; the bit of a port in a route mask is 1 << number."""
 
+_PRIMITIVES: dict[str, ValuePlace] = {
+    name: ValuePlace(ty.DIRECTION, Value(ty.DIRECTION, number)) for name, number in DIRECTIONS.items()
+}
+"""Places of primitive names, made once."""
+
 
 @expr_rule(ast.Ident)
 def _ident(ev: Evaluator, node: ast.Ident, expected: ty.Type | None) -> Value:
@@ -49,12 +54,12 @@ def lookup(ev: Evaluator, name: str, span: Span) -> Place:
 
 
 def _primitive(name: str) -> Place | None:
-    t = ty.named_type(name)
-    if t is not None:
-        return ValuePlace(ty.TYPE, Value(ty.TYPE, t))
-    if name in DIRECTIONS:
-        return ValuePlace(ty.DIRECTION, Value(ty.DIRECTION, DIRECTIONS[name]))
-    return None
+    found = _PRIMITIVES.get(name)
+    if found is None:
+        t = ty.named_type(name)
+        if t is not None:
+            found = _PRIMITIVES[name] = ValuePlace(ty.TYPE, Value(ty.TYPE, t))
+    return found
 
 
 def _known_names(ev: Evaluator) -> set[str]:

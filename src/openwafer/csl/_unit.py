@@ -46,6 +46,8 @@ class Unit:
         self.new_modules: list[Module] = []
         self.guards: list[Guard] = []
         self.rectangle: Rectangle | None = None
+        self.literals: dict[int, tuple[Value | None, object]] = {}
+        """Values of struct literals by the identity of their node; None for those that are not constant."""
         self.call_depth = 0
         self.steps = 0
         self.printed: list[str] = []
@@ -78,6 +80,7 @@ class LayoutUnit(Unit):
         self.tiles: dict[tuple[int, int], TileCode] = {}
         self.configs: dict[tuple[int, ...], int] = {}
         self.config_rows: dict[object, int] = {}
+        self.config_values: dict[int, tuple[Value, int]] = {}
         self.tile_paths: dict[tuple[str, str], str] = {}
         self.routes: dict[tuple[int, int, int], int] = {}
         self.exports: dict[str, ExportName] = {}

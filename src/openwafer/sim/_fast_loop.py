@@ -1,42 +1,44 @@
-"""The loop over cycles of the fast engine. Compiled code, and the functions by which Python enters it."""
+"""The loop over cycles of the fast engine. Compiled code, and the function by which Python enters it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba as nb
 
-from openwafer.codegen._abi import Ctx, Status
-from openwafer.codegen._memory_op import CTX_ELEMENTS, source_hash
-from openwafer.codegen._raw import kernel, load32, load64, store64
+from openwafer.codegen._memory_op import source_hash
+from openwafer.codegen._raw import kernel, load64, store64
 from openwafer.sim._fast_commands import command_record, concerns
 from openwafer.sim._fast_fabric import fault, serve_router, wake_pe
-from openwafer.sim._fast_pe import _call, step_pe
+from openwafer.sim._fast_ops import UNSUPPORTED
+from openwafer.sim._fast_pe import DSD_OP, call_code, grant, step_pe
 from openwafer.sim._fast_schedule import clear, count, next_cycle, pull_due, take, unwind
 from openwafer.sim._fast_state import (
-    BUSY,
-    COMMAND_BYTES,
     DONE,
+    END,
     FAULTED,
     IDLE,
     K_LEFT,
     LIMIT,
     MORE,
     NEVER,
+    P_ACTION,
+    P_ACTIVE,
     P_ENTRY,
+    P_INDEX,
     P_NEXT,
     P_PROGRAM,
     P_STATE,
-    P_TAKEN,
+    P_STATUS,
     P_WAKE,
     PE_BYTES,
     QUIET,
-    W_COMMANDS,
-    W_CTX,
-    W_ELEMENTS,
+    REQUEST,
+    W_BUSY,
     W_FAULT,
     W_NOW,
     W_PE_COUNT,
@@ -44,7 +46,6 @@ from openwafer.sim._fast_state import (
     W_PES,
     W_ROUTER_RING,
     W_TIME,
-    W_WORK,
 )
 
 
@@ -103,10 +104,10 @@ def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
         work += count(pes, now & 63)
         happened = _step_pes(w, pes, now) or happened
         store64(w + W_TIME, now + 1)
-        if happened:
-            store64(w + W_NOW, now + 1)
         if load64(w + W_FAULT) != 0:
             return FAULTED
+        if happened:
+            store64(w + W_NOW, now + 1)
 
 
 @kernel
@@ -135,19 +136,66 @@ def _wake_concerned(w: Any, number: Any) -> Any:
 
 
 @kernel
-def _initialize(w: Any, entries: Any) -> Any:
-    """Runs each program's `init` (entries: address of one code address a PE's program, by record offset 0: none) on
-    all its PEs, and has every PE with code stepped in cycle 0."""
+def _run_init(w: Any, pe: Any) -> Any:
+    """Runs the code at P_ENTRY to its end, before the first cycle."""
+    while load64(w + W_FAULT) == 0:
+        call_code(w, pe, 0)
+        action = load64(pe + P_ACTION)
+        if action == END or load64(w + W_FAULT) != 0:
+            return
+        if action == REQUEST:
+            if load64(pe + P_STATUS) == DSD_OP:
+                fault(w, UNSUPPORTED, load64(pe + P_INDEX), -1, 0, 0)
+                return
+            grant(w, pe, 0)
+
+
+@kernel
+def _initialize(w: Any) -> Any:
+    """Runs `init` (at P_ENTRY, 0 for none) on all PEs, and has every PE with code stepped in cycle 0."""
     for index in range(load64(w + W_PE_COUNT)):
         pe = load64(w + W_PES) + index * PE_BYTES
         if load64(pe + P_PROGRAM) == 0:
             continue
-        entry = load64(pe + P_ENTRY)
-        store64(pe + P_TAKEN, -1)
-        store64(pe + P_NEXT, NEVER)
-        while entry != 0 and load64(w + W_FAULT) == 0:
-            _call(w, pe, 0)
-            if load64(pe + P_ACTION) == END:
-                break
+        if load64(pe + P_ENTRY) != 0:
+            _run_init(w, pe)
         store64(pe + P_WAKE, 0)
-        wake_pe(w, index, pe, 0, 0)
+        if load64(pe + P_ACTIVE) != 0:
+            wake_pe(w, index, pe, 0, 0)
+    store64(w + W_BUSY, 0)
+
+
+@kernel
+def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
+    if what == RUN_CYCLES:
+        return _run(w, a, b, c)
+    if what == REWIND:
+        _rewind(w)
+    elif what == SUBMIT:
+        return _wake_concerned(w, a)
+    else:
+        _initialize(w)
+    return 0
+
+
+RUN_CYCLES, REWIND, SUBMIT, INITIALIZE = 0, 1, 2, 3
+"""What `entry_point()` does; its other arguments are those of the functions above."""
+
+
+@cache
+def entry_point() -> Callable[[int, int, int, int, int], int]:
+    """The compiled way in: `f(what, w, a, b, c)`. About half a minute the first time, then cached on disk."""
+    version = source_hash() + _own_hash()
+
+    @nb.njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
+    def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
+        return _enter(what, w, a, b, c) if version else 0
+
+    return openwafer_engine
+
+
+def _own_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("_fast_*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

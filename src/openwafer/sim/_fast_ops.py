@@ -61,6 +61,7 @@ from openwafer.sim._fast_state import (
     P_PROGRAM,
     P_QUEUES,
     P_USED,
+    P_WANTED,
     PACKED,
     QUEUE_IDS,
     R_COLORS,
@@ -246,6 +247,7 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
         return WRONG
     used = load64(pe + P_USED)
     if (used >> number) & 1:
+        store64(pe + P_WANTED, number)
         return IN_USE
     out = _queue_of(pe, dest, G_OUTPUT) if load16(dest) == FABOUT else 0
     if out == UNBOUND:

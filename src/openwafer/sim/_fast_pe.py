@@ -69,6 +69,7 @@ from openwafer.sim._fast_state import (
     P_STREAM,
     P_TAKEN,
     P_USED,
+    P_WANTED,
     P_WAKE,
     P_X,
     P_Y,
@@ -175,18 +176,18 @@ def _run_main(w: Any, pe: Any, now: Any) -> Any:
     """Lets the main thread go on by one action; whether it could."""
     action = load64(pe + P_ACTION)
     if action == RUN:
-        _call(w, pe, now)
+        call_code(w, pe, now)
     elif action == END or action == COPY_END:
         store64(pe + P_STATE, IDLE)
         if action == COPY_END:
             is_done_by_one_more(command_record(w, load64(pe + P_TAKEN)))
     else:
-        return _grant(w, pe, now)
+        return grant(w, pe, now)
     return True
 
 
 @kernel
-def _call(w: Any, pe: Any, now: Any) -> Any:
+def call_code(w: Any, pe: Any, now: Any) -> Any:
     """Calls the task's machine code and notes what it asks for, once its cycles have passed."""
     ctx = load64(w + W_CTX)
     store64(ctx + 8 * Ctx.MEMORY, load64(pe + P_MEMORY))
@@ -225,7 +226,7 @@ def _call(w: Any, pe: Any, now: Any) -> Any:
 
 
 @kernel
-def _grant(w: Any, pe: Any, now: Any) -> Any:
+def grant(w: Any, pe: Any, now: Any) -> Any:
     """Does what the code has asked for; False if a slot is in use, still."""
     status, id = load64(pe + P_STATUS), load32(load64(pe + P_FRAME) + Req.A0)
     is_new = load64(pe + P_ACTION) == REQUEST
@@ -328,7 +329,7 @@ def _schedule_next(w: Any, index: Any, pe: Any, now: Any) -> Any:
     """Has the PE stepped when it can next do something by itself; wavelets, room and commands wake it, too."""
     soonest = NEVER
     state = load64(pe + P_STATE)
-    if state == BUSY and load64(pe + P_ACTION) != TRY:
+    if state == BUSY and not (load64(pe + P_ACTION) == TRY and (load64(pe + P_USED) >> load64(pe + P_WANTED)) & 1):
         soonest = load64(pe + P_WAKE)
     store64(pe + P_OUT_WAIT, 0)
     left = load64(pe + P_USED)

@@ -29,12 +29,13 @@ served, so that the loop can give control back now and then."""
 (
     P_STATE, P_WAKE, P_ACTION, P_STATUS, P_FIRST, P_SEEN, P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT,
     P_COMMAND, P_TAKEN, P_MEMORY, P_FRAME, P_PARAMS, P_LFSR, P_PROGRAM, P_QUEUES, P_USED, P_WHEEL, P_FAR, P_NEXT,
-    P_OUT_WAIT, P_X, P_Y, P_INDEX, P_STREAM, P_PAD0, P_PAD1, P_PAD2, P_END,
+    P_OUT_WAIT, P_X, P_Y, P_INDEX, P_STREAM, P_WANTED, P_PAD1, P_PAD2, P_END,
 ) = _fields(32)  # fmt: skip
 PE_BYTES = P_END + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the next command to
 look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in use, NEXT when the PE is
-to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of output queues whose room a slot waits for. WHEEL and FAR belong to the schedule."""
+to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of output queues whose room a slot waits
+for, WANTED the slot that the main thread tries to start on. WHEEL and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING = 0, 1, 2
 """P_STATE."""
@@ -70,7 +71,7 @@ G_OUTPUT = G_INPUT + WORD * QUEUE_IDS
 G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
 G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
 PROGRAM_BYTES = G_OUTPUTS_OF + WORD * COLOR_IDS
-"""LOCAL and DATA are masks of task ids, ENTRY their code, TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
+"""NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code, TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 
 from openwafer.codegen._cost import add_costs
-from openwafer.csl._tir import ColorConfig
+from openwafer.csl._tir import ColorConfig, Program
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
@@ -33,7 +33,8 @@ class ReferenceEngine:
         self._machine, self._layout = machine, image.layout
         self._heap: list[tuple[int, int, int]] = []
         self._tickets: list[Ticket] = []
-        self._codes = [Code(add_costs(program, machine), machine) for program in image.layout.programs]
+        self._programs: tuple[Program, ...] = image.layout.programs
+        self._codes = [Code(add_costs(program, machine), machine) for program in self._programs]
         self._routers: dict[Place, Router] = {}
         self._pes: dict[Place, Pe] = {}
         for y in range(image.layout.height):
@@ -68,7 +69,7 @@ class ReferenceEngine:
                 rx, tx = row[POSITIONS_START + 2 * row[0] :][:2]
                 _set_route(routes, color, (int(rx), int(tx)) if rx >= 0 else None)
         program = self._layout.program_of[y, x]
-        own: tuple[ColorConfig, ...] = self._layout.programs[program].colors if program >= 0 else ()
+        own: tuple[ColorConfig, ...] = self._programs[program].colors if program >= 0 else ()
         for config in own:
             _set_route(routes, config.color, config.positions[config.current])
         return routes
@@ -127,6 +128,7 @@ class ReferenceEngine:
                 if item.step(cycle, self._schedule):
                     self.now = cycle + 1
             except (Fault, ZeroDivisionError) as reason:
+                self.now = cycle + 1
                 raise fault(reason, item, cycle) from None
 
     def read(self, x: int, y: int, address: int, size: int) -> bytes:

@@ -7,7 +7,7 @@ that leaves the statements around them.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from openwafer.csl import _tir as tir
 from openwafer.machine import Machine
@@ -27,8 +27,12 @@ class Step(NamedTuple):
 
 
 def run_steps(steps: list[Step], pe: Pe, slots: Slots) -> Run:
+    jump: Jump | None
     for is_plain, run in steps:
-        jump: Jump | None = run(pe, slots) if is_plain else (yield from run(pe, slots))
+        if is_plain:
+            jump = run(pe, slots)
+        else:
+            jump = yield from cast("Run", run(pe, slots))
         if jump is not None:
             return jump
     return None

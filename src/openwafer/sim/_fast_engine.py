@@ -1,0 +1,139 @@
+"""The fast engine: compiled code over arrays, with a thin Python side. See `_engine.Engine`."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from openwafer.codegen._memory_op import CTX_ELEMENTS
+from openwafer.csl._tir import Export
+from openwafer.diag import error
+from openwafer.image import Image
+from openwafer.machine import Machine
+from openwafer.sim import _fast_loop as loop
+from openwafer.sim import _fast_report as report
+from openwafer.sim import _fast_state as st
+from openwafer.sim._engine import Command, CopyIn, Launch, PeStats
+from openwafer.sim._fast_load import World, words
+
+BUDGET_ITEMS = 300_000
+"""PEs and routers served before control comes back for Ctrl-C: some 50 ms."""
+FIRST_COMMANDS = 64
+
+
+class FastEngine:
+    """`threads` is accepted; all work is done on one thread so far."""
+
+    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
+        self.world = World(image, machine)
+        self._enter = loop.entry_point()
+        self._commands: list[Command] = []
+        self._records = np.zeros((FIRST_COMMANDS, st.COMMAND_BYTES // 8), np.int64)
+        self._tables: list[tuple[np.ndarray, ...]] = []
+        self.world.set(st.W_COMMANDS, words(self._records))
+        self._call(loop.INITIALIZE)
+        if self.world.get(st.W_FAULT):
+            raise report.fault(self.world)
+
+    @property
+    def now(self) -> int:
+        return self.world.get(st.W_NOW)
+
+    def _call(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
+        return self._enter(what, self.world.address, a, b, c)
+
+    # --- commands ----------------------------------------------------------
+
+    def submit(self, command: Command) -> int:
+        """Appends a host command, issued at `now`; returns its ticket."""
+        ticket = len(self._commands)
+        if ticket == len(self._records):
+            self._records = np.concatenate([self._records, np.zeros_like(self._records)])
+            self.world.set(st.W_COMMANDS, words(self._records))
+        self._commands.append(command)
+        self._fill(self._records[ticket], command)
+        self.world.set(st.W_COMMAND_COUNT, ticket + 1)
+        self._call(loop.REWIND)
+        self._call(loop.SUBMIT, ticket)
+        return ticket
+
+    def _fill(self, record: np.ndarray, command: Command) -> None:
+        is_launch = isinstance(command, Launch)
+        table = np.array([self._target(n, command) for n in range(len(self.world.programs))], np.int64)
+        arguments = np.array(command.args if is_launch else (), np.int64)
+        fields = {st.K_KIND: st.LAUNCH, st.K_X1: self.world.width, st.K_Y1: self.world.height}
+        if not isinstance(command, Launch):
+            height, width, count = command.data.shape
+            fields = {
+                st.K_KIND: st.COPY_IN if isinstance(command, CopyIn) else st.COPY_OUT,
+                st.K_X0: command.x0, st.K_Y0: command.y0, st.K_X1: command.x0 + width, st.K_Y1: command.y0 + height,
+                st.K_WORDS: count, st.K_ELEMENT_BYTES: command.element_bytes, st.K_DATA: words(command.data),
+            }  # fmt: skip
+            fields |= dict(zip((st.K_STRIDE_Y, st.K_STRIDE_X, st.K_STRIDE_I), command.data.strides, strict=True))
+        fields |= {st.K_TABLE: words(table), st.K_ARGUMENTS: words(arguments), st.K_ARGUMENT_COUNT: len(arguments)}
+        for field, value in fields.items():
+            record[field // 8] = value
+        self._tables.append((table, arguments))
+
+    def _target(self, number: int, command: Command) -> int:
+        """What the command means to one program: K_TABLE's word."""
+        loaded = self.world.programs[number]
+        export = next((e for e in loaded.program.exports if e.name == command.name), None)
+        if export is None or (export.kind == "func") != isinstance(command, Launch):
+            return 0
+        if export.kind == "func":
+            return loaded.compiled.entries[export.target]
+        return st.PRESENT | self._address(number, export) << 1 | (export.kind == "ptr")
+
+    def _address(self, number: int, export: Export) -> int:
+        return self.world.programs[number].program.symbols[export.target].address
+
+    # --- running -----------------------------------------------------------
+
+    def is_done(self, ticket: int) -> bool:
+        return self._records[ticket, st.K_LEFT // 8] == 0
+
+    def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
+        """See `Engine.run`."""
+        limit = st.NEVER if max_cycles is None else self.now + max_cycles
+        wanted = -1 if ticket is None else ticket
+        said = st.MORE
+        while said == st.MORE:
+            said = self._call(loop.RUN_CYCLES, wanted, limit, BUDGET_ITEMS)
+        if said == st.FAULTED:
+            raise report.fault(self.world)
+        if said == st.LIMIT:
+            raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
+        if said == st.QUIET and ticket is not None:
+            raise report.deadlock(self.world, self._commands[ticket])
+
+    # --- memory and sums ---------------------------------------------------
+
+    def read(self, x: int, y: int, address: int, size: int) -> bytes:
+        """Bytes of a PE's memory as it is now; zeros where it has none."""
+        base, length = self._memory(x, y)
+        inside = max(min(size, length - address), 0)
+        return (ctypes.string_at(base + address, inside) if inside else b"").ljust(size, b"\0")
+
+    def write(self, x: int, y: int, address: int, data: bytes) -> None:
+        base, length = self._memory(x, y)
+        if address + len(data) > length:
+            raise error("memory-access", f"{len(data)} bytes at address {address} of {length}")
+        ctypes.memmove(base + address, data, len(data))
+
+    def _memory(self, x: int, y: int) -> tuple[int, int]:
+        number = int(self.world.layout.program_of[y, x])
+        if number < 0:
+            return 0, 0
+        index = y * self.world.width + x
+        return int(self.world.pes[index, st.P_MEMORY // 8]), self.world.programs[number].memory_bytes
+
+    def stats(self) -> PeStats:
+        world = self.world
+        return PeStats(
+            steps=world.get(st.W_STEPS),
+            wavelet_hops=world.get(st.W_HOPS),
+            dsd_elements=world.get(st.W_ELEMENTS) + int(world.ctx[CTX_ELEMENTS]),
+            busy_cycles=world.get(st.W_BUSY),
+        )

@@ -1,0 +1,314 @@
+"""From an image to the arrays of the fast engine: by program and by color, never PE by PE."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.codegen import _lfsr as lfsr
+from openwafer.codegen._abi import CTX_WORDS, Ctx
+from openwafer.codegen._compile import CompiledProgram, bind_memory_op, compile_program
+from openwafer.codegen._cost import add_costs
+from openwafer.codegen._memory_op import CTX_TIMING_FACTS, CTX_TIMING_OPS, compiled_memory_op
+from openwafer.codegen._timing import timing_tables
+from openwafer.csl._layout import Layout
+from openwafer.csl._tir import Program
+from openwafer.image import Image
+from openwafer.machine import Machine
+from openwafer.sim import _fast_state as st
+
+Ints = NDArray[np.int64]
+YIELD_LIMIT = 4096
+DENSE_ABOVE_BYTES = 1 << 28
+"""Memory of all PEs from which on each gets only what its data need, rather than all that a PE has."""
+POSITIONS = 4
+"""The column of `Layout.configs` where the switch positions begin."""
+OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+"""Where the neighbour at port W, E, N, S lies."""
+
+
+def words(address: int | NDArray[Any]) -> int:
+    """Address of an array."""
+    return int(address) if isinstance(address, int) else int(address.ctypes.data)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """One program with its machine code, and the bytes of memory that each of its PEs has."""
+
+    program: Program
+    compiled: CompiledProgram
+    memory_bytes: int
+    queue_bytes: int = 0
+
+
+class World:
+    """Owns all arrays. `w` is the world record; `address` its address."""
+
+    def __init__(self, image: Image, machine: Machine) -> None:
+        self.machine, self.layout = machine, image.layout
+        self.width, self.height = image.layout.width, image.layout.height
+        self.pe_count = self.width * self.height
+        self._keep: list[Any] = []
+        self.programs = _load_programs(image.layout, machine)
+        self.w = np.zeros(st.W_END // 8 + 1, np.int64)
+        self.address = words(self.w)
+        self.pes = np.zeros((self.pe_count, st.PE_BYTES // 8), np.int64)
+        self.routers = np.zeros((self.pe_count, st.ROUTER_BYTES // 8), np.int64)
+        self.slots = np.zeros((st.SLOTS, self.pe_count, st.SLOT_BYTES // 8), np.int64)
+        self.program_records = np.zeros((len(self.programs), st.PROGRAM_BYTES // 8), np.int64)
+        self.ctx = np.zeros(CTX_WORDS, np.int64)
+        self._fill_world()
+        self._fill_programs()
+        self._fill_pes()
+        self._fill_channels()
+
+    def set(self, field: int, value: int) -> None:
+        self.w[field // 8] = value
+
+    def get(self, field: int) -> int:
+        return int(self.w[field // 8])
+
+    def keep(self, array: NDArray[Any]) -> int:
+        """Address of an array that must live as long as the world."""
+        self._keep.append(array)
+        return words(array)
+
+    def queue_state(self, index: int, place: int) -> int:
+        """The state word of a PE's queue at a place in its queue block."""
+        address = int(self.pes[index, st.P_QUEUES // 8]) + place
+        return ctypes.c_int64.from_address(address).value
+
+    # --- machine -----------------------------------------------------------
+
+    def _fill_world(self) -> None:
+        machine, fabric = self.machine, self.machine.fabric
+        port_bytes = -(-(st.Q_ENTRIES + st.ENTRY_BYTES * fabric.router_queue_depth) // 64) * 64
+        facts = {
+            st.W_PES: words(self.pes), st.W_ROUTERS: words(self.routers), st.W_SLOTS: words(self.slots),
+            st.W_SLOT_STRIDE: self.pe_count * st.SLOT_BYTES, st.W_PROGRAMS: words(self.program_records),
+            st.W_CTX: words(self.ctx), st.W_WIDTH: self.width, st.W_COLORS: fabric.colors, st.W_HOP: fabric.hop_cycles,
+            st.W_RAMP_UP: fabric.ramp_up_cycles, st.W_RAMP_DOWN: fabric.ramp_down_cycles,
+            st.W_FABRIC_SETUP: machine.dsd.fabric_setup_cycles, st.W_COMPLETION: machine.dsd.completion_cycles,
+            st.W_DISPATCH: machine.task.dispatch_cycles, st.W_COPY_RATE: machine.host.copy_words_per_cycle,
+            st.W_MICROTHREADS: machine.dsd.microthreads, st.W_PORT_BYTES: port_bytes,
+            st.W_CHANNEL_BYTES: st.CHANNEL_HEAD_BYTES + 4 * port_bytes, st.W_PE_COUNT: self.pe_count,
+            st.W_PE_RING: self._ring(self.pes, st.P_WHEEL), st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL),
+        }  # fmt: skip
+        for field, value in facts.items():
+            self.set(field, value)
+        timing = timing_tables(machine)
+        self.ctx[Ctx.YIELD_LIMIT] = YIELD_LIMIT
+        self.ctx[CTX_TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
+        self.ctx[CTX_TIMING_FACTS] = self.keep(np.ascontiguousarray(timing.facts))
+
+    def _ring(self, records: Ints, wheel: int) -> int:
+        ring = np.zeros(st.RING_BYTES // 8, np.int64)
+        capacity = 2 * self.pe_count + 64
+        fields = {
+            st.T_COUNTS: self.keep(np.zeros(st.WHEEL_CYCLES, np.int64)),
+            st.T_LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, self.pe_count), np.int32)),
+            st.T_ITEMS: self.pe_count, st.T_RECORDS: words(records), st.T_RECORD_BYTES: records.shape[1] * 8,
+            st.T_WHEEL: wheel, st.T_HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.T_HEAP_CAPACITY: capacity,
+        }  # fmt: skip
+        for field, value in fields.items():
+            ring[field // 8] = value
+        return self.keep(ring)
+
+    # --- programs ----------------------------------------------------------
+
+    def _fill_programs(self) -> None:
+        for number, loaded in enumerate(self.programs):
+            self._fill_program(self.program_records[number], number, loaded)
+
+    def _fill_program(self, record: Ints, number: int, loaded: Loaded) -> None:
+        program, compiled = loaded.program, loaded.compiled
+
+        def put(field: int, value: int, index: int = 0) -> None:
+            record[field // 8 + index] = value
+
+        for field in (st.G_TASK_QUEUE, st.G_INPUT, st.G_OUTPUT):
+            record[field // 8 : field // 8 + (st.TASK_IDS if field == st.G_TASK_QUEUE else st.QUEUE_IDS)] = -1
+        put(st.G_NUMBER, number * st.WORD)
+        put(st.G_MEMORY_BYTES, loaded.memory_bytes)
+        put(st.G_DSRS, compiled.dsr_offsets[0] if compiled.dsr_offsets else 0)
+        place = 0
+        for queue in program.queues:
+            table = st.G_INPUT if queue.direction == "in" else st.G_OUTPUT
+            if record[table // 8 + queue.id] < 0:
+                put(table, place, queue.id)
+                place += st.Q_ENTRIES + st.ENTRY_BYTES * self.depth(queue.direction, queue.id)
+            if queue.direction == "out":
+                put(st.G_OUTPUT_COLOR, queue.color, queue.id)
+        for id, color in {q.id: q.color for q in program.queues if q.direction == "out"}.items():
+            record[st.G_OUTPUTS_OF // 8 + color] |= 1 << id
+        loaded.queue_bytes = place
+        for task in program.tasks:
+            if task.kind not in ("local", "data"):
+                continue
+            field = st.G_LOCAL if task.kind == "local" else st.G_DATA
+            record[field // 8] |= 1 << task.id
+            put(st.G_ENTRY, compiled.entries[task.function], task.id)
+            if task.kind == "data":
+                queue_id = self.data_queue(program, task.id)
+                put(st.G_TASK_QUEUE, int(record[st.G_INPUT // 8 + queue_id]) if queue_id >= 0 else -1, task.id)
+
+    def depth(self, direction: str, id: int) -> int:
+        queues = self.machine.queues
+        return (queues.input_depth if direction == "in" else queues.output_depth)[id]
+
+    @staticmethod
+    def data_queue(program: Program, id: int) -> int:
+        """The input queue of a data task, whose id is a color on wse2 and the queue on wse3; -1: none is bound."""
+        colors = {q.id: q.color for q in program.queues if q.direction == "in"}
+        if program.arch != "wse2":
+            return id if id in colors else -1
+        return min((queue for queue, color in colors.items() if color == id), default=-1)
+
+    # --- PEs ---------------------------------------------------------------
+
+    def _column(self, rows: Ints, field: int, values: Any) -> None:
+        self.pes[rows, field // 8] = values
+
+    def _fill_pes(self) -> None:
+        flat = self.layout.program_of.reshape(-1)
+        cells = np.ascontiguousarray(self.layout.cells, dtype=np.uint32)
+        cell_bytes = cells.shape[2] * 4
+        cells_at = self.keep(cells)
+        for number, loaded in enumerate(self.programs):
+            rows = np.flatnonzero(flat == number)
+            if len(rows):
+                self._fill_pes_of(rows, number, loaded)
+                self._column(rows, st.P_PARAMS, cells_at + rows * cell_bytes)
+
+    def _fill_pes_of(self, rows: Ints, number: int, loaded: Loaded) -> None:
+        program, compiled, count = loaded.program, loaded.compiled, len(rows)
+        order = np.arange(count, dtype=np.int64)
+        memory = np.zeros((count, loaded.memory_bytes), np.uint8)
+        for symbol in program.symbols:
+            if symbol.init.strip(b"\0"):
+                memory[:, symbol.address : symbol.address + len(symbol.init)] = np.frombuffer(symbol.init, np.uint8)
+        frame_bytes = -(-compiled.frame_bytes // 16) * 16
+        blocks = {
+            st.P_MEMORY: (self.keep(memory), loaded.memory_bytes),
+            st.P_FRAME: (self.keep(np.zeros((count, frame_bytes), np.uint8)), frame_bytes),
+            st.P_QUEUES: (self.keep(np.zeros((count, loaded.queue_bytes // 8), np.int64)), loaded.queue_bytes),
+        }
+        for field, (address, size) in blocks.items():
+            self._column(rows, field, address + order * size)
+        self._fill_queues(self._keep[-1], number, loaded)
+        init = 0 if program.init is None else compiled.entries[program.init]
+        values = {
+            st.P_SEEN: -1, st.P_ACTIVE: _mask(program.activated), st.P_BLOCKED: _mask(program.blocked),
+            st.P_PICKED: st.TASK_IDS - 1, st.P_ENTRY: init, st.P_TAKEN: -1, st.P_LFSR: lfsr.INITIAL_STATE,
+            st.P_PROGRAM: words(self.program_records[number]), st.P_NEXT: st.NEVER, st.P_X: rows % self.width,
+            st.P_Y: rows // self.width, st.P_INDEX: rows,
+        }  # fmt: skip
+        for field, value in values.items():
+            self._column(rows, field, value)
+        self.routers[rows, st.R_PE // 8] = words(self.pes) + rows * st.PE_BYTES
+
+    def _fill_queues(self, block: Ints, number: int, loaded: Loaded) -> None:
+        record = self.program_records[number]
+        for queue in loaded.program.queues:
+            table = st.G_INPUT if queue.direction == "in" else st.G_OUTPUT
+            place = int(record[table // 8 + queue.id]) // 8
+            block[:, place] = self.depth(queue.direction, queue.id) << 32
+            block[:, place + 1] = -1
+
+    # --- fabric ------------------------------------------------------------
+
+    def _fill_channels(self) -> None:
+        configs, config_of = merged_configs(self.layout, self.programs)
+        colors = config_of.shape[2]
+        current = configs[:, 0].astype(np.int64)
+        rows = np.arange(len(configs))
+        rx = configs[rows, POSITIONS + 2 * current].astype(np.int64)
+        routes = rx | configs[rows, POSITIONS + 1 + 2 * current].astype(np.int64) << 8
+        flat = config_of.reshape(self.pe_count, colors)
+        has = (flat >= 0) & (rx[flat] >= 0) if len(configs) else flat >= 0
+        count = has.sum(axis=1)
+        first = np.cumsum(count) - count
+        channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
+        self.channels = np.zeros((int(count.sum()), channel_bytes // 8), np.int64)
+        base = words(self.channels)
+        with_any = np.flatnonzero(count)
+        self.routers[with_any, st.R_CHANNELS // 8] = base + first[with_any] * channel_bytes
+        bits = np.left_shift(1, np.arange(colors, dtype=np.int64))
+        self.routers[with_any, st.R_COLORS // 8] = (has[with_any] * bits).sum(axis=1)
+        depth = self.machine.fabric.router_queue_depth << 32
+        for port in range(4):
+            place = (st.CHANNEL_HEAD_BYTES + port * port_bytes) // 8
+            self.channels[:, place] = depth
+            self.channels[:, place + 1] = -1
+        before = np.cumsum(has, axis=1) - has
+        for color in range(colors):
+            rows = np.flatnonzero(has[:, color])
+            if len(rows):
+                self._fill_color(color, rows, first[rows] + before[rows, color], routes[flat[rows, color]], flat)
+
+    def _fill_color(self, color: int, rows: Ints, channels: Ints, routes: Ints, flat: NDArray[np.int16]) -> None:
+        head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
+        head[channels, st.C_ROUTE // 8] = routes
+        head[channels, st.C_CONFIG // 8] = flat[rows, color]
+        channel_of = np.full(self.pe_count, -1, np.int64)
+        channel_of[rows] = channels
+        grid = np.full((self.height + 2, self.width + 2), -1, np.int64)
+        grid[1:-1, 1:-1] = channel_of.reshape(self.height, self.width)
+        base = words(self.channels)
+        channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
+        y, x = np.divmod(rows, self.width)
+        for port, (dx, dy) in enumerate(OFFSETS):
+            other = grid[y + 1 + dy, x + 1 + dx]
+            place = base + other * channel_bytes + st.CHANNEL_HEAD_BYTES + (port ^ 1) * port_bytes
+            head[channels, st.C_NEXT // 8 + port] = np.where(other >= 0, place, 0)
+        self._fill_inputs(color, rows, channels)
+
+    def _fill_inputs(self, color: int, rows: Ints, channels: Ints) -> None:
+        """The input queue of each PE that receives a color: of those bound to it, the lowest id."""
+        program_of = self.layout.program_of.reshape(-1)[rows]
+        for number, loaded in enumerate(self.programs):
+            bound = {q.id: q.color for q in loaded.program.queues if q.direction == "in"}
+            ids = [id for id, its_color in bound.items() if its_color == color]
+            mine = program_of == number
+            if ids and mine.any():
+                place = int(self.program_records[number, st.G_INPUT // 8 + min(ids)])
+                queues = self.pes[rows[mine], st.P_QUEUES // 8]
+                self.channels[channels[mine], st.C_INPUT // 8] = queues + place
+
+
+def _mask(ids: tuple[int, ...]) -> int:
+    return sum(1 << id for id in set(ids))
+
+
+def _load_programs(layout: Layout, machine: Machine) -> list[Loaded]:
+    bind_memory_op(compiled_memory_op().address)
+    counts = np.bincount(layout.program_of.reshape(-1) + 1, minlength=len(layout.programs) + 1)[1:]
+    whole = machine.memory.bytes_per_pe
+    is_dense = int(counts.sum()) * whole > DENSE_ABOVE_BYTES
+    loaded: list[Loaded] = []
+    for program in layout.programs:
+        compiled = compile_program(add_costs(program, machine), machine)
+        end = max((s.address + s.size for s in program.symbols), default=0)
+        loaded.append(Loaded(program, compiled, -(-end // 16) * 16 if is_dense else whole))
+    return loaded
+
+
+def merged_configs(layout: Layout, programs: list[Loaded]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """`Layout.configs` and `config_of` with what the programs' own `colors` override."""
+    if not any(loaded.program.colors for loaded in programs):
+        return layout.configs, layout.config_of
+    rows, config_of = [layout.configs], layout.config_of.copy()
+    count = len(layout.configs)
+    for number, loaded in enumerate(programs):
+        for config in loaded.program.colors:
+            masks = [mask for position in (*config.positions, *[None] * 4)[:4] for mask in position or (-1, -1)]
+            row = [config.current, config.ring, config.pop_mode, config.teardown, *masks]
+            rows.append(np.array([row], np.int16))
+            config_of[..., config.color][layout.program_of == number] = count
+            count += 1
+    return np.concatenate([row.reshape(-1, 12) for row in rows]), config_of
