@@ -126,7 +126,7 @@ def test_operations_that_may_be_of_the_fabric_are_issued():
     memory, fabric, dsr = dsd(DsdKind.MEM1D), dsd(DsdKind.FABIN), tir.Dsr(0)
     assert total(costed(op(memory, memory))) == 0
     assert total(costed(op(memory, fabric))) == machine().dsd.issue_cycles
-    assert total(costed(op(memory, dsr))) == machine().dsd.issue_cycles
+    assert total(costed(op(memory, dsr))) == machine().dsd.issue_cycles  # nothing is known to be in it
     unknown = tir.Dsd(tir.Local("dsd", 2))
     assert total(costed(op(memory, unknown), slots=("i16", "f32", "dsd"))) == machine().dsd.issue_cycles
 

@@ -40,8 +40,8 @@ def test_scalar_costs_add_up_to_what_is_measured(machine: Machine) -> None:
 
 def test_eight_words_over_one_hop_on_wse3() -> None:
     m = load_machine("wse3")
-    first = m.dsd.fabric_setup_cycles + m.fabric.ramp_up_cycles
-    last = m.fabric.ramp_down_cycles + m.dsd.completion_cycles
+    first = m.dsd.fabric_setup_cycles + 1 + m.fabric.ramp_up_cycles
+    last = m.fabric.ramp_down_cycles + 1 + m.dsd.completion_cycles + m.task.dispatch_cycles
     cycles = first + (8 - 1) + m.fabric.hop_cycles + last
     assert cycles == m.fact("published.eight_words_one_hop_cycles").value == 19
 

@@ -85,6 +85,14 @@ def is_reduction(dest_kind: Any, kind0: Any, kind1: Any) -> Any:
 
 
 @kernel
+def reduces_wrongly(op: Any, dest_kind: Any, kind0: Any, kind1: Any) -> Any:
+    """A reduction into a scalar that has not the destination's width."""
+    if not is_reduction(dest_kind, kind0, kind1):
+        return False
+    return (SRC0_BYTES[op] if kind0 == SCALAR else SRC1_BYTES[op]) != DEST_BYTES[op]
+
+
+@kernel
 def _is_linear(walker: Any) -> Any:
     """Whether element i lies at PLACE + i · STRIDE0 (if that does not wrap)."""
     kind = load64(walker + KIND)
@@ -208,6 +216,8 @@ def memory_op(
     start_walker(w1, src1)
     kind, kind0, kind1 = load64(walkers + KIND), load64(w0 + KIND), load64(w1 + KIND)
     if _cannot(kind) or kind == SCALAR or _cannot(kind0) or (SRC1_BYTES[op] > 0 and _cannot(kind1)):
+        return _fault(ctx, loc, UNSUPPORTED_DETAIL)
+    if reduces_wrongly(op, kind, kind0, kind1):
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)
     n = operation_length(dest, src0, src1)
     saved, saved0, saved1 = _saved(dest), _saved(src0), _saved(src1)

@@ -112,6 +112,19 @@ def call_entry(typingctx: Any, address: Any, ctx: Any) -> Any:
 
 
 @intrinsic
+def prefetch(typingctx: Any, address: Any) -> Any:
+    """Asks for the cache line at an address, which need not be valid."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [_pointer(builder, args[0], _I8), _I32(1), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def to_pointer(typingctx: Any, address: Any) -> Any:
     """An address as the pointer to int64 that `numba.carray` takes."""
 

@@ -27,7 +27,7 @@ def coerce(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
         case ty.IntType():
             return _to_integer(ev, value, target, span)
         case ty.FloatType():
-            return _to_float(value, target, span)
+            return _to_float(ev, value, target, span)
         case ty.PtrType():
             return _to_pointer(value, target, span)
         case ty.FnType():
@@ -41,7 +41,7 @@ def coerce(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
         case _ if target is ty.COMPTIME_INT and isinstance(source, ty.IntType) and value.is_known:
             return Value(target, value.known, value.ir)
         case _ if target is ty.COMPTIME_FLOAT and ty.is_number(source) and value.is_known:
-            return Value(target, float(ev.decide(value)))
+            return Value(target, finite_float(Value(source, ev.decide(value, span)), span))
         case _ if ty.is_id(target) and target is not ty.DIRECTION and ty.is_integer(source):
             return Value(target, value.known, _as_u16(value))
         case _ if target is ty.DSR_DEST and source is ty.DSR_SRC0:
@@ -75,11 +75,24 @@ def narrow(ir: tir.Expr, target: str) -> tir.Expr:
     return tir.Param(target, ir.index) if isinstance(ir, tir.Param) else tir.Cast(target, ir)
 
 
-def _to_float(value: Value, target: ty.FloatType, span: Span) -> Value:
-    if value.type is ty.COMPTIME_FLOAT or value.type is ty.COMPTIME_INT:
+def _to_float(ev: Evaluator, value: Value, target: ty.FloatType, span: Span) -> Value:
+    source = value.type
+    if source is ty.COMPTIME_FLOAT or source is ty.COMPTIME_INT:
         ir = None if value.ir is None else tir.Cast(target.name, value.ir)
-        return Value(target, round_float(float(value.known), target), ir)
-    raise mismatch(target, value, span)
+        return Value(target, round_float(finite_float(value, span), target), ir)
+    if not (isinstance(source, ty.FloatType) and source.bits < target.bits):
+        raise mismatch(target, value, span)
+    if value.is_known and value.ir is None:
+        return Value(target, value.known)
+    return Value(target, value.known, tir.Cast(target.name, ev.runtime(value, span)))
+
+
+def finite_float(value: Value, span: Span) -> float:
+    """A known number as a double; `float-out-of-range` for integers beyond them."""
+    try:
+        return float(value.known)
+    except OverflowError:
+        raise error("float-out-of-range", f"{value.type} larger than any 64-bit float", span) from None
 
 
 def _to_pointer(value: Value, target: ty.PtrType, span: Span) -> Value:
@@ -88,22 +101,26 @@ def _to_pointer(value: Value, target: ty.PtrType, span: Span) -> Value:
         raise mismatch(target, value, span)
     if source.const and not target.const:
         raise error("const-pointer", f"expected {target}, found pointer to const {source}", span)
-    pointee = source.element
-    if target.many and isinstance(pointee, ty.ArrayType):
-        pointee = pointee.element
-    if pointee == target.element or _same_array(pointee, target.element):
+    if _points_to(source, target):
         return Value(target, value.known, value.ir)
     raise mismatch(target, value, span)
 
 
-def _same_array(a: ty.Type, b: ty.Type) -> bool:
-    """Arrays of the same elements and count; pointers may look at them in another shape."""
-    return (
-        isinstance(a, ty.ArrayType)
-        and isinstance(b, ty.ArrayType)
-        and a.element == b.element
-        and a.count == b.count
-    )
+def _points_to(source: ty.PtrType, target: ty.PtrType) -> bool:
+    """Whether what `source` points to is what `target` may point to. An array is a run of its elements
+    whatever its shape (assumed: the documentation asks for rank one), a single element an array of one."""
+    pointee, wanted = source.element, target.element
+    if wanted is ty.ANYOPAQUE or (source.many == target.many and pointee == wanted):
+        return True
+    if source.many:
+        return False
+    if target.many:
+        return isinstance(pointee, ty.ArrayType) and pointee.element == wanted
+    if not isinstance(wanted, ty.ArrayType):
+        return False
+    if isinstance(pointee, ty.ArrayType):
+        return pointee.element == wanted.element and pointee.count == wanted.count
+    return wanted.count == 1 and pointee == wanted.element
 
 
 def _to_function(value: Value, target: ty.FnType, span: Span) -> Value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
@@ -228,7 +230,7 @@ def _extent(ev: Evaluator, node: ast.Expr) -> int:
 
 @expr_rule(ast.FnType)
 def _fn_type(ev: Evaluator, node: ast.FnType, expected: ty.Type | None) -> Value:
-    return _type_value(ty.FnType(tuple(map(ev.type_expr, node.params)), ev.type_expr(node.result)))
+    return _type_value(ty.FnType(tuple(ev.type_expr(p) for p in node.params), ev.type_expr(node.result)))
 
 
 @expr_rule(ast.EnumType)
@@ -236,15 +238,17 @@ def _enum_type(ev: Evaluator, node: ast.EnumType, expected: ty.Type | None) -> V
     tag = ev.type_expr(node.tag) if node.tag is not None else ty.U16
     if not isinstance(tag, ty.IntType):
         raise error("type-mismatch", f"an enum needs an integer type, found {tag}", node.span)
-    members: list[tuple[str, int]] = []
-    following = 0
-    for member in node.members:
-        number = following if member.value is None else ev.integer(member.value, "value of an enum member")
+    given = [None if m.value is None else ev.integer(m.value, "value of an enum member") for m in node.members]
+    free = (n for n in itertools.count() if n not in given)
+    members: dict[str, int] = {}
+    for member, value in zip(node.members, given, strict=True):
+        number = next(free) if value is None else value
         if not tag.low <= number <= tag.high:
             raise error("int-out-of-range", f"{number} does not fit into {tag}", member.span)
-        members.append((member.name, number))
-        following = number + 1
-    return _type_value(ty.EnumType(f"enum at {node.span}", str(node.span), tag, tuple(members)))
+        if member.name in members or number in members.values():
+            raise error("duplicate-member", f"`{member.name}` = {number} is in the enum already", member.span)
+        members[member.name] = number
+    return _type_value(ty.EnumType(f"enum at {node.span}", str(node.span), tag, tuple(members.items())))
 
 
 @expr_rule(ast.StructType)

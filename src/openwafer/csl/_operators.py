@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl import _numbers as numbers
-from openwafer.csl._coerce import coerce
+from openwafer.csl._coerce import coerce, finite_float
 from openwafer.csl._values import Value
 from openwafer.diag import Span, error
 
@@ -82,6 +83,8 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
         if isinstance(x, ty.IntType) and isinstance(y, ty.IntType):
             if x.bits > y.bits and (x.signed == y.signed or x.signed):
                 return x
+        if isinstance(x, ty.FloatType) and isinstance(y, ty.FloatType) and x.bits > y.bits:
+            return x
         if ty.is_id(x) and y is ty.COMPTIME_INT:
             return x
         if isinstance(x, ty.PtrType) and isinstance(y, ty.PtrType) and x.element == y.element:
@@ -155,15 +158,31 @@ def cast(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
     scalar = ty.is_number(source) or source is ty.BOOL or isinstance(source, ty.EnumType)
     if source == target or (ty.is_id(target) and ty.is_id(source) and target == source):
         return value
+    if isinstance(target, ty.EnumType) and scalar and not isinstance(source, ty.EnumType):
+        return _to_enum(ev, value, target, span)
     if not scalar or not (ty.is_number(target) or target is ty.BOOL):
         return coerce(ev, value, target, span)
     if value.is_known:
-        known = numbers.convert(value.known, target)
+        known = _converted(value, target, span)
         ir = None if value.ir is None else cast_ir(value.ir, target)
         return Value(target, known, ir)
     if ty.is_comptime_only(target):
         raise error("not-comptime", f"a {target} must be known at compile time", span)
     return Value(target, ir=cast_ir(ev.runtime(value), target))
+
+
+def _converted(value: Value, target: ty.Type, span: Span) -> object:
+    if target is ty.COMPTIME_INT and isinstance(value.known, float) and not math.isfinite(value.known):
+        raise error("int-out-of-range", f"{value.known} is not an integer", span)
+    known = finite_float(value, span) if ty.is_float(target) else value.known
+    return numbers.convert(known, target)
+
+
+def _to_enum(ev: Evaluator, value: Value, target: ty.EnumType, span: Span) -> Value:
+    number = cast(ev, value, target.tag, span)
+    if number.is_known and number.known not in dict(target.members).values():
+        raise error("unknown-member", f"{target} has no member with the value {number.known}", span)
+    return Value(target, number.known, number.ir)
 
 
 def cast_ir(ir: tir.Expr, target: ty.Type) -> tir.Expr | None:

@@ -147,6 +147,7 @@ TYPE = Simple("type", "comptime")
 ANYTYPE = Simple("anytype", "comptime")
 MODULE = Simple("imported_module", "comptime")
 DIRECTION = Simple("direction", "id")
+ANYOPAQUE = Simple("anyopaque", "comptime")
 VOID = Simple("void", "comptime")
 BOOL = Simple("bool", "scalar")
 COLOR = Simple("color", "id")
@@ -183,7 +184,7 @@ TASK_IDS = (LOCAL_TASK_ID, DATA_TASK_ID, CONTROL_TASK_ID)
 NAMED_TYPES: dict[str, Type] = {
     str(t): t
     for t in (
-        COMPTIME_INT, COMPTIME_FLOAT, STRING, ANY_STRUCT, TYPE, ANYTYPE, MODULE, DIRECTION, VOID, BOOL, COLOR,
+        COMPTIME_INT, COMPTIME_FLOAT, STRING, ANY_STRUCT, TYPE, ANYTYPE, MODULE, DIRECTION, ANYOPAQUE, VOID, BOOL, COLOR,
         LOCAL_TASK_ID, DATA_TASK_ID, CONTROL_TASK_ID, INPUT_QUEUE, OUTPUT_QUEUE, UT_ID, MEM1D, MEM4D, CIRCBUF,
         FABIN, FABOUT, DSR_DEST, DSR_SRC0, DSR_SRC1, DSR_FIFO_DEST, DSR_FIFO_SRC1, XDSR, SR, F16, F32, BF16, CB16,
     )

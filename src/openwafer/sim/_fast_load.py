@@ -25,6 +25,7 @@ Ints = NDArray[np.int64]
 YIELD_LIMIT = 4096
 DENSE_ABOVE_BYTES = 1 << 28
 """Memory of all PEs from which on each gets only what its data need, rather than all that a PE has."""
+LINE_WORDS = 8
 POSITIONS = 4
 """The column of `Layout.configs` where the switch positions begin."""
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
@@ -34,6 +35,13 @@ OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 def words(address: int | NDArray[Any]) -> int:
     """Address of an array."""
     return int(address) if isinstance(address, int) else int(address.ctypes.data)
+
+
+def aligned_zeros(*shape: int) -> Ints:
+    """Zeros that begin at a cache line; memory that is never touched is never taken."""
+    line = np.zeros(int(np.prod(shape)) + LINE_WORDS, np.int64)
+    skipped = -(words(line) // 8) % LINE_WORDS
+    return line[skipped : skipped + int(np.prod(shape))].reshape(shape)
 
 
 @dataclass(slots=True)
@@ -57,9 +65,9 @@ class World:
         self.programs = _load_programs(image.layout, machine)
         self.w = np.zeros(st.W_END // 8 + 1, np.int64)
         self.address = words(self.w)
-        self.pes = np.zeros((self.pe_count, st.PE_BYTES // 8), np.int64)
-        self.routers = np.zeros((self.pe_count, st.ROUTER_BYTES // 8), np.int64)
-        self.slots = np.zeros((st.SLOTS, self.pe_count, st.SLOT_BYTES // 8), np.int64)
+        self.pes = aligned_zeros(self.pe_count, st.PE_BYTES // 8)
+        self.routers = aligned_zeros(self.pe_count, st.ROUTER_BYTES // 8)
+        self.slots = aligned_zeros(st.SLOTS, self.pe_count, st.SLOT_BYTES // 8)
         self.program_records = np.zeros((len(self.programs), st.PROGRAM_BYTES // 8), np.int64)
         self.ctx = np.zeros(CTX_WORDS, np.int64)
         self._fill_world()
@@ -234,7 +242,7 @@ class World:
         count = has.sum(axis=1)
         first = np.cumsum(count) - count
         channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
-        self.channels = np.zeros((int(count.sum()), channel_bytes // 8), np.int64)
+        self.channels = aligned_zeros(int(count.sum()), channel_bytes // 8)
         base = words(self.channels)
         with_any = np.flatnonzero(count)
         self.routers[with_any, st.R_CHANNELS // 8] = base + first[with_any] * channel_bytes

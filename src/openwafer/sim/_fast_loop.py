@@ -11,19 +11,21 @@ from typing import Any
 import numba as nb
 
 from openwafer.codegen._memory_op import source_hash
-from openwafer.codegen._raw import kernel, load64, store64
+from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
 from openwafer.sim._fast_commands import command_record, concerns
-from openwafer.sim._fast_fabric import fault, serve_router, wake_pe
-from openwafer.sim._fast_ops import UNSUPPORTED
+from openwafer.sim._fast_fabric import fault, router_record, serve_router, wake_pe
+from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
 from openwafer.sim._fast_pe import DSD_OP, call_code, grant, step_pe
-from openwafer.sim._fast_schedule import clear, count, next_cycle, pull_due, take, unwind
+from openwafer.sim._fast_schedule import clear, count, next_cycle, peek, pull_due, take, unwind
 from openwafer.sim._fast_state import (
+    CHANNEL_HEAD_BYTES,
     DONE,
     END,
     FAULTED,
     IDLE,
     K_LEFT,
     LIMIT,
+    LINE,
     MORE,
     NEVER,
     P_ACTION,
@@ -33,8 +35,12 @@ from openwafer.sim._fast_state import (
     P_NEXT,
     P_PROGRAM,
     P_STATE,
+    P_QUEUES,
     P_STATUS,
+    P_USED,
     P_WAKE,
+    R_CHANNELS,
+    S_WALKERS,
     PE_BYTES,
     QUIET,
     REQUEST,
@@ -44,9 +50,47 @@ from openwafer.sim._fast_state import (
     W_PE_COUNT,
     W_PE_RING,
     W_PES,
+    W_PORT_BYTES,
     W_ROUTER_RING,
     W_TIME,
 )
+
+
+AHEAD, NEAR = 8, 4
+"""How many items ahead records are asked for, and what they point to."""
+
+
+@kernel
+def _prefetch_router(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
+    if k + AHEAD < n:
+        prefetch(router_record(w, peek(ring, bucket, k + AHEAD)))
+    if k + NEAR < n:
+        channels = load64(router_record(w, peek(ring, bucket, k + NEAR)) + R_CHANNELS)
+        prefetch(channels)
+        prefetch(channels + CHANNEL_HEAD_BYTES)
+        prefetch(channels + CHANNEL_HEAD_BYTES + load64(w + W_PORT_BYTES))
+
+
+@kernel
+def _prefetch_pe(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
+    pes = load64(w + W_PES)
+    if k + AHEAD < n:
+        pe = pes + peek(ring, bucket, k + AHEAD) * PE_BYTES
+        prefetch(pe)
+        prefetch(pe + LINE)
+    if k + NEAR < n:
+        pe = pes + peek(ring, bucket, k + NEAR) * PE_BYTES
+        left = load64(pe + P_USED)
+        while left:
+            slot = slot_record(w, pe, trailing_zeros(left))
+            left &= left - 1
+            prefetch(slot)
+            prefetch(slot + LINE)
+            prefetch(slot + S_WALKERS)
+            prefetch(slot + S_WALKERS + LINE)
+        queues = load64(pe + P_QUEUES)
+        prefetch(queues)
+        prefetch(queues + LINE)
 
 
 @kernel
@@ -55,6 +99,7 @@ def _serve_routers(w: Any, ring: Any, now: Any) -> Any:
     bucket, happened = now & 63, False
     n = count(ring, bucket)
     for k in range(n):
+        _prefetch_router(w, ring, bucket, k, n)
         if serve_router(w, take(ring, bucket, k), now):
             happened = True
     clear(ring, bucket)
@@ -68,6 +113,7 @@ def _step_pes(w: Any, ring: Any, now: Any) -> Any:
     n = count(ring, bucket)
     pes = load64(w + W_PES)
     for k in range(n):
+        _prefetch_pe(w, ring, bucket, k, n)
         index = take(ring, bucket, k)
         due = load64(pes + index * PE_BYTES + P_NEXT)
         if due == now:
@@ -104,10 +150,11 @@ def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
         work += count(pes, now & 63)
         happened = _step_pes(w, pes, now) or happened
         store64(w + W_TIME, now + 1)
-        if load64(w + W_FAULT) != 0:
-            return FAULTED
-        if happened:
+        is_wrong = load64(w + W_FAULT) != 0
+        if happened or is_wrong:
             store64(w + W_NOW, now + 1)
+        if is_wrong:
+            return FAULTED
 
 
 @kernel

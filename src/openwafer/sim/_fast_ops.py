@@ -7,7 +7,7 @@ from typing import Any
 from openwafer.codegen._abi import Fault, Req
 from openwafer.codegen._alu import ADDC16, alu
 from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, scalar_bits, write_place
-from openwafer.codegen._memory_op import DEST_BYTES, SRC0_BYTES, SRC1_BYTES, is_reduction
+from openwafer.codegen._memory_op import DEST_BYTES, SRC0_BYTES, SRC1_BYTES, is_reduction, reduces_wrongly
 from openwafer.codegen._operand import (
     ENDLESS_EXTENT,
     FABIN,
@@ -241,6 +241,7 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     wrong = wrong or (src1 != 0 and _is_wrong(load16(src1), False))
     if src1 != 0 and load16(src0) == FABIN and load16(src1) == FABIN:
         wrong = wrong or load16(src0 + RECORD_BASE) == load16(src1 + RECORD_BASE)
+    wrong = wrong or reduces_wrongly(op, load16(dest), load16(src0), load16(src1) if src1 != 0 else NONE)
     number = -1 if wrong else _slot_number(w, request, dest, src0, src1)
     if number < 0:
         fault(w, UNSUPPORTED, index, loc, op, now)

@@ -57,6 +57,12 @@ def take(ring: Any, bucket: Any, k: Any) -> Any:
 
 
 @kernel
+def peek(ring: Any, bucket: Any, k: Any) -> Any:
+    """Item number `k` of a list, which stays."""
+    return load32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + k))
+
+
+@kernel
 def count(ring: Any, bucket: Any) -> Any:
     return load64(load64(ring + T_COUNTS) + 8 * bucket)
 

@@ -1,12 +1,13 @@
 """Where the fast engine keeps what: records of 64-bit words at addresses. Offsets are in bytes.
 
-All state lies in NumPy arrays owned by `_fast_load.World`; compiled code sees only addresses, beginning with that
+Records are made of lines of 64 bytes, what is used together in one line. All state lies in NumPy arrays owned by `_fast_load.World`; compiled code sees only addresses, beginning with that
 of the world record `w`. There is no Python object a PE.
 """
 
 from __future__ import annotations
 
 WORD = 8
+LINE = 64
 NEVER = 1 << 62
 """A cycle that does not come."""
 
@@ -27,9 +28,10 @@ served, so that the loop can give control back now and then."""
 
 # PE.
 (
-    P_STATE, P_WAKE, P_ACTION, P_STATUS, P_FIRST, P_SEEN, P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT,
-    P_COMMAND, P_TAKEN, P_MEMORY, P_FRAME, P_PARAMS, P_LFSR, P_PROGRAM, P_QUEUES, P_USED, P_WHEEL, P_FAR, P_NEXT,
-    P_OUT_WAIT, P_X, P_Y, P_INDEX, P_STREAM, P_WANTED, P_PAD1, P_PAD2, P_END,
+    P_STATE, P_WAKE, P_ACTION, P_FIRST, P_SEEN, P_USED, P_NEXT, P_INDEX,
+    P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
+    P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
+    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PAD0, P_PAD1, P_END,
 ) = _fields(32)  # fmt: skip
 PE_BYTES = P_END + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the next command to
@@ -81,9 +83,10 @@ SYNCHRONOUS = 8
 MAIN = 9
 CANDIDATES = 10
 (
-    S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_ACTIVATE, S_UNBLOCK, S_SCALAR, S_LOC, S_INDEX, S_TOTAL, S_FLAGS, S_IN0,
-    S_IN1, S_OUT, S_OUT_ID, S_SAVED, _S_SAVED1, _S_SAVED2, S_PAD, S_WALKERS,
-) = _fields(21)  # fmt: skip
+    S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_FLAGS, S_IN0, S_IN1,
+    S_OUT, S_OUT_ID, S_SCALAR, S_TOTAL, S_LOC, S_INDEX, S_ACTIVATE, S_UNBLOCK,
+    S_SAVED, _S_SAVED1, _S_SAVED2, S_PAD0, S_PAD1, S_PAD2, S_PAD3, S_PAD4, S_WALKERS,
+) = _fields(25)  # fmt: skip
 SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
 FREE, STEPPING, FINISHING = 0, 1, 2
 ENDLESS = -1

@@ -31,7 +31,8 @@ class ReferenceEngine:
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
         self.now = 0
         self._machine, self._layout = machine, image.layout
-        self._heap: list[tuple[int, int, int]] = []
+        self._heap: list[tuple[int, bool, int]] = []
+        self._scheduled: set[tuple[int, bool, int]] = set()
         self._tickets: list[Ticket] = []
         self._programs: tuple[Program, ...] = image.layout.programs
         self._codes = [Code(add_costs(program, machine), machine) for program in self._programs]
@@ -75,11 +76,11 @@ class ReferenceEngine:
         return routes
 
     def _schedule(self, item: Router | Ramp, cycle: int) -> None:
-        """Has `item` stepped in `cycle`, or earlier if that is wanted already."""
-        if cycle < item.at:
-            item.at = cycle
-            number = item.y * self._layout.width + item.x
-            heapq.heappush(self._heap, (cycle, isinstance(item, Pe), number))
+        """Has `item` stepped in `cycle`; once, however often that is asked for."""
+        entry = (cycle, isinstance(item, Pe), item.y * self._layout.width + item.x)
+        if cycle < NEVER and entry not in self._scheduled:
+            self._scheduled.add(entry)
+            heapq.heappush(self._heap, entry)
 
     # the host's side
 
@@ -111,19 +112,15 @@ class ReferenceEngine:
             self._run_cycle(cycle)
 
     def _next_cycle(self) -> int:
-        while self._heap and self._item(self._heap[0]).at != self._heap[0][0]:
-            heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else NEVER
-
-    def _item(self, entry: tuple[int, int, int]) -> Router | Pe:
-        y, x = divmod(entry[2], self._layout.width)
-        return (self._pes if entry[1] else self._routers)[x, y]
 
     def _run_cycle(self, cycle: int) -> None:
         """First the routers, then the PEs: the heap holds them in that order."""
         while self._next_cycle() == cycle:
-            item = self._item(heapq.heappop(self._heap))
-            item.at = NEVER
+            entry = heapq.heappop(self._heap)
+            self._scheduled.remove(entry)
+            y, x = divmod(entry[2], self._layout.width)
+            item = (self._pes if entry[1] else self._routers)[x, y]
             try:
                 if item.step(cycle, self._schedule):
                     self.now = cycle + 1

@@ -54,7 +54,6 @@ class Queue:
 class Ramp(Protocol):
     """The PE's side of a router."""
 
-    at: int
     x: int
     y: int
 
@@ -66,7 +65,7 @@ class Ramp(Protocol):
 class NoPe:
     """The ramp of a router whose PE has no code."""
 
-    at, x, y = NEVER, -1, -1
+    x, y = -1, -1
 
     def output_queues(self, color: int) -> list[Queue]:
         return []
@@ -86,7 +85,7 @@ class Latencies:
 
 
 Schedule: TypeAlias = Callable[["Router | Ramp", int], None]
-"""Has a router or PE called in a cycle, or earlier if that is wanted already."""
+"""Has a router or PE stepped in a cycle; more steps than needed do no harm."""
 
 
 class Router:
@@ -99,7 +98,6 @@ class Router:
         self.outputs = {c: [p for p in range(PORTS) if tx >> p & 1] for c, (_, tx) in routes.items()}
         self.queues = {(c, p): Queue(facts.depth) for c in routes for p in range(RAMP)}
         self.first = 0
-        self.at = NEVER
         self.hops = 0
 
     def step(self, now: int, schedule: Schedule) -> bool:

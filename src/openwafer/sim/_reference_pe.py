@@ -63,7 +63,7 @@ class Pe(Memory, Queues):
         self.commands: deque[Ticket] = deque()
         self.is_stream_blocked = False
         self.exports = {export.name: export for export in program.exports}
-        self.at, self.seen, self.now, self.loc = NEVER, -1, 0, -1
+        self.seen, self.loc = -1, -1
         self.gathered, self.wake, self.busy_cycles = 0, 0, 0
         self.main: Generator[Request, None, Value | None] | None = None
         self.copying: Ticket | None = None

@@ -1,0 +1,5 @@
+"""Lets a failed comparison in the helpers show both sides."""
+
+import pytest
+
+pytest.register_assert_rewrite("lang_blocks")
