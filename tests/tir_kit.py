@@ -210,6 +210,11 @@ def image(
     return Image(layout, arch, {})
 
 
+def used_bytes(program: tir.Program) -> int:
+    """End of the last symbol in a PE's memory."""
+    return max((symbol.address + symbol.size for symbol in program.symbols), default=0)
+
+
 def _configs(
     routes: Mapping[tuple[int, int], Routes], width: int, height: int, colors: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

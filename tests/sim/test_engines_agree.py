@@ -34,6 +34,7 @@ from tir_kit import (
     local,
     mem1d,
     u16,
+    used_bytes,
 )
 
 HAS_FAST = importlib.util.find_spec("openwafer.sim._fast_engine") is not None
@@ -83,10 +84,6 @@ def outcome(make: Any, case: Case) -> Outcome:
                 memory = engine.read(x, y, 0, used_bytes(layout.programs[layout.program_of[y, x]]))
                 result.memory[x, y] = one_nan(memory, layout.programs[layout.program_of[y, x]])
     return result
-
-
-def used_bytes(program: tir.Program) -> int:
-    return max((symbol.address + symbol.size for symbol in program.symbols), default=0)
 
 
 def one_nan(memory: bytes, program: tir.Program) -> bytes:

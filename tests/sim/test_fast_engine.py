@@ -13,7 +13,23 @@ from openwafer.diag import DiagnosticError
 from openwafer.machine import Machine, load_machine
 from openwafer.sim import CopyIn, CopyOut, Launch, make_engine
 from openwafer.sim._fast_engine import FastEngine
-from tir_kit import RAMP, E, Kit, Routes, W, binary, delay, dsd_op, f32, fabin, fabout, image, local, mem1d, u16
+from tir_kit import (
+    RAMP,
+    E,
+    Kit,
+    Routes,
+    W,
+    binary,
+    delay,
+    dsd_op,
+    f32,
+    fabin,
+    fabout,
+    image,
+    local,
+    mem1d,
+    u16,
+)
 
 ARCHS = ["wse2", "wse3"]
 COLOR, QUEUE, DONE = 3, 2, 10

@@ -7,6 +7,7 @@ loops of `_memory_loops`; all else goes element by element through `alu`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from openwafer.codegen._operand import (
 )
 from openwafer.codegen._raw import kernel, load16, load64, sext16, stack_block, store16, store64, to_pointer
 from openwafer.codegen._timing import memory_beats
-from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES
+from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES, DsdOp
 from openwafer.csl._tir import DsdFlag
 
 CTX_TIMING_OPS, CTX_TIMING_FACTS, CTX_ELEMENTS = 13, 14, 15
@@ -59,13 +60,15 @@ UNSUPPORTED_DETAIL = -1
 """FAULT_DETAIL when an operand is of a kind that the operation cannot have."""
 
 
-def _pack(sizes: list[int]) -> tuple[int, ...]:
-    return tuple(sizes)
+def _mask(is_member: Callable[[DsdOp], bool]) -> int:
+    """The numbers of the operations that have a property, as bits."""
+    return sum(1 << op.number for op in DSD_OPS_BY_NUMBER if is_member(op))
 
 
-DEST_BYTES = _pack([ELEMENT_BYTES[op.dest] for op in DSD_OPS_BY_NUMBER])
-SRC0_BYTES = _pack([ELEMENT_BYTES[op.src0] for op in DSD_OPS_BY_NUMBER])
-SRC1_BYTES = _pack([ELEMENT_BYTES[op.src] if op.sources == 2 else 0 for op in DSD_OPS_BY_NUMBER])
+_WIDE_DEST = _mask(lambda op: ELEMENT_BYTES[op.dest] == 4)
+_WIDE_SRC0 = _mask(lambda op: ELEMENT_BYTES[op.src0] == 4)
+_WIDE_SRC1 = _mask(lambda op: ELEMENT_BYTES[op.src] == 4)
+_HAS_SRC1 = _mask(lambda op: op.sources == 2)
 FADDS = DSD_OPS["fadds"].number
 
 _three_walkers = stack_block(3 * WALKER_WORDS)
@@ -73,9 +76,19 @@ _beats = nb.njit(nogil=True, error_model="numpy")(memory_beats)
 
 
 @kernel
-def element_bytes(op: Any) -> Any:
-    """Sizes of dest, src0 and src1 (0: no second source)."""
-    return DEST_BYTES[op], SRC0_BYTES[op], SRC1_BYTES[op]
+def dest_bytes(op: Any) -> Any:
+    return 2 + 2 * ((_WIDE_DEST >> op) & 1)
+
+
+@kernel
+def src0_bytes(op: Any) -> Any:
+    return 2 + 2 * ((_WIDE_SRC0 >> op) & 1)
+
+
+@kernel
+def src1_bytes(op: Any) -> Any:
+    """0 for an operation with one source."""
+    return (2 + 2 * ((_WIDE_SRC1 >> op) & 1)) * ((_HAS_SRC1 >> op) & 1)
 
 
 @kernel
@@ -89,7 +102,7 @@ def reduces_wrongly(op: Any, dest_kind: Any, kind0: Any, kind1: Any) -> Any:
     """A reduction into a scalar that has not the destination's width."""
     if not is_reduction(dest_kind, kind0, kind1):
         return False
-    return (SRC0_BYTES[op] if kind0 == SCALAR else SRC1_BYTES[op]) != DEST_BYTES[op]
+    return (src0_bytes(op) if kind0 == SCALAR else src1_bytes(op)) != dest_bytes(op)
 
 
 @kernel
@@ -110,7 +123,7 @@ def _try_fast(
     memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any, s: Any
 ) -> Any:
     """Runs the operation in a special loop if its operands allow that; whether it did."""
-    size, size0, size1 = element_bytes(op)
+    size, size0, size1 = dest_bytes(op), src0_bytes(op), src1_bytes(op)
     kind0, kind1 = load64(src0 + KIND), load64(src1 + KIND)
     stride0, stride1 = sext16(load64(src0 + STRIDES)), sext16(load64(src1 + STRIDES))
     place0, place1 = load64(src0 + PLACE), load64(src1 + PLACE)
@@ -151,7 +164,7 @@ def _run_elements(
     memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any, scalar: Any
 ) -> Any:
     """Every element through `alu`; the address of the first access out of bounds, else -1."""
-    size, size0, size1 = element_bytes(op)
+    size, size0, size1 = dest_bytes(op), src0_bytes(op), src1_bytes(op)
     kind0, kind1 = load64(src0 + KIND), load64(src1 + KIND)
     reduces = is_reduction(load64(dest + KIND), kind0, kind1)
     s, a, b, result = initial_scalar(op, scalar), 0, 0, 0
@@ -210,12 +223,12 @@ def memory_op(
     """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1` may be 0."""
     walkers = _three_walkers()
     w0, w1 = walkers + 8 * WALKER_WORDS, walkers + 16 * WALKER_WORDS
-    src1 = src1 if SRC1_BYTES[op] > 0 else 0
+    src1 = src1 if src1_bytes(op) > 0 else 0
     start_walker(walkers, dest)
     start_walker(w0, src0)
     start_walker(w1, src1)
     kind, kind0, kind1 = load64(walkers + KIND), load64(w0 + KIND), load64(w1 + KIND)
-    if _cannot(kind) or kind == SCALAR or _cannot(kind0) or (SRC1_BYTES[op] > 0 and _cannot(kind1)):
+    if _cannot(kind) or kind == SCALAR or _cannot(kind0) or (src1_bytes(op) > 0 and _cannot(kind1)):
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)
     if reduces_wrongly(op, kind, kind0, kind1):
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from openwafer.csl import _ast as ast
-from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
-from openwafer.csl._operators import cast
+from openwafer.csl._operators import bitcast, cast
+from openwafer.csl._packed import pack, unpack
 from openwafer.csl._values import UNKNOWN, RangeValue, Value
 from openwafer.diag import error
 
@@ -34,32 +34,14 @@ def _bitcast(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
     arity(node, 2)
     target = ev.type_expr(node.args[0])
     value = ev.expr(node.args[1])
-    if isinstance(target, ty.PtrType):
-        return Value(target, ir=_as_word(ev.runtime(value, node.span)))
-    if isinstance(value.type, ty.PtrType):
-        return Value(target, ir=ev.runtime(value, node.span))
-    if _bits(target) is None or _bits(target) != _bits(value.type):
+    width = ty.bit_width(target)
+    if width is None or width != ty.bit_width(value.type):
         raise error("type-mismatch", f"`@bitcast` from {value.type} to {target}: the widths differ", node.span)
-    if value.is_known:
-        known = numbers.from_bits(numbers.to_bits(value.known, value.type), target)
-        if value.ir is None:
-            return Value(target, known)
-        return Value(target, known, tir.Bitcast(ty.tir_type(target), value.ir))
-    return Value(target, ir=tir.Bitcast(ty.tir_type(target), ev.runtime(value)))
-
-
-def _as_word(ir: tir.Expr) -> tir.Expr:
-    return ir if ir.type == "u16" else tir.Cast("u16", ir)
-
-
-def _bits(t: ty.Type) -> int | None:
-    match t:
-        case ty.IntType(bits=bits) | ty.FloatType(bits=bits):
-            return bits
-        case ty.EnumType():
-            return t.tag.bits
-        case _:
-            return 1 if t is ty.BOOL else 16 if ty.is_id(t) else None
+    if isinstance(value.type, ty.NamedStruct):
+        value = pack(ev, value, value.type, node.span)
+    if isinstance(target, ty.NamedStruct):
+        return unpack(ev, bitcast(ev, value, ty.backing_integer(target), node.span), target, node.span)
+    return bitcast(ev, value, target, node.span)
 
 
 @builtin("ptrcast")

@@ -65,15 +65,20 @@ class Scope:
 
 
 class Target:
-    """Where a labelled block or a loop sends `break` and `continue` at run time."""
+    """Where a labelled block or a loop sends `break` and `continue` at run time.
 
-    __slots__ = ("break_label", "continue_label", "name", "result", "used")
+    Of a block that gives a value, `type` is what its user expects, `result` where the value is put, and `depth` how
+    deep its own statements lie under conditions."""
+
+    __slots__ = ("break_label", "continue_label", "depth", "name", "result", "type", "used")
 
     def __init__(self, name: str | None, break_label: int, continue_label: int | None) -> None:
         self.name = name
         self.break_label = break_label
         self.continue_label = continue_label
         self.result: Place | None = None
+        self.type: ty.Type | None = None
+        self.depth = -1
         self.used = False
 
 

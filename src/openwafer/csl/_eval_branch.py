@@ -11,7 +11,7 @@ from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import NEVER, Evaluator, Signal, Target, expr_rule, stmt_rule
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import assign
-from openwafer.csl._eval_stmt import _slots
+from openwafer.csl._eval_stmt import give, slots
 from openwafer.csl._operators import binary, common_type
 from openwafer.csl._values import Place, Value
 from openwafer.diag import Span, error
@@ -60,7 +60,7 @@ def _join(ev: Evaluator, arms: list[Arm], expected: ty.Type | None, span: Span) 
         t = expected
     if ty.is_comptime_only(t):
         raise error("not-runtime", f"branches of type {t} under a run-time condition; use @as", span)
-    place = _slots(ev, t)
+    place = slots(ev, t, span)
     for block, value in arms:
         outer, ev.code.block = ev.code.block, block
         try:
@@ -185,14 +185,28 @@ def _block(ev: Evaluator, node: ast.BlockExpr, expected: ty.Type | None) -> Valu
     if not ev.is_emitting():
         return _block_now(ev, node)
     target = Target(node.block.label, ev.code.label(), None)
+    target.type, target.depth = expected, ev.depth + 1
     ev.targets.append(target)
     try:
         with ev.branch() as block, ev.new_scope():
-            ev.statements(node.block.statements)
+            signal = ev.statements(node.block.statements)
+            value = _value_of(signal, target)
+            if value is not None and target.used:
+                give(ev, target, value, node.span)
     finally:
         ev.targets.pop()
+    if value is not None and not target.used:
+        ev.code.block.extend(block)
+        return value
     ev.emit(tir.Block(target.break_label, tuple(block)))
     return Value(ty.VOID, ()) if target.result is None else read(ev, target.result, node.span)
+
+
+def _value_of(signal: Signal | None, target: Target) -> Value | None:
+    """The value of a `break` that ends the block in any case."""
+    if signal is None or signal.kind != "break" or signal.label != target.name:
+        return None
+    return signal.value
 
 
 def _block_now(ev: Evaluator, node: ast.BlockExpr) -> Value:

@@ -11,7 +11,7 @@ from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_CALL_DEPTH, Evaluator, InlineReturn, Scope, expr_rule
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_stmt import freeze, return_inline
-from openwafer.csl._memory import new_static, store
+from openwafer.csl._memory import check_runtime, new_static, store
 from openwafer.csl._values import Cell, CellPlace, FnValue, MemoryPlace, Value, ValuePlace
 from openwafer.diag import Label, Span, error
 
@@ -192,8 +192,7 @@ def compile_function(ev: Evaluator, fn: FnValue) -> tir.Function:
     inner.addressed = addressed_names(decl)
     for param in decl.params:
         t = types.type_expr(param.type)
-        if ty.is_comptime_only(t):
-            raise error("not-runtime", f"parameter `{param.name}` of type {t} at run time", param.span)
+        check_runtime(t, param.span)
         slot = builder.slot(ty.tir_type(t))
         inner.scope.names[param.name] = ValuePlace(t, Value(t, ir=tir.Local(ty.tir_type(t), slot)))
         builder.params += 1

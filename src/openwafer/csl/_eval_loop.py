@@ -9,10 +9,10 @@ from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
-from openwafer.csl._eval import Evaluator, Signal, Target
+from openwafer.csl._eval import Evaluator, Signal, Target, is_constant
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import address_of, element_place, place_of
-from openwafer.csl._eval_stmt import _after_body, _unrolled_body, _unrolling
+from openwafer.csl._eval_stmt import Unrolling, after_body, unrolled_body
 from openwafer.csl._values import Place, RangeValue, Value, ValuePlace
 from openwafer.diag import error
 
@@ -64,7 +64,7 @@ def _now(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Signal | No
         ev.step(node.span)
         with ev.new_scope():
             _bind(ev, node, element, number)
-            leave, signal = _after_body(ev.stmt(node.body), node.label)
+            leave, signal = after_body(ev.stmt(node.body), node.label)
         if leave:
             return signal
     return None
@@ -74,13 +74,12 @@ def _unrolled(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Signal
     if not ev.is_emitting():
         return _now(ev, node, elements)
     first = _start(ev, node)
-    with _unrolling(ev, node.label) as target:
+    with Unrolling(ev, node.label) as target:
         for number, element in enumerate(elements, first):
             ev.step(node.span)
             with ev.new_scope():
                 _bind(ev, node, element, number)
-                if _unrolled_body(ev, target, node.body) is not None:
-                    pass
+                unrolled_body(ev, target, node.body)
     return None
 
 
@@ -131,8 +130,6 @@ def _range_later(ev: Evaluator, node: ast.For, t: ty.Type, r: RangeValue) -> Sig
     ev.emit(tir.Set(slot, ev.runtime(coerce(ev, r.start, t, node.span))))
     step = int(ev.decide(r.step, node.span, "the step of a loop"))
     stop = ev.runtime(coerce(ev, r.stop, t, node.span))
-    from openwafer.csl._eval import is_constant
-
     if not is_constant(stop):
         stop = ev.code.save(stop)
     here = tir.Local(name, slot)

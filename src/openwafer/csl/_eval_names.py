@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
+from openwafer.csl._addressed import mentions
 from openwafer.csl._coerce import coerce
-from openwafer.csl._eval import BUILTINS, Evaluator, expr_rule, is_constant
+from openwafer.csl._eval import Evaluator, expr_rule, is_constant
 from openwafer.csl._memory import initialize, load, new_static
 from openwafer.csl._module import Module
 from openwafer.csl._unit import LayoutUnit, ProgramUnit
+from openwafer.csl._packed import extract
 from openwafer.csl._values import (
+    BitsPlace,
     Cell,
     CellPlace,
     FieldsPlace,
@@ -80,6 +83,8 @@ def read(ev: Evaluator, place: Place, span: Span) -> Value:
             return Value(place.type, ir=tir.Local(ty.tir_type(place.type), place.slot))
         case MemoryPlace():
             return load(ev, place)
+        case BitsPlace():
+            return extract(ev, load(ev, place.word), place.type, place.low, span)
         case CellPlace():
             return read_cell(place)
         case FieldsPlace():
@@ -95,6 +100,8 @@ def read_cell(place: CellPlace) -> Value:
             assert isinstance(value.type, ty.ArrayType)
             item = value.known[key]
             value = item if isinstance(item, Value) else Value(value.type.element, item)
+    if isinstance(value.known, (list, dict)):
+        place.cell.shared = True
     return value
 
 
@@ -135,21 +142,14 @@ def _declare(ev: Evaluator, decl: ast.Decl, name: str) -> Place:
 
 def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
     """The signature; parts that depend on arguments count as `anytype`."""
+    params = {p.name for p in decl.params}
 
     def part(node: ast.Expr | None) -> ty.Type:
         if node is None:
             return ty.VOID
-        if isinstance(node, (ast.Builtin, ast.Call)):
-            return ty.ANYTYPE
-        return ev.type_expr(node)
+        return ty.ANYTYPE if params and mentions(node, params) else ev.type_expr(node)
 
-    names = {p.name for p in decl.params if p.comptime}
-
-    def is_generic(node: ast.Expr | None) -> bool:
-        return isinstance(node, ast.Ident) and node.name in names
-
-    params = tuple(ty.ANYTYPE if is_generic(p.type) else part(p.type) for p in decl.params)
-    return ty.FnType(params, ty.ANYTYPE if is_generic(decl.result) else part(decl.result))
+    return ty.FnType(tuple(part(p.type) for p in decl.params), part(decl.result))
 
 
 def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
@@ -206,10 +206,14 @@ def _global_variable(ev: Evaluator, decl: ast.VarDecl) -> Place:
 
 
 def _constant(ev: Evaluator, decl: ast.VarDecl, t: ty.Type, value: Value) -> Place:
+    _require_constant(decl, value)
+    return ValuePlace(t, value, decl)
+
+
+def _require_constant(decl: ast.VarDecl, value: Value) -> None:
     if not value.is_known and not (value.ir is not None and is_constant(value.ir)):
         assert decl.value is not None
         raise error("not-comptime", f"the value of `{decl.name}` must be known at compile time", decl.value.span)
-    return ValuePlace(t, value, decl)
 
 
 def _static(ev: Evaluator, decl: ast.VarDecl, t: ty.Type, value: Value | None) -> Place:
@@ -221,6 +225,7 @@ def _static(ev: Evaluator, decl: ast.VarDecl, t: ty.Type, value: Value | None) -
     name = decl.name if not ev.module.instance else f"{ev.module.file.source.path}:{decl.name}"
     static = new_static(ev, name, t, const=decl.const, align=align, span=decl.span)
     if value is not None:
+        _require_constant(decl, value)
         initialize(ev, static, value)
         if decl.const:
             static.constant = value
@@ -244,7 +249,3 @@ def zero(t: ty.Type, span: Span) -> Value:
             return Value(t, "")
         case _:
             raise error("missing-value", f"a variable of type {t} needs a value", span)
-
-
-def builtin_names() -> list[str]:
-    return sorted(BUILTINS)

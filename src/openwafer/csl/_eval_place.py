@@ -6,11 +6,13 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
-from openwafer.csl._eval import Evaluator, expr_rule
+from openwafer.csl._eval import Evaluator, expr_rule, is_constant
 from openwafer.csl._eval_names import global_place, lookup, read
-from openwafer.csl._memory import field_place, new_static, offset_addr, pointer_to, store
+from openwafer.csl._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl._module import Module
+from openwafer.csl._packed import inserted
 from openwafer.csl._values import (
+    BitsPlace,
     CellPlace,
     FieldsPlace,
     MemoryPlace,
@@ -133,8 +135,8 @@ def _member(ev: Evaluator, t: ty.Type, name: str, span: Span) -> Place:
 
 def _deref(ev: Evaluator, pointer: Value, span: Span) -> Place:
     t = pointer.type
-    if not isinstance(t, ty.PtrType):
-        raise error("not-a-pointer", f"`.*` needs a pointer, found {t}", span)
+    if not isinstance(t, ty.PtrType) or t.many:
+        raise error("not-a-pointer", f"`.*` needs a pointer to one element, found {t}", span)
     if isinstance(pointer.known, Ref):
         base = pointer.known.base
         if not isinstance(base, Static):
@@ -198,7 +200,7 @@ def _index_array(ev: Evaluator, base: Place, t: ty.ArrayType, node: ast.Index) -
     indices: list[Value] = []
     for part, extent in zip(node.indices, t.shape, strict=True):
         index = _index_value(ev, part)
-        if index.is_known and index.ir is None and not 0 <= index.known < extent and ev.builder is None:
+        if index.is_known and index.ir is None and not 0 <= index.known < extent:
             raise error("index-out-of-bounds", f"index {index.known} of an extent of {extent}", part.span)
         indices.append(index)
     flat = _flatten(ev, indices, t, node.span)
@@ -266,38 +268,74 @@ def _constant_element(value: Value, t: ty.ArrayType, number: int, span: Span) ->
 # --- assignment -------------------------------------------------------------
 
 
-def assign(ev: Evaluator, place: Place, value: Value, span: Span) -> None:
-    """Assigns a value of any acceptable type."""
-    value = coerce(ev, value, place.type, span)
+def check_assignable(place: Place, span: Span) -> None:
+    """Raises `assign-to-const` for places that are not variables; `span` is where the place is named."""
     match place:
-        case SlotPlace():
-            _require_code(ev, span)
-            ev.emit(tir.Set(place.slot, ev.runtime(value, span)))
-        case MemoryPlace():
-            if place.const:
-                raise error("assign-to-const", f"cannot assign to a constant of type {place.type}", span)
-            _require_code(ev, span)
-            store(ev, place, value, span)
-        case CellPlace():
-            _assign_cell(place, value, span)
-        case FieldsPlace():
-            for name, field in value.known.items():
-                assign(ev, place.fields[name], field, span)
+        case SlotPlace() | FieldsPlace():
+            return
+        case MemoryPlace(const=const) | CellPlace(const=const) | BitsPlace(word=MemoryPlace(const=const)):
+            if not const:
+                return
         case ValuePlace():
-            raise error("assign-to-const", f"cannot assign to a constant of type {place.type}", span)
+            pass
+    raise error("assign-to-const", f"cannot assign to a constant of type {place.type}", span)
 
 
-def _require_code(ev: Evaluator, span: Span) -> None:
+def assign(ev: Evaluator, place: Place, value: Value, span: Span) -> None:
+    """Assigns a value of any acceptable type to a place that `check_assignable` lets pass."""
+    value = coerce(ev, value, place.type, span)
+    if isinstance(place, CellPlace):
+        _assign_cell(place, value, span)
+        return
     if not ev.is_emitting():
         raise error("not-comptime", "a run-time variable cannot be assigned at compile time", span)
+    match place:
+        case SlotPlace():
+            ev.emit(tir.Set(place.slot, ev.runtime(value, span)))
+        case MemoryPlace():
+            store(ev, place, _read_first(ev, value), span)
+        case BitsPlace():
+            store(ev, place.word, inserted(ev, load(ev, place.word), value, place.low, span), span)
+        case FieldsPlace():
+            for name, field in _read_first(ev, value).fields.items():
+                assign(ev, place.fields[name], field, span)
+        case ValuePlace():
+            raise AssertionError("check_assignable")
+
+
+def _read_first(ev: Evaluator, value: Value) -> Value:
+    """A struct value with all it reads in slots, so that its fields can be written one after the other."""
+    if not isinstance(value.known, dict) or len(value.fields) < 2:
+        return value
+    return Value(value.type, {n: _in_slot(ev, v) for n, v in value.fields.items()})
+
+
+def _in_slot(ev: Evaluator, value: Value) -> Value:
+    if isinstance(value.known, dict):
+        return Value(value.type, {n: _in_slot(ev, v) for n, v in value.fields.items()})
+    if value.ir is None or value.is_known or isinstance(value.type, ty.ArrayType) or is_constant(value.ir):
+        return value
+    return Value(value.type, ir=ev.code.save(value.ir))
 
 
 def _assign_cell(place: CellPlace, value: Value, span: Span) -> None:
-    if place.const:
-        raise error("assign-to-const", f"cannot assign to a constant of type {place.type}", span)
     if not value.is_known:
         raise error("not-comptime", f"a compile-time variable of type {place.type} needs a known value", span)
-    place.cell.value = _replaced(place.cell.value, place.path, value)
+    cell = place.cell
+    if place.path and cell.shared:
+        cell.value = copy_value(cell.value)
+    cell.shared = not place.path or isinstance(value.known, (list, dict))
+    cell.value = _replaced(cell.value, place.path, value)
+
+
+def copy_value(value: Value) -> Value:
+    """A value whose parts can be replaced without touching the original."""
+    if isinstance(value.known, list):
+        items = [copy_value(i) if isinstance(i, Value) else i for i in value.known]
+        return Value(value.type, items, value.ir)
+    if isinstance(value.known, dict):
+        return Value(value.type, {n: copy_value(v) for n, v in value.fields.items()}, value.ir)
+    return value
 
 
 def _replaced(old: Value, path: tuple[str | int, ...], new: Value) -> Value:

@@ -6,10 +6,10 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
-from openwafer.csl._eval import NEVER, Evaluator, Signal, Target, stmt_rule
-from openwafer.csl._eval_names import lookup, read, zero
-from openwafer.csl._eval_place import assign, place_of
-from openwafer.csl._memory import new_static, store
+from openwafer.csl._eval import NEVER, Evaluator, Signal, Target, is_constant, stmt_rule
+from openwafer.csl._eval_names import read, zero
+from openwafer.csl._eval_place import assign, check_assignable, place_of
+from openwafer.csl._memory import check_runtime, new_static, store
 from openwafer.csl._operators import binary
 from openwafer.csl._values import (
     Cell,
@@ -21,7 +21,7 @@ from openwafer.csl._values import (
     Value,
     ValuePlace,
 )
-from openwafer.diag import Label, Span, error
+from openwafer.diag import Span, error
 
 
 @stmt_rule(ast.Block)
@@ -94,17 +94,20 @@ def _uninitialised(ev: Evaluator, node: ast.VarDecl, t: ty.Type) -> Place:
     if _lives_in_memory(ev, node.name, t) or ty.is_dsd(t):
         static = new_static(ev, node.name, t, span=node.span)
         return MemoryPlace(t, tir.Addr(static.symbol), False, static)
-    return _slots(ev, t)
+    return slots(ev, t, node.span)
 
 
 def _lives_in_memory(ev: Evaluator, name: str, t: ty.Type) -> bool:
     return isinstance(t, ty.ArrayType) or name in ev.addressed
 
 
-def _slots(ev: Evaluator, t: ty.Type) -> Place:
-    if isinstance(t, (ty.StructType, ty.NamedStruct)):
-        return FieldsPlace(t, {name: _slots(ev, field) for name, field in t.fields})
-    if isinstance(t, ty.ArrayType):
+def slots(ev: Evaluator, t: ty.Type, span: Span) -> Place:
+    """A new place for a value of the type: local slots; memory for arrays and unions."""
+    check_runtime(t, span)
+    union = isinstance(t, ty.NamedStruct) and t.kind == "union"
+    if isinstance(t, (ty.StructType, ty.NamedStruct)) and not union:
+        return FieldsPlace(t, {name: slots(ev, field, span) for name, field in t.fields})
+    if union or isinstance(t, ty.ArrayType):
         static = new_static(ev, "array", t)
         return MemoryPlace(t, tir.Addr(static.symbol), False, static)
     return SlotPlace(t, ev.code.slot(ty.tir_type(t)))
@@ -126,11 +129,7 @@ def freeze(ev: Evaluator, value: Value) -> Value:
         return value
     if isinstance(value.type, ty.ArrayType):
         return _copied(ev, value)
-    from openwafer.csl._eval import is_constant
-
-    if is_constant(value.ir) and not isinstance(value.ir, tir.DsdMake):
-        return value
-    if isinstance(value.ir, tir.DsdMake) and is_constant(value.ir):
+    if is_constant(value.ir):
         return value
     return Value(value.type, ir=ev.code.save(value.ir))
 
@@ -153,21 +152,12 @@ def _local(ev: Evaluator, node: ast.VarDecl, value: Value) -> Place:
     if not ev.is_emitting() or node.comptime or ty.is_comptime_only(t):
         if not value.is_known and not ty.is_dsd(t):
             raise error("not-comptime", f"`{node.name}` needs a value known at compile time", node.span)
-        return CellPlace(t, Cell(copy_value(value)))
+        return CellPlace(t, Cell(value))
     if _lives_in_memory(ev, node.name, t):
         return _in_memory(ev, node, value)
-    place = _slots(ev, t)
+    place = slots(ev, t, node.span)
     assign(ev, place, value, node.span)
     return place
-
-
-def copy_value(value: Value) -> Value:
-    """A value whose parts can be replaced without touching the original."""
-    if isinstance(value.known, list):
-        return Value(value.type, list(value.known), value.ir)
-    if isinstance(value.known, dict):
-        return Value(value.type, {n: copy_value(v) for n, v in value.known.items()}, value.ir)
-    return value
 
 
 @stmt_rule(ast.Assign)
@@ -176,6 +166,7 @@ def _assign(ev: Evaluator, node: ast.Assign) -> Signal | None:
         ev.expr(node.value)
         return None
     place = place_of(ev, node.target)
+    check_assignable(place, node.target.span)
     if node.op == "=":
         value = ev.expr(node.value, place.type)
     else:
@@ -183,7 +174,7 @@ def _assign(ev: Evaluator, node: ast.Assign) -> Signal | None:
         mark = ev.mark()
         operand = ev.expr(node.value)
         value = binary(ev, node.op[:-1], ev.keep_order(old, mark), operand, node.span)
-    assign(ev, place, value if isinstance(place, SlotPlace) else copy_value(value), node.value.span)
+    assign(ev, place, value, node.value.span)
     return None
 
 
@@ -232,7 +223,7 @@ def _while_now(ev: Evaluator, node: ast.While) -> Signal | None:
         ev.step(node.span)
         if not ev.decide(_bool(ev, node.condition), node.condition.span, "the condition"):
             return None
-        leave, signal = _after_body(ev.stmt(node.body), node.label)
+        leave, signal = after_body(ev.stmt(node.body), node.label)
         if leave:
             return signal
         if node.step is not None:
@@ -246,7 +237,7 @@ def _bool(ev: Evaluator, node: ast.Expr) -> Value:
     return value
 
 
-def _after_body(signal: Signal | None, label: str | None) -> tuple[bool, Signal | None]:
+def after_body(signal: Signal | None, label: str | None) -> tuple[bool, Signal | None]:
     """Whether a compile-time loop ends after this signal of its body, and what it passes on."""
     if signal is None:
         return False, None
@@ -282,18 +273,18 @@ def _while_later(ev: Evaluator, node: ast.While) -> Signal | None:
 
 
 def _unrolled_while(ev: Evaluator, node: ast.While) -> Signal | None:
-    with _unrolling(ev, node.label) as target:
+    with Unrolling(ev, node.label) as target:
         while True:
             ev.step(node.span)
             if not ev.decide(_bool(ev, node.condition), node.condition.span, "the condition"):
                 break
-            _unrolled_body(ev, target, node.body)
+            unrolled_body(ev, target, node.body)
             if node.step is not None:
                 ev.stmt(node.step)
     return None
 
 
-class _unrolling:
+class Unrolling:
     """A block around unrolled iterations, for `break`."""
 
     def __init__(self, ev: Evaluator, label: str | None) -> None:
@@ -316,7 +307,7 @@ class _unrolling:
             self.outer.extend(body)
 
 
-def _unrolled_body(ev: Evaluator, target: Target, body: ast.Stmt) -> Signal | None:
+def unrolled_body(ev: Evaluator, target: Target, body: ast.Stmt) -> Signal | None:
     """One iteration in a block of its own, for `continue`."""
     target.continue_label = ev.code.label()
     with ev.branch() as block, ev.new_scope():
@@ -360,7 +351,7 @@ def return_inline(ev: Evaluator, value: Value, span: Span) -> None:
         if inline.result is None:
             if ty.is_comptime_only(value.type):
                 raise error("not-runtime", f"a {value.type} cannot be returned under a run-time condition", span)
-            inline.result = _slots(ev, value.type)
+            inline.result = slots(ev, value.type, span)
         assign(ev, inline.result, value, span)
     inline.used = True
     ev.emit(tir.Break(inline.label))
@@ -387,17 +378,28 @@ def _find_target(ev: Evaluator, label: str | None, loop: bool, span: Span) -> Ta
 
 @stmt_rule(ast.Break)
 def _break(ev: Evaluator, node: ast.Break) -> Signal | None:
-    value = ev.expr(node.value) if node.value is not None else None
     if not ev.is_emitting():
-        return Signal("break", node.label, value)
+        return Signal("break", node.label, ev.expr(node.value) if node.value is not None else None)
     target = _find_target(ev, node.label, False, node.span)
-    if value is not None and value.type is not ty.VOID:
-        if target.result is None:
-            target.result = _slots(ev, value.type)
-        assign(ev, target.result, value, node.span)
+    if node.value is not None:
+        value = ev.expr(node.value, target.type)
+        if target.depth == ev.depth and not target.used:
+            return Signal("break", node.label, value)
+        give(ev, target, value, node.value.span)
     target.used = True
     ev.emit(tir.Break(target.break_label))
     return NEVER
+
+
+def give(ev: Evaluator, target: Target, value: Value, span: Span) -> None:
+    """Puts the value of a block where it is read after the block."""
+    if value.type is ty.VOID:
+        return
+    if target.result is None:
+        wanted = target.type
+        t = value.type if wanted is None or ty.runtime_obstacle(wanted) else wanted
+        target.result = slots(ev, t, span)
+    assign(ev, target.result, value, span)
 
 
 @stmt_rule(ast.Continue)
@@ -412,10 +414,3 @@ def _continue(ev: Evaluator, node: ast.Continue) -> Signal | None:
     else:
         ev.emit(tir.Break(target.continue_label))
     return NEVER
-
-
-def unused(node: ast.Node, name: str, other: Span) -> Label:
-    return Label(other, f"`{name}` declared here")
-
-
-__all__ = ["copy_value", "freeze", "lookup", "return_inline"]

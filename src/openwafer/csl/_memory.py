@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._numbers import NumberError, encode
-from openwafer.csl._values import MemoryPlace, Ref, Static, Value
+from openwafer.csl._packed import pack, unpack
+from openwafer.csl._values import BitsPlace, MemoryPlace, Ref, Static, Value
 from openwafer.diag import Span, error
 
 if TYPE_CHECKING:
     from openwafer.csl._eval import Evaluator
 
 
+def check_runtime(t: ty.Type, span: Span | None) -> None:
+    """Raises what keeps a type from run time: not-runtime, not-supported-fp16, not-supported-wide-integer."""
+    obstacle = ty.runtime_obstacle(t)
+    if obstacle is not None:
+        raise error(*obstacle, span)
+
+
 def new_static(
     ev: Evaluator, name: str, t: ty.Type, *, const: bool = False, align: int | None = None, span: Span | None = None
 ) -> Static:
     """A new symbol for a variable of type `t`, zero at the start."""
-    if ty.is_comptime_only(t) or t is ty.VOID:
-        raise error("not-runtime", f"a variable of type {t} cannot exist at run time", span)
+    check_runtime(t, span)
     size = ty.size_of(t)
     symbol = ev.program.symbol(name, size, max(align or 0, ty.align_of(t), 4 if size >= 4 else 1), b"", str(t))
     return Static(symbol, t, const)
@@ -48,7 +55,7 @@ def _bytes(value: Value, t: ty.Type) -> bytes | None:
     if isinstance(t, ty.ArrayType) and isinstance(known, list):
         return _array_bytes(known, t)
     if isinstance(known, dict) and isinstance(t, (ty.StructType, ty.NamedStruct)):
-        return _struct_bytes(known, t)
+        return None if ty.is_packed(t) else _struct_bytes(known, t)
     if isinstance(known, (bool, int, float)):
         return _scalar_bytes(known, t)
     return None
@@ -98,16 +105,27 @@ def load(ev: Evaluator, place: MemoryPlace) -> Value:
             return place.static.constant
     if isinstance(t, ty.ArrayType):
         return Value(t, ir=place.addr)
+    if ty.is_packed(t):
+        return unpack(ev, load(ev, packed_word(place, t)), t, None)
     if isinstance(t, (ty.StructType, ty.NamedStruct)):
-        return Value(t, {name: load(ev, field_place(place, name)) for name, _ in t.fields})
+        fields = ((name, field_place(place, name)) for name, _ in t.fields)
+        return Value(t, {name: load(ev, field) for name, field in fields if isinstance(field, MemoryPlace)})
     if t is ty.VOID:
         return Value(t, ())
     return Value(t, ir=tir.Load(ty.tir_type(t), place.addr))
 
 
-def field_place(place: MemoryPlace, name: str) -> MemoryPlace:
+def packed_word(place: MemoryPlace, t: ty.NamedStruct) -> MemoryPlace:
+    """The backing integer of a packed struct in memory."""
+    return MemoryPlace(ty.backing_integer(t), place.addr, place.const)
+
+
+def field_place(place: MemoryPlace, name: str) -> MemoryPlace | BitsPlace:
     """A field of a struct in memory."""
     assert isinstance(place.type, (ty.StructType, ty.NamedStruct))
+    if ty.is_packed(place.type):
+        field = dict(place.type.fields)[name]
+        return BitsPlace(field, packed_word(place, place.type), ty.bit_offsets(place.type)[name])
     offset = ty.struct_layout(place.type)[0][name]
     field = dict(place.type.fields)[name]
     return MemoryPlace(field, offset_addr(place.addr, offset), place.const, place.static, place.offset + offset)
@@ -118,11 +136,13 @@ def store(ev: Evaluator, place: MemoryPlace, value: Value, span: Span | None) ->
     t = place.type
     if isinstance(t, ty.ArrayType):
         _store_array(ev, place, t, value, span)
+    elif ty.is_packed(t):
+        store(ev, packed_word(place, t), pack(ev, value, t, span), span)
     elif isinstance(t, (ty.StructType, ty.NamedStruct)):
-        assert isinstance(value.known, dict)
-        fields: dict[str, Value] = value.known
-        for name, field in fields.items():
-            store(ev, field_place(place, name), field, span)
+        for name, field in value.fields.items():
+            inner = field_place(place, name)
+            assert isinstance(inner, MemoryPlace)
+            store(ev, inner, field, span)
     elif t is not ty.VOID:
         ev.emit(tir.Store(place.addr, ev.runtime(value, span)))
 

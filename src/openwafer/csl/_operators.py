@@ -185,6 +185,28 @@ def _to_enum(ev: Evaluator, value: Value, target: ty.EnumType, span: Span) -> Va
     return Value(target, number.known, number.ir)
 
 
+def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
+    """The bits of a scalar as a value of another type of the same width."""
+    if isinstance(target, ty.PtrType) or isinstance(value.type, ty.PtrType):
+        ir = ev.runtime(value, span)
+        return Value(target, ir=ir if ir.type == ty.tir_type(target) else tir.Cast(ty.tir_type(target), ir))
+    ir = None
+    if value.ir is not None or not value.is_known:
+        ir = _bitcast_ir(ev.runtime(value, span), target)
+    if not value.is_known:
+        return Value(target, ir=ir)
+    return Value(target, numbers.from_bits(numbers.to_bits(value.known, value.type), target), ir)
+
+
+def _bitcast_ir(ir: tir.Expr, target: ty.Type) -> tir.Expr:
+    name = ty.tir_type(target)
+    if ir.type == name:
+        return ir
+    if "bool" in (name, ir.type):
+        return tir.Cast(name, ir)
+    return tir.Bitcast(name, ir)
+
+
 def cast_ir(ir: tir.Expr, target: ty.Type) -> tir.Expr | None:
     if target is ty.COMPTIME_INT:
         return tir.Cast("i64", ir)

@@ -22,6 +22,7 @@ def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span
     while unit.pending:
         index, fn = unit.pending.pop(0)
         unit.functions[index] = compile_function(ev, fn)
+        unit.function_spans[index] = fn.decl.span
         _run_comptime_blocks(unit)
     _bind_data_tasks(unit)
     _check_task_ids(unit)
@@ -111,9 +112,8 @@ def _check_recursion(unit: ProgramUnit, functions: list[tir.Function]) -> None:
 
     def visit(index: int, path: tuple[int, ...]) -> None:
         if index in path:
-            name = functions[index].name
-            file, line = list(unit.locations)[functions[index].loc]
-            raise error("recursion", f"`{name}` calls itself ({file}:{line}); CSL has no recursion")
+            message = f"`{functions[index].name}` calls itself; CSL has no recursion"
+            raise error("recursion", message, unit.function_spans.get(index))
         if index not in done:
             for callee in calls[index]:
                 visit(callee, (*path, index))

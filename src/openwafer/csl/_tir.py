@@ -307,7 +307,9 @@ class DsdOp(Base, frozen=True):
     `scalar` is the last operand of fmac and fscale. `activate` and `unblock` are task ids (u16). `ut` is
     the microthread id, None for the default: the output queue's id, else that of the first input queue.
     `cycles` overrides the set-up cycles (used by `@map`, whose steps cost differently); None: by class.
-    `result` is a slot that receives whether the operation ran to its end (FIFOs)."""
+    `result` is a slot that receives whether the operation ran to its end (FIFOs). `on_control` is what a control
+    wavelet on a fabric source does to an asynchronous operation: None is nothing (the wavelet is an element),
+    else the operation ends and the task ids in `ControlAction` are activated or unblocked."""
 
     op: str
     dest: Operand
@@ -321,6 +323,34 @@ class DsdOp(Base, frozen=True):
     index: Expr | None
     result: int | None
     cycles: int | None
+    loc: int
+    on_control: ControlAction | None = None
+
+
+class ControlAction(Base, frozen=True):
+    """What follows when a control wavelet ends an operation; both None: only the end."""
+
+    activate: Expr | None
+    unblock: Expr | None
+
+
+class SetFifoLength(Base, frozen=True):
+    """Sets the read or write length of FIFO `fifo` (index into `Program.fifos`) in elements (u16)."""
+
+    fifo: int
+    is_write: bool
+    length: Expr
+    loc: int
+
+
+class Print(Base, frozen=True):
+    """Appends to the PE's print buffer: `text`, or `value` as `format` says (`d` decimal, `X` hexadecimal upper case
+    padded to the width of the type, `b` binary padded, `f` float). A newline in `text` prints the line
+    to the simulator's log as `@<cycle> line`."""
+
+    text: str
+    value: Expr | None
+    format: str
     loc: int
 
 
@@ -400,7 +430,7 @@ class Yield(Base, frozen=True):
 
 Stmt: TypeAlias = (
     Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | Activate
-    | SetBlocked | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig | WriteConfig | Tick | Yield
+    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig | WriteConfig | Tick | Yield
 )  # fmt: skip
 
 # --- program ---------------------------------------------------------------
@@ -460,6 +490,20 @@ class Queue(msgspec.Struct, frozen=True):
     color: int
 
 
+class Fifo(msgspec.Struct, frozen=True):
+    """A FIFO in the memory of `symbol`: `elements` of `element_bytes`. `activate_push` and `activate_pop` are task ids.
+
+    `empty` and `full` are actions: `test_or_suspend`, `terminate`, `suspend`, `fault`."""
+
+    symbol: int
+    elements: int
+    element_bytes: int
+    activate_push: int | None = None
+    activate_pop: int | None = None
+    empty: str = "test_or_suspend"
+    full: str = "test_or_suspend"
+
+
 class ColorConfig(msgspec.Struct, frozen=True):
     """Routes of one color: four switch positions of (rx mask, tx mask), bits W E N S RAMP = 1 2 4 8 16.
 
@@ -479,7 +523,8 @@ class Program(msgspec.Struct, frozen=True):
     `params` are the types of the parameter cells, `init` is a function run before the first cycle that
     fills what depends on parameter cells (None: nothing does). `dsrs` names the DSRs in use
     (`dest:0`); `dsr_init` are DSRs loaded at compile time. `locations` maps `loc` to (file, line).
-    `blocked` are task ids blocked at the start; `colors` routes from `@set_local_color_config`."""
+    `blocked` are task ids blocked at the start; `colors` routes from `@set_local_color_config`.
+    `host_in` and `host_out` are the colors of memcpy streams from and to the host."""
 
     name: str
     arch: str
@@ -495,3 +540,6 @@ class Program(msgspec.Struct, frozen=True):
     activated: tuple[int, ...]
     colors: tuple[ColorConfig, ...]
     locations: tuple[tuple[str, int], ...]
+    fifos: tuple[Fifo, ...] = ()
+    host_in: tuple[int, ...] = ()
+    host_out: tuple[int, ...] = ()

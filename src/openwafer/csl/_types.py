@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 
 class Type:
@@ -238,6 +239,60 @@ def is_comptime_only(t: Type) -> bool:
     return isinstance(t, (FnType, RangeType))
 
 
+def bit_width(t: Type) -> int | None:
+    """Bits of a scalar or packed type; None for what cannot be a field of a packed struct."""
+    match t:
+        case IntType(bits=bits) | FloatType(bits=bits):
+            return bits
+        case EnumType():
+            return t.tag.bits
+        case PtrType():
+            return 16
+        case NamedStruct(layout="packed"):
+            return backing_integer(t).bits
+        case _:
+            return 1 if t is BOOL else 16 if is_id(t) else None
+
+
+def bit_offsets(t: NamedStruct) -> dict[str, int]:
+    """Lowest bit of each field of a packed struct or union."""
+    offsets: dict[str, int] = {}
+    low = 0
+    for name, field in t.fields:
+        offsets[name] = low
+        low += 0 if t.kind == "union" else bit_width(field) or 0
+    return offsets
+
+
+def backing_integer(t: NamedStruct) -> IntType:
+    """The integer that a packed struct or union is."""
+    widths = [bit_width(field) or 0 for _, field in t.fields]
+    return IntType(max(widths, default=0) if t.kind == "union" else sum(widths), False)
+
+
+def is_packed(t: Type) -> TypeGuard[NamedStruct]:
+    return isinstance(t, NamedStruct) and t.layout == "packed"
+
+
+def runtime_obstacle(t: Type) -> tuple[str, str] | None:
+    """Why a value of the type cannot exist at run time, as diagnostic id and message; None if it can."""
+    match t:
+        case FloatType() if t is BF16 or t is CB16:
+            return "not-supported-fp16", f"{t} at run time is not supported yet"
+        case IntType(bits=bits) if bits > 64:
+            return "not-supported-wide-integer", f"{t} at run time is not supported yet"
+        case ArrayType(element=element):
+            return runtime_obstacle(element)
+        case NamedStruct() if is_packed(t):
+            return runtime_obstacle(backing_integer(t))
+        case StructType(fields=fields) | NamedStruct(fields=fields):
+            return next(filter(None, (runtime_obstacle(f) for _, f in fields)), None)
+        case _ if is_comptime_only(t) or t is VOID:
+            return "not-runtime", f"a variable of type {t} cannot exist at run time"
+        case _:
+            return None
+
+
 def tir_type(t: Type) -> str:
     """The typed-IR name of a scalar or DSD type that exists at run time."""
     match t:
@@ -273,6 +328,8 @@ def size_of(t: Type) -> int:
             return t.count * size_of(t.element)
         case EnumType():
             return size_of(t.tag)
+        case NamedStruct(layout="packed"):
+            return size_of(backing_integer(t))
         case StructType() | NamedStruct():
             return struct_layout(t)[1]
         case Simple(kind="dsd"):
@@ -294,6 +351,8 @@ def align_of(t: Type) -> int:
             return 4
         case FloatType(bits=32):
             return 4
+        case NamedStruct(layout="packed"):
+            return align_of(backing_integer(t))
         case StructType() | NamedStruct():
             return max((align_of(f) for _, f in t.fields), default=1)
         case Simple(kind="dsd"):
@@ -308,9 +367,8 @@ def struct_layout(t: StructType | NamedStruct) -> tuple[dict[str, int], int]:
     end = 0
     union = isinstance(t, NamedStruct) and t.kind == "union"
     for name, field in t.fields:
-        align = 1 if isinstance(t, NamedStruct) and t.layout == "packed" else align_of(field)
+        align = align_of(field)
         start = 0 if union else -(-end // align) * align
         offsets[name] = start
         end = max(end, start + size_of(field))
-    align = align_of(t) if not (isinstance(t, NamedStruct) and t.layout == "packed") else 1
-    return offsets, -(-end // align) * align
+    return offsets, -(-end // align_of(t)) * align_of(t)

@@ -94,6 +94,7 @@ class ProgramUnit(Unit):
         self.export_names = exports
         self.symbols: list[tir.Symbol] = []
         self.functions: list[tir.Function | None] = []
+        self.function_spans: dict[int, Span] = {}
         self.instances: dict[Any, int] = {}
         self.tasks: dict[int, tir.Task] = {}
         self.task_spans: dict[int, Span] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
@@ -45,6 +45,12 @@ class Value:
     def is_known(self) -> bool:
         return self.known is not UNKNOWN
 
+    @property
+    def fields(self) -> dict[str, Value]:
+        """The fields of a struct or tuple."""
+        assert isinstance(self.known, dict)
+        return cast("dict[str, Value]", self.known)
+
     def __repr__(self) -> str:
         return f"Value({self.type}, {self.known!r}, {self.ir!r})"
 
@@ -54,9 +60,12 @@ VOID_VALUE = Value(ty.VOID, ())
 
 @dataclass(slots=True, eq=False)
 class Cell:
-    """A variable that exists at compile time only; `value` is replaced on assignment."""
+    """A variable that exists at compile time only; `value` is replaced on assignment.
+
+    While `shared`, others may hold the same list or dict: it is copied before a part of it is changed."""
 
     value: Value
+    shared: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +132,15 @@ class MemoryPlace:
 
 
 @dataclass(slots=True, frozen=True, eq=False)
+class BitsPlace:
+    """A field of a packed struct in memory: the bits from `low` on of the integer `word`."""
+
+    type: ty.Type
+    word: MemoryPlace
+    low: int
+
+
+@dataclass(slots=True, frozen=True, eq=False)
 class CellPlace:
     """Part of a compile-time cell: `path` are the field names and flat indices that lead to it."""
 
@@ -149,4 +167,4 @@ class ValuePlace:
     owner: Any = field(default=None)
 
 
-Place = SlotPlace | MemoryPlace | CellPlace | FieldsPlace | ValuePlace
+Place = SlotPlace | MemoryPlace | BitsPlace | CellPlace | FieldsPlace | ValuePlace

@@ -44,7 +44,31 @@ class CopyOut:
     element_bytes: Literal[2, 4]
 
 
-Command = Launch | CopyIn | CopyOut
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamIn:
+    """Wavelets from the host on `color`: `data[y, x, i]` is wavelet i for PE (x0 + x, y0 + y).
+
+    Not part of the command stream: it starts when it is submitted, after earlier streams of that PE and color."""
+
+    color: int
+    x0: int
+    y0: int
+    data: NDArray[np.uint32]
+    channels: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamOut:
+    """Wavelets to the host on `color`: fills `data[y, x, i]` with wavelet i of PE (x0 + x, y0 + y)."""
+
+    color: int
+    x0: int
+    y0: int
+    data: NDArray[np.uint32]
+    channels: int = 1
+
+
+Command = Launch | CopyIn | CopyOut | StreamIn | StreamOut
 
 
 @dataclass(frozen=True, slots=True)

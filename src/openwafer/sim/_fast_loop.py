@@ -11,13 +11,17 @@ from typing import Any
 import numba as nb
 
 from openwafer.codegen._memory_op import source_hash
+from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
 from openwafer.sim._fast_commands import command_record, concerns
-from openwafer.sim._fast_fabric import fault, router_record, serve_router, wake_pe
+from openwafer.sim._fast_fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
 from openwafer.sim._fast_pe import DSD_OP, call_code, grant, step_pe
 from openwafer.sim._fast_schedule import clear, count, next_cycle, peek, pull_due, take, unwind
 from openwafer.sim._fast_state import (
+    C_INPUT,
+    C_NEXT,
+    C_ROUTE,
     CHANNEL_HEAD_BYTES,
     DONE,
     END,
@@ -32,6 +36,7 @@ from openwafer.sim._fast_state import (
     P_ACTIVE,
     P_ENTRY,
     P_INDEX,
+    P_MEMORY,
     P_NEXT,
     P_PROGRAM,
     P_STATE,
@@ -39,7 +44,8 @@ from openwafer.sim._fast_state import (
     P_STATUS,
     P_USED,
     P_WAKE,
-    R_CHANNELS,
+    R_COLORS_WAITING,
+    RAMP_BIT,
     S_WALKERS,
     PE_BYTES,
     QUIET,
@@ -56,8 +62,8 @@ from openwafer.sim._fast_state import (
 )
 
 
-AHEAD, NEAR = 8, 4
-"""How many items ahead records are asked for, and what they point to."""
+AHEAD, NEAR, NEXT = 8, 4, 2
+"""How many items ahead memory is asked for: records, what they point to, and what that points to."""
 
 
 @kernel
@@ -65,10 +71,20 @@ def _prefetch_router(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
     if k + AHEAD < n:
         prefetch(router_record(w, peek(ring, bucket, k + AHEAD)))
     if k + NEAR < n:
-        channels = load64(router_record(w, peek(ring, bucket, k + NEAR)) + R_CHANNELS)
-        prefetch(channels)
-        prefetch(channels + CHANNEL_HEAD_BYTES)
-        prefetch(channels + CHANNEL_HEAD_BYTES + load64(w + W_PORT_BYTES))
+        router = router_record(w, peek(ring, bucket, k + NEAR))
+        waiting = load64(router + R_COLORS_WAITING)
+        if waiting != 0:
+            channel = channel_record(w, router, trailing_zeros(waiting))
+            prefetch(channel)
+            prefetch(channel + CHANNEL_HEAD_BYTES)
+            prefetch(channel + CHANNEL_HEAD_BYTES + load64(w + W_PORT_BYTES))
+    if k + NEXT < n:
+        router = router_record(w, peek(ring, bucket, k + NEXT))
+        waiting = load64(router + R_COLORS_WAITING)
+        if waiting != 0:
+            channel = channel_record(w, router, trailing_zeros(waiting))
+            tx = load64(channel + C_ROUTE) >> 8
+            prefetch(load64(channel + (C_INPUT if tx & RAMP_BIT else C_NEXT + 8 * trailing_zeros(tx | RAMP_BIT))))
 
 
 @kernel
@@ -91,6 +107,14 @@ def _prefetch_pe(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
         queues = load64(pe + P_QUEUES)
         prefetch(queues)
         prefetch(queues + LINE)
+    if k + NEXT < n:
+        pe = pes + peek(ring, bucket, k + NEXT) * PE_BYTES
+        memory, left = load64(pe + P_MEMORY), load64(pe + P_USED)
+        while left:
+            slot = slot_record(w, pe, trailing_zeros(left))
+            left &= left - 1
+            prefetch(memory + load64(slot + S_WALKERS + PLACE))
+            prefetch(memory + load64(slot + S_WALKERS + LINE + PLACE))
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import Any
 from openwafer.codegen._abi import Fault, Req
 from openwafer.codegen._alu import ADDC16, alu
 from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, scalar_bits, write_place
-from openwafer.codegen._memory_op import DEST_BYTES, SRC0_BYTES, SRC1_BYTES, is_reduction, reduces_wrongly
+from openwafer.codegen._memory_op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
 from openwafer.codegen._operand import (
     ENDLESS_EXTENT,
     FABIN,
@@ -176,13 +176,13 @@ def _is_packed(op: Any, dest: Any, src0: Any, src1: Any) -> Any:
     narrow = True
     if load16(dest) == FABOUT:
         wanted |= load16(dest + RECORD_FLAGS)
-        narrow = narrow and DEST_BYTES[op] == 2
+        narrow = narrow and dest_bytes(op) == 2
     if load16(src0) == FABIN:
         wanted |= load16(src0 + RECORD_FLAGS)
-        narrow = narrow and SRC0_BYTES[op] == 2
+        narrow = narrow and src0_bytes(op) == 2
     if src1 != 0 and load16(src1) == FABIN:
         wanted |= load16(src1 + RECORD_FLAGS)
-        narrow = narrow and SRC1_BYTES[op] == 2
+        narrow = narrow and src1_bytes(op) == 2
     return narrow and wanted & SIMD_32 != 0
 
 
@@ -198,7 +198,7 @@ def _flags(op: Any, dest: Any, src0: Any, src1: Any) -> Any:
         given = load16(dest + RECORD_FLAGS)
         if given & CONTROL:
             flags |= SENDS_CONTROL
-        if given & WAVELET_INDEX and DEST_BYTES[op] == 2:
+        if given & WAVELET_INDEX and dest_bytes(op) == 2:
             flags |= SENDS_INDEX
     return flags
 
@@ -234,7 +234,7 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     request = load64(pe + P_FRAME)
     op, loc = load32(request + Req.OP), load32(request + Req.LOC)
     dest, src0, src1 = request + Req.DEST, request + Req.SRC0, request + Req.SRC1
-    if SRC1_BYTES[op] == 0:
+    if src1_bytes(op) == 0:
         src1 = 0
     index = load64(pe + P_INDEX)
     wrong = _is_wrong(load16(dest), True) or _is_wrong(load16(src0), False)
@@ -286,9 +286,9 @@ def _start_slot_walkers(slot: Any, dest: Any, src0: Any, src1: Any) -> Any:
     start_walker(slot + S_WALKERS + 2 * WALKER_BYTES, src1)
     flags, op = load64(slot + S_FLAGS), load64(slot + S_OP)
     if flags & REDUCES0:
-        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + WALKER_BYTES, SRC0_BYTES[op]))
+        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + WALKER_BYTES, src0_bytes(op)))
     elif flags & REDUCES1:
-        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + 2 * WALKER_BYTES, SRC1_BYTES[op]))
+        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + 2 * WALKER_BYTES, src1_bytes(op)))
 
 
 @kernel
@@ -356,7 +356,7 @@ def _store_result(pe: Any, slot: Any, bits: Any) -> Any:
     """Writes an element to a destination in memory; whether that is within it."""
     walker = slot + S_WALKERS
     memory_bytes = load64(load64(pe + P_PROGRAM) + G_MEMORY_BYTES)
-    size = DEST_BYTES[load64(slot + S_OP)]
+    size = dest_bytes(load64(slot + S_OP))
     if not write_place(load64(pe + P_MEMORY), memory_bytes, load64(walker + PLACE), size, bits):
         return False
     advance_walker(walker)
@@ -373,8 +373,8 @@ def step_slot(w: Any, pe: Any, slot: Any, now: Any) -> Any:
     wavelet1 = take_wavelet(w, pe, in1, now) if in1 != 0 else 0
     sent, is_inside = 0, True
     for half in range(count):
-        a = _source(w, pe, slot, 0, SRC0_BYTES[op], wavelet0, half)
-        b = _source(w, pe, slot, 1, SRC1_BYTES[op], wavelet1, half) if SRC1_BYTES[op] > 0 else 0
+        a = _source(w, pe, slot, 0, src0_bytes(op), wavelet0, half)
+        b = _source(w, pe, slot, 1, src1_bytes(op), wavelet1, half) if src1_bytes(op) > 0 else 0
         is_inside = is_inside and a != OUT_OF_BOUNDS and b != OUT_OF_BOUNDS
         result = alu(op, a, b, load64(slot + S_SCALAR))
         if op == ADDC16:

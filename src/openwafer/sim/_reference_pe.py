@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._timing import memory_beats, timing_tables
-from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord, Task
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.sim import _reference_values as values
 from openwafer.sim._engine import Command, Launch
 from openwafer.sim._reference_code import Code
@@ -16,7 +16,7 @@ from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, sav
 from openwafer.sim._reference_fabric import NEVER, Router, Schedule
 from openwafer.sim._reference_memory import Memory
 from openwafer.sim._reference_queues import Queues
-from openwafer.sim._reference_run import Request, Start, apply_actions
+from openwafer.sim._reference_run import Request, Start, apply_actions, argument, split
 from openwafer.sim._reference_values import Value
 
 TASKS = 32
@@ -251,7 +251,7 @@ class Pe(Memory, Queues):
             self._begin(self.local[id].function, [], now)
         elif id in self.data and id not in self.blocked and self._data_ready(id) <= now:
             wavelet = self.pop(self._queue_of(id))
-            self._begin(self.data[id].function, _split(wavelet, self.data[id]), now)
+            self._begin(self.data[id].function, split(wavelet, self.data[id]), now)
         else:
             return False
         return True
@@ -283,7 +283,7 @@ class Pe(Memory, Queues):
             self.is_stream_blocked = True
             export = self.exports[command.name]
             words = zip(export.params, command.args, strict=True)
-            self._begin(export.target, [_argument(type, word) for type, word in words], now)
+            self._begin(export.target, [argument(type, word) for type, word in words], now)
         else:
             self.move_data(command, self.exports[command.name], self.x, self.y)
             self.main, self.copying, self.wake = self._nothing(), ticket, now
@@ -305,15 +305,3 @@ class Pe(Memory, Queues):
 
 def _inner_stride(operand: Operand) -> int:
     return values.wrapper("i16")(operand.record[DsdWord.STRIDE0])
-
-
-def _argument(type: str, word: int) -> int:
-    """The value of `type` in the low bits of a word."""
-    return int(word != 0) if type == "bool" else values.wrapper(type)(word)
-
-
-def _split(wavelet: int, task: Task) -> list[Value]:
-    """The arguments of a data task: equal parts of the wavelet, lowest first."""
-    width = 32 // max(len(task.params), 1)
-    parts = [wavelet >> width * i & (1 << width) - 1 for i in range(len(task.params))]
-    return [_argument(type, part) for type, part in zip(task.params, parts, strict=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple, Protocol, TypeAlias
 
+from openwafer.csl._tir import Task
+from openwafer.sim import _reference_values as values
 from openwafer.sim._reference_dsd import Actions, Operation
 from openwafer.sim._reference_expr import Memory
 from openwafer.sim._reference_values import Value
@@ -68,3 +70,15 @@ def apply_actions(pe: Pe, actions: Actions) -> None:
         pe.activate(actions.activate)
     if actions.unblock is not None:
         pe.set_blocked(actions.unblock, False)
+
+
+def argument(type: str, word: int) -> int:
+    """The value of `type` in the low bits of a word."""
+    return int(word != 0) if type == "bool" else values.wrapper(type)(word)
+
+
+def split(wavelet: int, task: Task) -> list[Value]:
+    """The arguments of a data task: equal parts of the wavelet, lowest first."""
+    width = 32 // max(len(task.params), 1)
+    parts = [wavelet >> width * i & (1 << width) - 1 for i in range(len(task.params))]
+    return [argument(type, part) for type, part in zip(task.params, parts, strict=True)]
