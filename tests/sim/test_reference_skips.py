@@ -38,7 +38,7 @@ def end_of(engine: ReferenceEngine, image: Image) -> list[object]:
     return [engine.now, *memories]
 
 
-@pytest.mark.parametrize("seed", range(30, 80))
+@pytest.mark.parametrize("seed", [*range(40), 1573])
 def test_skipping_changes_nothing(seed: int) -> None:
     image = random_streams(seed)
     machine = load_machine(image.machine)

@@ -1,8 +1,9 @@
 """What a DSD operation does to one element, on raw bits, in compiled code.
 
-f16 and f32 round once, to nearest even. Assumed, because the machine's behaviour is not public: fmac is rounded
-once (fused); fmax is maxNum (the other operand if one is NaN, +0 above −0); conversions to i16 truncate and
-saturate, NaN gives 0. Moves, `fabs` and `fneg` keep all bits. The NaN that arithmetic gives is not defined.
+f16 and f32 round once, to nearest even. Assumed, because the machine's behaviour is not public: fmac is
+rounded once (fused); fmax is maxNum (the other operand if one is NaN, +0 above −0); conversions to i16
+truncate and saturate, NaN gives 0. Moves, `fabs` and `fneg` keep all bits. The NaN that arithmetic gives
+is not defined.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ _SCALE_LIMIT = 400
 def alu(op: Any, a: Any, b: Any, s: Any) -> Any:
     """Bits of the destination's element: `a` of src0, `b` of src1, `s` of the last scalar, all int64.
 
-    addc16 takes the carry in `s` and gives the carry in bit 16; the caller keeps it from element to element."""
-    if op == MOV16 or op == MOV32 or op == FMOVH or op == FMOVS:
+    addc16 takes the carry in `s` and gives the carry in bit 16; the caller keeps it from element to
+    element."""
+    if op in (MOV16, MOV32, FMOVH, FMOVS):
         return a
     if op <= POPCNT:
         return integer_alu(op, a, b, s)
-    if op == FADDH or op == FSUBH or op == FMULH or op == FMAXH or op == FMACH:
+    if op in (FADDH, FSUBH, FMULH, FMAXH, FMACH):
         return half_alu(op, a, b, s)
     if op >= FABSH and op <= XP162FS:
         return unary_alu(op, a)

@@ -1,7 +1,8 @@
-"""The hot loops of memory-only DSD operations: operands that are one-dimensional, in bounds and unwrapped.
+"""The hot loops of memory-only DSD operations: operands that are one-dimensional, in bounds and
+unwrapped.
 
-Element by element in order, whatever overlaps: LLVM vectorises a loop only behind its own overlap checks. Each
-shape of an operation exists twice, with contiguous elements (known strides) and with any strides.
+Element by element in order, whatever overlaps: LLVM vectorises a loop only behind its own overlap checks.
+Each shape of an operation exists twice, with contiguous elements (known strides) and with any strides.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ import numba as nb
 
 from openwafer.codegen import _alu as ops
 from openwafer.codegen._half import add_half, fma_half, multiply_half, subtract_half
-from openwafer.codegen._raw import f32_from_bits, fma32, kernel, load16, load32, loadf, store16, store32, storef
+from openwafer.codegen._raw import (
+    f32_from_bits,
+    fma32,
+    kernel,
+    load16,
+    load32,
+    loadf,
+    store16,
+    store32,
+    storef,
+)
 
 ARRAY_ARRAY, SCALAR_ARRAY, ARRAY_SCALAR = 0, 1, 2
 """Shapes of two sources; a single source is ARRAY_ARRAY or, to fill, SCALAR_ARRAY."""
@@ -126,9 +137,7 @@ _mach = _fma(load16, store16, _pass, fma_half, 2)
 
 
 @kernel
-def fast_loop(
-    op: Any, shape: Any, n: Any, d: Any, ds: Any, a: Any, sa: Any, b: Any, sb: Any, s: Any
-) -> Any:
+def fast_loop(op: Any, shape: Any, n: Any, d: Any, ds: Any, a: Any, sa: Any, b: Any, sb: Any, s: Any) -> Any:
     """Runs `n` elements if there is a loop for this operation and shape; whether there is.
 
     `d a b` are addresses in this process (or the bits of a scalar), `ds sa sb` strides in bytes."""

@@ -47,8 +47,8 @@ from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES, Ds
 from openwafer.csl._tir import DsdFlag
 
 CTX_TIMING_OPS, CTX_TIMING_FACTS, CTX_ELEMENTS = 13, 14, 15
-"""Words of the context, besides those of `Ctx`: addresses of the two `timing_tables` (C-contiguous int64), and a
-count of elements handled, to which the operation adds."""
+"""Words of the context, besides those of `Ctx`: addresses of the two `timing_tables` (C-contiguous
+int64), and a count of elements handled, to which the operation adds."""
 
 OP_COUNT = len(DSD_OPS_BY_NUMBER)
 _TIMING_COLUMNS = 4
@@ -201,7 +201,7 @@ def _saved(record: Any) -> Any:
     if record == 0 or not (load16(record + RECORD_FLAGS) & SAVE_ADDRESS):
         return -1
     kind = load16(record)
-    return base_after(record) if kind == MEM1D or kind == MEM4D or kind == CIRCBUF else -1
+    return base_after(record) if kind in (MEM1D, MEM4D, CIRCBUF) else -1
 
 
 @kernel
@@ -217,10 +217,9 @@ def _fault(ctx: Any, loc: Any, detail: Any) -> Any:
 
 
 @nb.njit(nogil=True, error_model="numpy")
-def memory_op(
-    ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
-) -> Any:
-    """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1` may be 0."""
+def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any) -> Any:
+    """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1`
+    may be 0."""
     walkers = _three_walkers()
     w0, w1 = walkers + 8 * WALKER_WORDS, walkers + 16 * WALKER_WORDS
     src1 = src1 if src1_bytes(op) > 0 else 0
@@ -255,10 +254,28 @@ def memory_op(
     return setup + beats
 
 
+SOURCES = (
+    "_abi",
+    "_alu",
+    "_element_step",
+    "_half",
+    "_memory_loops",
+    "_memory_op",
+    "_operand",
+    "_raw",
+    "_timing",
+)
+"""The modules of this package that `memory_op` is made of."""
+
+
 def source_hash() -> str:
-    """A digest of the modules that `memory_op` is made of, so that a cached compilation is never out of date."""
+    """A digest of `SOURCES`, and of the tables of `csl`, by which a cached compilation is never out of
+    date."""
+    here = Path(__file__).parent
+    paths = [here / f"{name}.py" for name in SOURCES]
+    paths += [here.parent / "csl" / f"{name}.py" for name in ("_dsd_ops", "_tir")]
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("_*.py")):
+    for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -273,6 +290,10 @@ def compiled_memory_op() -> Any:
         ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
     ) -> Any:
         bits = nb.int64(scalar) & 0xFFFFFFFF
-        return memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc)) if version else 0
+        return (
+            memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc))
+            if version
+            else 0
+        )
 
     return openwafer_memory_op

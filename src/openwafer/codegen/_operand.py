@@ -13,8 +13,8 @@ from openwafer.csl._tir import DsdKind, DsdWord
 
 WALKER_WORDS = 8
 KIND, PLACE, STRIDES, EXTENTS, COUNT0, COUNT1, COUNT2, BOUNDS = (8 * i for i in range(WALKER_WORDS))
-"""Byte offsets. PLACE is the byte address, or the value of a scalar; BOUNDS is the outermost dimension of a mem4d,
-start | end << 16 of a circbuf."""
+"""Byte offsets. PLACE is the byte address, or the value of a scalar; BOUNDS is the outermost dimension of
+a mem4d, start | end << 16 of a circbuf."""
 
 NONE, MEM1D, MEM4D, CIRCBUF = (int(k) for k in (DsdKind.NONE, DsdKind.MEM1D, DsdKind.MEM4D, DsdKind.CIRCBUF))
 FABIN, FABOUT, FIFO = int(DsdKind.FABIN), int(DsdKind.FABOUT), int(DsdKind.FIFO)

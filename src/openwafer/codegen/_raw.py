@@ -135,8 +135,8 @@ def to_pointer(typingctx: Any, address: Any) -> Any:
 
 
 def stack_block(words: int) -> Any:
-    """An intrinsic without arguments: the address of `words` 64-bit words that live until the calling function
-    returns; not cleared."""
+    """An intrinsic without arguments: the address of `words` 64-bit words that live until the calling
+    function returns; not cleared."""
 
     @intrinsic
     def allocate(typingctx: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _dsd_value as dsd
@@ -20,12 +21,21 @@ from openwafer.diag import error
 
 @dataclass(slots=True)
 class Cursor:
-    """A DSD operand while the loop runs: its record, and for memory the address of the next element."""
+    """A DSD operand while the loop runs: its record, and for memory the address of the next element and how often
+    each of its dimensions but the last has advanced."""
 
     value: Value
     record: tir.Expr
     node: ast.Expr
     address: tir.Local | None = None
+    counters: list[tir.Local] = field(default_factory=list[tir.Local])
+
+    @property
+    def count(self) -> tir.Expr:
+        """How many elements it has."""
+        words = (DsdWord.EXTENT0, DsdWord.EXTENT1, DsdWord.EXTENT2, DsdWord.EXTENT3)
+        used = words if self.value.type is ty.MEM4D else words[:1]
+        return functools.reduce(dsd.times, (dsd.get(self.record, word) for word in used))
 
 
 @builtin("map")
@@ -57,8 +67,9 @@ def _map(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         result = call(ev, fn, args, spans, node.span, inline=True)
         if output is not None:
             _write(ev, output, result, node)
-    step = [tir.Set(here.slot, tir.Binary("add", "u16", here, tir.Const("u16", 1)))]
-    step += [_advance(c) for c in cursors if c.address is not None]
+    step: list[tir.Stmt] = [tir.Set(here.slot, tir.Binary("add", "u16", here, tir.Const("u16", 1)))]
+    for cursor in cursors:
+        step += _advance(cursor) if cursor.address is not None else ()
     cycles = ev.unit.machine.scalar.map_step_cycles
     covered: tuple[tir.Stmt, ...] = (tir.Block(-1, tuple(step)),)
     builder.emit(tir.Loop(label, tuple(body), covered, True, cycles))
@@ -84,33 +95,43 @@ def _output(ev: Evaluator, node: ast.Expr) -> Cursor | Value:
 
 
 def _cursor(ev: Evaluator, value: Value, node: ast.Expr) -> Cursor:
-    if value.type in (ty.MEM4D, ty.CIRCBUF, ty.FIFO):
+    if value.type in (ty.CIRCBUF, ty.FIFO):
         raise error("not-supported-map-dsd", f"a {value.type} as operand of `@map` is not supported yet", node.span)
     record = ev.runtime(value)
     if not isinstance(record, tir.DsdMake):
         record = ev.code.save(record)
     cursor = Cursor(value, record, node)
-    if value.type is ty.MEM1D:
+    if value.type in (ty.MEM1D, ty.MEM4D):
         cursor.address = ev.code.save(dsd.get(record, DsdWord.BASE))
+    if value.type is ty.MEM4D:
+        cursor.counters = [ev.code.save(dsd.ZERO) for _ in range(3)]
     return cursor
 
 
 def _trip_count(ev: Evaluator, cursors: list[Cursor]) -> tir.Expr:
     """The least extent: the loop ends when the first operand is used up."""
-    count = dsd.get(cursors[0].record, DsdWord.EXTENT0)
+    count = cursors[0].count
     for cursor in cursors[1:]:
-        other = dsd.get(cursor.record, DsdWord.EXTENT0)
+        other = cursor.count
         if other != count:
             count = tir.Select("u16", tir.Binary("lt", "bool", other, count), other, count)
     return count if isinstance(count, tir.Const) else ev.code.save(count)
 
 
-def _advance(cursor: Cursor) -> tir.Set:
+def _advance(cursor: Cursor, dimension: int = 0) -> tuple[tir.Stmt, ...]:
+    """Moves the address by the stride of the innermost dimension that can advance, and starts those inside it anew."""
     address = cursor.address
     assert address is not None
-    stride = dsd.get(cursor.record, DsdWord.STRIDE0)
-    moved = tir.Binary("add", "u16", address, stride if stride.type == "u16" else tir.Cast("u16", stride))
-    return tir.Set(address.slot, moved)
+    stride = dsd.as_u16(dsd.get(cursor.record, DsdWord(DsdWord.STRIDE0 + dimension)))
+    move = tir.Set(address.slot, tir.Binary("add", "u16", address, stride))
+    if dimension >= len(cursor.counters):
+        return (move,)
+    counter = cursor.counters[dimension]
+    step = tir.Set(counter.slot, tir.Binary("add", "u16", counter, tir.Const("u16", 1)))
+    extent = dsd.as_u16(dsd.get(cursor.record, DsdWord(DsdWord.EXTENT0 + dimension)))
+    is_over = tir.Binary("ge", "bool", counter, extent)
+    restart = (tir.Set(counter.slot, dsd.ZERO), *_advance(cursor, dimension + 1))
+    return step, tir.If(is_over, restart, (move,))
 
 
 def _read_elements(ev: Evaluator, inputs: list[Cursor | Value], t: ty.FnType, node: ast.Builtin) -> list[Value]:

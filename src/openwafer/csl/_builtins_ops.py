@@ -10,6 +10,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity, flag, struct_fields
 from openwafer.csl._builtins_dsd import priority_flag
+from openwafer.csl._builtins_fifo import check_operands
 from openwafer.csl._builtins_tasks import ACTIVATABLE, BLOCKABLE, task_number
 from openwafer.csl._coerce import coerce
 from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES, DsdOp
@@ -19,6 +20,7 @@ from openwafer.csl._values import Value
 from openwafer.diag import Span, error
 
 CONFIG_FIELDS = ("async", "activate", "unblock", "on_control", "ut_id", "priority", "index")
+ON_CONTROL_FIELDS = ("terminate", "activate", "unblock")
 LOAD_FIELDS = ("async", "activate", "unblock", "on_control", "save_address", "single_step", "ut_id", "priority")
 DSR_FILES = {
     ty.DSR_DEST: "dest", ty.DSR_SRC0: "src0", ty.DSR_SRC1: "src1",
@@ -36,6 +38,7 @@ class Config:
     unblock: tir.Expr | None = None
     ut: tir.Expr | None = None
     index: tir.Expr | None = None
+    on_control: tir.ControlAction | None = None
 
 
 @builtin(*DSD_OPS)
@@ -54,12 +57,15 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
     operands = [_operand(ev, op, i, v, node.args[i].span) for i, v in enumerate(args[: 1 + op.sources])]
     scalar = _scalar_operand(ev, op, args[-1], node.args[wanted - 1].span) if op.scalar else None
     _check(ev, node, args, config)
+    _check_control([a.type for a in args], config, node.span)
+    widths = [ELEMENT_BYTES[t] for t in (op.dest, op.src0, op.src)]
+    check_operands(ev, args[: 1 + op.sources], widths, [a.span for a in node.args])
     result = None if expected is ty.VOID else builder.slot("bool")
     src1 = operands[2] if op.sources == 2 else None
     builder.emit(
         tir.DsdOp(
             op.name, operands[0], operands[1], src1, scalar, config.is_async, config.activate, config.unblock,
-            config.ut, config.index, result, None, ev.loc(node.span),
+            config.ut, config.index, result, None, ev.loc(node.span), config.on_control,
         )  # fmt: skip
     )
     if result is None:
@@ -120,7 +126,7 @@ def _scalar_operand(ev: Evaluator, op: DsdOp, value: Value, span: Span) -> tir.E
 
 def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) -> None:
     types = [a.type for a in args]
-    fabric = any(t in (ty.FABIN, ty.FABOUT, ty.FIFO) or ty.is_dsr(t) for t in types)
+    fabric = any(t in (ty.FABIN, ty.FABOUT) or ty.is_dsr(t) for t in types)
     if config.is_async and not fabric:
         raise error("async-without-fabric", "an asynchronous operation needs a fabric operand", node.span)
     if not any(ty.is_dsd(t) or ty.is_dsr(t) for t in types) and node.name not in ("fscaleh", "fscales", "fnormh", "fnorms"):
@@ -130,12 +136,23 @@ def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) 
         raise error("two-fabric-inputs", "an operation has at most one fabric input on wse3", node.span)
 
 
+def _check_control(types: list[ty.Type], config: Config, span: Span) -> None:
+    """`.on_control` ends an asynchronous operation that reads from the fabric."""
+    has_dsr = any(map(ty.is_dsr, types))
+    if config.on_control is None or has_dsr:
+        return
+    if not config.is_async:
+        raise error("on-control-not-async", "`.on_control` needs an asynchronous operation", span)
+    if ty.FABIN not in types:
+        raise error("on-control-without-input", "`.on_control` needs a fabric input operand", span)
+
+
 def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
     fields = struct_fields(ev, arg, "the configuration of an operation", CONFIG_FIELDS)
-    if "on_control" in fields:
-        raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
     if "activate" in fields and "unblock" in fields:
         raise error("activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span)
+    if "priority" in fields:
+        _check_priority(ev, fields["priority"], node, arg)
     index = fields.get("index")
     return Config(
         flag(ev, fields, "async", arg),
@@ -143,7 +160,27 @@ def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
         _task(ev, fields, "unblock", BLOCKABLE, arg),
         _microthread(ev, fields, arg),
         None if index is None else dsd.as_word(ev.runtime(coerce(ev, index, ty.U16, arg.span))),
+        _on_control(ev, fields["on_control"], arg) if "on_control" in fields else None,
     )
+
+
+def _check_priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Expr) -> None:
+    """Priorities are accepted and have no effect: the datapath serves all in turn."""
+    if ev.unit.arch != "wse2":
+        message = f"the priority of an operation stands in its fabric DSD on {ev.unit.arch}"
+        raise error("wrong-arch", message, arg.span)
+    priority_flag(ev, value, node)
+
+
+def _on_control(ev: Evaluator, value: Value, arg: ast.Expr) -> tir.ControlAction | None:
+    """`.{ .terminate = true }`, `.{ .activate = id }` or `.{ .unblock = id }`; None for `.terminate = false`."""
+    fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
+    if len(fields) != 1 or next(iter(fields)) not in ON_CONTROL_FIELDS:
+        raise error("bad-option", f"`.on_control` is one of {', '.join(ON_CONTROL_FIELDS)}", arg.span)
+    if "terminate" in fields:
+        return tir.ControlAction(None, None) if flag(ev, fields, "terminate", arg) else None
+    activate = _task(ev, fields, "activate", ACTIVATABLE, arg)
+    return tir.ControlAction(activate, _task(ev, fields, "unblock", BLOCKABLE, arg))
 
 
 def _task(

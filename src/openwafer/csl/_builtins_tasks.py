@@ -96,11 +96,12 @@ def _activate(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Val
     if ev.is_emitting():
         ev.emit(tir.Activate(number, ev.loc(node.span)))
     else:
-        unit.activated.add(_known_number(number, node))
+        unit.activated.add(known_number(number, node))
     return _void()
 
 
-def _known_number(number: tir.Expr, node: ast.Builtin) -> int:
+def known_number(number: tir.Expr, node: ast.Builtin) -> int:
+    """A task id that must be known at compile time."""
     if not isinstance(number, tir.Const):
         raise error("not-comptime", "a task id must be known here", node.span)
     return int(number.value)
@@ -117,9 +118,9 @@ def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     if ev.is_emitting():
         ev.emit(tir.SetBlocked(number, node.name == "block", ev.loc(node.span)))
     elif node.name == "block":
-        unit.blocked.add(_known_number(number, node))
+        unit.blocked.add(known_number(number, node))
     else:
-        unit.blocked.discard(_known_number(number, node))
+        unit.blocked.discard(known_number(number, node))
     return _void()
 
 

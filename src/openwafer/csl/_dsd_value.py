@@ -39,11 +39,26 @@ def replaced(record: tir.Expr, word: DsdWord, value: tir.Expr) -> tir.Expr:
 
 
 def scaled(number: tir.Expr, size: int) -> tir.Expr:
-    """A number of elements as bytes, modulo 2**16."""
+    """A number of elements as bytes, modulo 2**16; also any other constant factor."""
     if isinstance(number, tir.Const):
         return tir.Const("u16", (int(number.value) * size) & 0xFFFF)
     word = as_word(number)
     return word if size == 1 else tir.Binary("mul", word.type, word, tir.Const(word.type, size))
+
+
+def times(a: tir.Expr, b: tir.Expr) -> tir.Expr:
+    """Product of two words; constants are folded."""
+    if isinstance(a, tir.Const) and isinstance(b, tir.Const):
+        return tir.Const("u16", (int(a.value) * int(b.value)) & 0xFFFF)
+    for x, y in ((a, b), (b, a)):
+        if isinstance(y, tir.Const):
+            return scaled(x, int(y.value))
+    return tir.Binary("mul", "u16", as_u16(a), as_u16(b))
+
+
+def as_u16(ir: tir.Expr) -> tir.Expr:
+    word = as_word(ir)
+    return word if word.type == "u16" else tir.Cast("u16", word)
 
 
 def plus(a: tir.Expr, b: tir.Expr) -> tir.Expr:

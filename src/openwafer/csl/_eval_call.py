@@ -69,7 +69,7 @@ def call(
 def check_arity(fn: FnValue, given: int, span: Span) -> None:
     wanted = len(fn.decl.params)
     if wanted != given:
-        declared = Label(fn.decl.span, "declared here")
+        declared = Label(fn.head, "declared here")
         message = f"`{fn.name}` takes {wanted} arguments, found {given}"
         raise error("wrong-arity", message, span, labels=[declared])
 
@@ -103,7 +103,7 @@ def _call_now(inner: Evaluator, fn: FnValue, result: ty.Type, span: Span) -> Val
     if signal is not None and signal.kind == "return" and signal.value is not None:
         return signal.value
     if result is not ty.VOID:
-        raise error("missing-return", f"`{fn.name}` ends without returning a {result}", fn.decl.span)
+        raise error("missing-return", f"`{fn.name}` ends without returning a {result}", fn.head)
     return Value(ty.VOID, ())
 
 
@@ -144,7 +144,7 @@ def _call_inline(ev: Evaluator, inner: Evaluator, fn: FnValue, result: ty.Type, 
     else:
         builder.block.extend(block)
     if value is None and result is not ty.VOID:
-        raise error("missing-return", f"`{fn.name}` ends without returning a {result}", fn.decl.span)
+        raise error("missing-return", f"`{fn.name}` ends without returning a {result}", fn.head)
     return value if value is not None else Value(ty.VOID, ())
 
 
@@ -200,7 +200,7 @@ def compile_function(ev: Evaluator, fn: FnValue) -> tir.Function:
     inner.scope = Scope(inner.scope)
     signal = inner.statements(decl.body.statements)
     if signal is None and result is not ty.VOID:
-        raise error("missing-return", f"`{fn.name}` can end without returning a {result}", decl.span)
+        raise error("missing-return", f"`{fn.name}` can end without returning a {result}", fn.head)
     if signal is None:
         builder.emit(tir.Return(None))
     return builder.finish(fn.name)

@@ -22,7 +22,7 @@ def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span
     while unit.pending:
         index, fn = unit.pending.pop(0)
         unit.functions[index] = compile_function(ev, fn)
-        unit.function_spans[index] = fn.decl.span
+        unit.function_spans[index] = fn.head
         _run_comptime_blocks(unit)
     _bind_data_tasks(unit)
     _check_task_ids(unit)
@@ -102,6 +102,9 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
         activated=tuple(sorted(unit.activated)),
         colors=tuple(unit.colors.values()),
         locations=tuple(unit.locations),
+        fifos=tuple(unit.fifos),
+        host_in=tuple(unit.host_in),
+        host_out=tuple(unit.host_out),
     )
 
 

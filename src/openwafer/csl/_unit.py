@@ -101,6 +101,10 @@ class ProgramUnit(Unit):
         self.exports: dict[str, tir.Export] = {}
         self.queues: dict[tuple[str, int], tir.Queue] = {}
         self.dsrs: dict[str, int] = {}
+        self.fifos: list[tir.Fifo] = []
+        self.fifo_spans: list[Span] = []
+        self.host_in: dict[int, Span] = {}
+        self.host_out: dict[int, Span] = {}
         self.blocked: set[int] = set()
         self.activated: set[int] = set()
         self.colors: dict[int, tir.ColorConfig] = {}

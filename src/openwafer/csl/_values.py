@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
+from openwafer.diag import Span
 
 if TYPE_CHECKING:
     from openwafer.csl._module import Module
@@ -98,6 +99,15 @@ class FnValue:
     @property
     def name(self) -> str:
         return self.decl.name
+
+    @property
+    def head(self) -> Span:
+        """Where it is declared, without its body."""
+        span, body = self.decl.span, self.decl.body
+        if body is None:
+            return span
+        text = span.source.text[span.start : body.span.start]
+        return Span(span.source, span.start, span.start + len(text.rstrip()))
 
 
 @dataclass(slots=True, frozen=True)

@@ -52,6 +52,7 @@ def _program_faults(program: Program) -> Iterator[str]:
             yield f"symbol `{symbol.name}` is larger than its size"
     targets = [(e.name, e.target, functions if e.kind == "func" else symbols) for e in program.exports]
     targets += [(f"task {t.id}", t.function, functions) for t in program.tasks]
+    targets += [(f"FIFO {i}", f.symbol, symbols) for i, f in enumerate(program.fifos)]
     targets += [("init", program.init, functions)] if program.init is not None else []
     yield from (f"{name} names {i} of {count}" for name, i, count in targets if not 0 <= i < count)
     for function in program.functions:
@@ -84,6 +85,8 @@ def _limits(program: Program, slots: int, node: tir.Base) -> Iterator[tuple[str,
             yield "result", slots
         case tir.DsdOp():
             yield "result", slots
+        case tir.SetFifoLength():
+            yield "fifo", len(program.fifos)
         case _:
             pass
     if hasattr(node, "loc"):

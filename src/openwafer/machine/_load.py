@@ -42,7 +42,7 @@ def _open(path: str) -> Source:
 
 
 def _read(source: Source) -> Machine:
-    checker = Checker(source, _parse(source))
+    checker = Checker(source, parse_toml(source))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
     facts = checker.facts(base.by_name if base else None)
@@ -51,7 +51,8 @@ def _read(source: Source) -> Machine:
     return _build(checker.name() or Path(source.path).stem, cast(Arch, arch), facts)
 
 
-def _parse(source: Source) -> dict[str, Any]:
+def parse_toml(source: Source) -> dict[str, Any]:
+    """The document of a machine or system file. Diagnostics: machine-syntax."""
     try:
         return tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as reason:

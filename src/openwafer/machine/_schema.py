@@ -80,6 +80,7 @@ class Memory:
     bank_conflict_modulus: int = _integer("banks", 1, 64)
     read_bytes_per_cycle: int = _integer("B/cycle", 2, 1024)
     write_bytes_per_cycle: int = _integer("B/cycle", 2, 1024)
+    fifo_alignment_bytes: int = _integer("B", 1, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,7 @@ class Task:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     copy_words_per_cycle: int = _integer("words/cycle", 1, 1024)
+    stream_words_per_cycle: int = _integer("words/cycle", 1, 1024)
     launch_cycles: int = _cycles()
     memcpy_margin_x: int = _integer("PEs", 0, 64)
     memcpy_margin_y: int = _integer("PEs", 0, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from openwafer.sim import _fast_state as st
 from openwafer.sim._engine import Command, CopyIn, Launch, PeStats
 from openwafer.sim._fast_load import World, words
 
-BUDGET_ITEMS = 300_000
-"""PEs and routers served before control comes back for Ctrl-C: some 50 ms."""
+FIRST_BUDGET_ITEMS = 10_000
+ROUND_S = 0.05
+"""PEs and routers served before control comes back, so that Ctrl-C works; then fitted to ROUND_S."""
 FIRST_COMMANDS = 64
 
 
@@ -67,11 +69,18 @@ class FastEngine:
             height, width, count = command.data.shape
             fields = {
                 st.K_KIND: st.COPY_IN if isinstance(command, CopyIn) else st.COPY_OUT,
-                st.K_X0: command.x0, st.K_Y0: command.y0, st.K_X1: command.x0 + width, st.K_Y1: command.y0 + height,
+                st.K_X0: command.x0, st.K_Y0: command.y0,
+                st.K_X1: command.x0 + width, st.K_Y1: command.y0 + height,
                 st.K_WORDS: count, st.K_ELEMENT_BYTES: command.element_bytes, st.K_DATA: words(command.data),
             }  # fmt: skip
-            fields |= dict(zip((st.K_STRIDE_Y, st.K_STRIDE_X, st.K_STRIDE_I), command.data.strides, strict=True))
-        fields |= {st.K_TABLE: words(table), st.K_ARGUMENTS: words(arguments), st.K_ARGUMENT_COUNT: len(arguments)}
+            fields |= dict(
+                zip((st.K_STRIDE_Y, st.K_STRIDE_X, st.K_STRIDE_I), command.data.strides, strict=True)
+            )
+        fields |= {
+            st.K_TABLE: words(table),
+            st.K_ARGUMENTS: words(arguments),
+            st.K_ARGUMENT_COUNT: len(arguments),
+        }
         for field, value in fields.items():
             record[field // 8] = value
         self._tables.append((table, arguments))
@@ -98,9 +107,11 @@ class FastEngine:
         """See `Engine.run`."""
         limit = st.NEVER if max_cycles is None else self.now + max_cycles
         wanted = -1 if ticket is None else ticket
-        said = st.MORE
+        said, budget = st.MORE, FIRST_BUDGET_ITEMS
         while said == st.MORE:
-            said = self._call(loop.RUN_CYCLES, wanted, limit, BUDGET_ITEMS)
+            start = time.perf_counter()
+            said = self._call(loop.RUN_CYCLES, wanted, limit, budget)
+            budget = budget * 2 if time.perf_counter() - start < ROUND_S else max(budget // 2, 1)
         if said == st.FAULTED:
             raise report.fault(self.world)
         if said == st.LIMIT:

@@ -34,7 +34,6 @@ from openwafer.sim._fast_state import (
     R_FIRST,
     R_OUT,
     R_PE,
-    RAMP,
     RAMP_BIT,
     ROUTER_BYTES,
     W_CHANNEL_BYTES,
@@ -211,7 +210,9 @@ def _outputs_waiting(router: Any, color: Any) -> Any:
 
 
 @kernel
-def _move_from_port(w: Any, index: Any, color: Any, channel: Any, port: Any, queue: Any, tx: Any, now: Any) -> Any:
+def _move_from_port(
+    w: Any, index: Any, color: Any, channel: Any, port: Any, queue: Any, tx: Any, now: Any
+) -> Any:
     data = load64(head_place(queue))
     if pop(queue, now):
         schedule(load64(w + W_ROUTER_RING), neighbour(w, index, port), now + 1, now)
@@ -221,7 +222,9 @@ def _move_from_port(w: Any, index: Any, color: Any, channel: Any, port: Any, que
 
 
 @kernel
-def _move_from_ramp(w: Any, index: Any, router: Any, color: Any, channel: Any, id: Any, queue: Any, tx: Any, now: Any) -> Any:
+def _move_from_ramp(
+    w: Any, index: Any, router: Any, color: Any, channel: Any, id: Any, queue: Any, tx: Any, now: Any
+) -> Any:
     data = load64(head_place(queue))
     pop(queue, now)
     if queue_count(queue) == 0:

@@ -99,13 +99,16 @@ class World:
         facts = {
             st.W_PES: words(self.pes), st.W_ROUTERS: words(self.routers), st.W_SLOTS: words(self.slots),
             st.W_SLOT_STRIDE: self.pe_count * st.SLOT_BYTES, st.W_PROGRAMS: words(self.program_records),
-            st.W_CTX: words(self.ctx), st.W_WIDTH: self.width, st.W_COLORS: fabric.colors, st.W_HOP: fabric.hop_cycles,
+            st.W_CTX: words(self.ctx), st.W_WIDTH: self.width, st.W_COLORS: fabric.colors,
+            st.W_HOP: fabric.hop_cycles,
             st.W_RAMP_UP: fabric.ramp_up_cycles, st.W_RAMP_DOWN: fabric.ramp_down_cycles,
-            st.W_FABRIC_SETUP: machine.dsd.fabric_setup_cycles, st.W_COMPLETION: machine.dsd.completion_cycles,
+            st.W_FABRIC_SETUP: machine.dsd.fabric_setup_cycles,
+            st.W_COMPLETION: machine.dsd.completion_cycles,
             st.W_DISPATCH: machine.task.dispatch_cycles, st.W_COPY_RATE: machine.host.copy_words_per_cycle,
             st.W_MICROTHREADS: machine.dsd.microthreads, st.W_PORT_BYTES: port_bytes,
             st.W_CHANNEL_BYTES: st.CHANNEL_HEAD_BYTES + 4 * port_bytes, st.W_PE_COUNT: self.pe_count,
-            st.W_PE_RING: self._ring(self.pes, st.P_WHEEL), st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL),
+            st.W_PE_RING: self._ring(self.pes, st.P_WHEEL),
+            st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL),
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
@@ -121,7 +124,8 @@ class World:
             st.T_COUNTS: self.keep(np.zeros(st.WHEEL_CYCLES, np.int64)),
             st.T_LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, self.pe_count), np.int32)),
             st.T_ITEMS: self.pe_count, st.T_RECORDS: words(records), st.T_RECORD_BYTES: records.shape[1] * 8,
-            st.T_WHEEL: wheel, st.T_HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.T_HEAP_CAPACITY: capacity,
+            st.T_WHEEL: wheel,
+            st.T_HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.T_HEAP_CAPACITY: capacity,
         }  # fmt: skip
         for field, value in fields.items():
             ring[field // 8] = value
@@ -163,7 +167,9 @@ class World:
             put(st.G_ENTRY, compiled.entries[task.function], task.id)
             if task.kind == "data":
                 queue_id = self.data_queue(program, task.id)
-                put(st.G_TASK_QUEUE, int(record[st.G_INPUT // 8 + queue_id]) if queue_id >= 0 else -1, task.id)
+                put(
+                    st.G_TASK_QUEUE, int(record[st.G_INPUT // 8 + queue_id]) if queue_id >= 0 else -1, task.id
+                )
 
     def depth(self, direction: str, id: int) -> int:
         queues = self.machine.queues
@@ -171,7 +177,8 @@ class World:
 
     @staticmethod
     def data_queue(program: Program, id: int) -> int:
-        """The input queue of a data task, whose id is a color on wse2 and the queue on wse3; -1: none is bound."""
+        """The input queue of a data task, whose id is a color on wse2 and the queue on wse3; -1: none is
+        bound."""
         colors = {q.id: q.color for q in program.queues if q.direction == "in"}
         if program.arch != "wse2":
             return id if id in colors else -1
@@ -199,12 +206,17 @@ class World:
         memory = np.zeros((count, loaded.memory_bytes), np.uint8)
         for symbol in program.symbols:
             if symbol.init.strip(b"\0"):
-                memory[:, symbol.address : symbol.address + len(symbol.init)] = np.frombuffer(symbol.init, np.uint8)
+                memory[:, symbol.address : symbol.address + len(symbol.init)] = np.frombuffer(
+                    symbol.init, np.uint8
+                )
         frame_bytes = -(-compiled.frame_bytes // 16) * 16
         blocks = {
             st.P_MEMORY: (self.keep(memory), loaded.memory_bytes),
             st.P_FRAME: (self.keep(np.zeros((count, frame_bytes), np.uint8)), frame_bytes),
-            st.P_QUEUES: (self.keep(np.zeros((count, loaded.queue_bytes // 8), np.int64)), loaded.queue_bytes),
+            st.P_QUEUES: (
+                self.keep(np.zeros((count, loaded.queue_bytes // 8), np.int64)),
+                loaded.queue_bytes,
+            ),
         }
         for field, (address, size) in blocks.items():
             self._column(rows, field, address + order * size)
@@ -257,9 +269,13 @@ class World:
         for color in range(colors):
             rows = np.flatnonzero(has[:, color])
             if len(rows):
-                self._fill_color(color, rows, first[rows] + before[rows, color], routes[flat[rows, color]], flat)
+                self._fill_color(
+                    color, rows, first[rows] + before[rows, color], routes[flat[rows, color]], flat
+                )
 
-    def _fill_color(self, color: int, rows: Ints, channels: Ints, routes: Ints, flat: NDArray[np.int16]) -> None:
+    def _fill_color(
+        self, color: int, rows: Ints, channels: Ints, routes: Ints, flat: NDArray[np.int16]
+    ) -> None:
         head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
         head[channels, st.C_ROUTE // 8] = routes
         head[channels, st.C_CONFIG // 8] = flat[rows, color]
@@ -314,7 +330,9 @@ def merged_configs(layout: Layout, programs: list[Loaded]) -> tuple[NDArray[np.i
     count = len(layout.configs)
     for number, loaded in enumerate(programs):
         for config in loaded.program.colors:
-            masks = [mask for position in (*config.positions, *[None] * 4)[:4] for mask in position or (-1, -1)]
+            masks = [
+                mask for position in (*config.positions, *[None] * 4)[:4] for mask in position or (-1, -1)
+            ]
             row = [config.current, config.ring, config.pop_mode, config.teardown, *masks]
             rows.append(np.array([row], np.int16))
             config_of[..., config.color][layout.program_of == number] = count

@@ -39,17 +39,17 @@ from openwafer.sim._fast_state import (
     P_MEMORY,
     P_NEXT,
     P_PROGRAM,
-    P_STATE,
     P_QUEUES,
+    P_STATE,
     P_STATUS,
     P_USED,
     P_WAKE,
-    R_COLORS_WAITING,
-    RAMP_BIT,
-    S_WALKERS,
     PE_BYTES,
     QUIET,
+    R_COLORS_WAITING,
+    RAMP_BIT,
     REQUEST,
+    S_WALKERS,
     W_BUSY,
     W_FAULT,
     W_NOW,
@@ -60,7 +60,6 @@ from openwafer.sim._fast_state import (
     W_ROUTER_RING,
     W_TIME,
 )
-
 
 AHEAD, NEAR, NEXT = 8, 4, 2
 """How many items ahead memory is asked for: records, what they point to, and what that points to."""
@@ -84,7 +83,9 @@ def _prefetch_router(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
         if waiting != 0:
             channel = channel_record(w, router, trailing_zeros(waiting))
             tx = load64(channel + C_ROUTE) >> 8
-            prefetch(load64(channel + (C_INPUT if tx & RAMP_BIT else C_NEXT + 8 * trailing_zeros(tx | RAMP_BIT))))
+            prefetch(
+                load64(channel + (C_INPUT if tx & RAMP_BIT else C_NEXT + 8 * trailing_zeros(tx | RAMP_BIT)))
+            )
 
 
 @kernel
@@ -152,8 +153,8 @@ def _step_pes(w: Any, ring: Any, now: Any) -> Any:
 
 @kernel
 def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
-    """Simulates cycles < `limit` until command `ticket` (-1: none) is done, nothing is left, or `budget` items
-    have been served; returns which."""
+    """Simulates cycles < `limit` until command `ticket` (-1: none) is done, nothing is left, or `budget`
+    items have been served; returns which."""
     routers, pes = load64(w + W_ROUTER_RING), load64(w + W_PE_RING)
     work = 0
     while True:

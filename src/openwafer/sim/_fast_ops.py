@@ -6,7 +6,13 @@ from typing import Any
 
 from openwafer.codegen._abi import Fault, Req
 from openwafer.codegen._alu import ADDC16, alu
-from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, scalar_bits, write_place
+from openwafer.codegen._element_step import (
+    OUT_OF_BOUNDS,
+    initial_scalar,
+    read_operand,
+    scalar_bits,
+    write_place,
+)
 from openwafer.codegen._memory_op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
 from openwafer.codegen._operand import (
     ENDLESS_EXTENT,
@@ -29,7 +35,6 @@ from openwafer.codegen._operand import (
 from openwafer.codegen._raw import kernel, load16, load32, load64, store16, store32, store64
 from openwafer.csl._tir import DsdFlag
 from openwafer.sim._fast_fabric import (
-    channel_record,
     fault,
     has_room,
     head_place,
@@ -129,9 +134,9 @@ def _queue_of(pe: Any, record: Any, table: Any) -> Any:
 
 @kernel
 def _is_wrong(kind: Any, is_dest: Any) -> Any:
-    if kind == NONE or kind == FIFO or kind > POINTER:
+    if kind in (NONE, FIFO) or kind > POINTER:
         return True
-    return kind == FABIN or kind == SCALAR if is_dest else kind == FABOUT
+    return kind in (FABIN, SCALAR) if is_dest else kind == FABOUT
 
 
 @kernel
@@ -164,7 +169,7 @@ def _length(dest: Any, src0: Any, src1: Any) -> Any:
     n = record_length(record)
     if n == ENDLESS_EXTENT:
         kind = load16(record)
-        if kind == FABIN or kind == FABOUT:
+        if kind in (FABIN, FABOUT):
             return ENDLESS
     return max(n, 1)
 
@@ -340,7 +345,8 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
 
 @kernel
 def _source(w: Any, pe: Any, slot: Any, k: Any, size: Any, received: Any, half: Any) -> Any:
-    """Element of source `k` (0 or 1): `received` is the wavelet popped in this step, `half` which part of it."""
+    """Element of source `k` (0 or 1): `received` is the wavelet popped in this step, `half` which part of
+    it."""
     flags = load64(slot + S_FLAGS)
     if flags & (REDUCES0 << k):
         return load64(slot + S_TOTAL)
@@ -410,7 +416,7 @@ def _first_outside(pe: Any, slot: Any) -> Any:
     for k in (1, 2, 0):
         walker = slot + S_WALKERS + k * WALKER_BYTES
         kind, place = load64(walker + KIND), load64(walker + PLACE)
-        if (kind != NONE and kind < FABIN or kind == POINTER) and place + 2 > memory_bytes:
+        if ((kind != NONE and kind < FABIN) or kind == POINTER) and place + 2 > memory_bytes:
             return place
     return load64(slot + S_WALKERS + PLACE)
 

@@ -69,8 +69,8 @@ from openwafer.sim._fast_state import (
     P_STREAM,
     P_TAKEN,
     P_USED,
-    P_WANTED,
     P_WAKE,
+    P_WANTED,
     P_X,
     P_Y,
     PE_BYTES,
@@ -177,7 +177,7 @@ def _run_main(w: Any, pe: Any, now: Any) -> Any:
     action = load64(pe + P_ACTION)
     if action == RUN:
         call_code(w, pe, now)
-    elif action == END or action == COPY_END:
+    elif action in (END, COPY_END):
         store64(pe + P_STATE, IDLE)
         if action == COPY_END:
             is_done_by_one_more(command_record(w, load64(pe + P_TAKEN)))
@@ -326,10 +326,13 @@ def _take_command(w: Any, pe: Any, now: Any) -> Any:
 
 @kernel
 def _schedule_next(w: Any, index: Any, pe: Any, now: Any) -> Any:
-    """Has the PE stepped when it can next do something by itself; wavelets, room and commands wake it, too."""
+    """Has the PE stepped when it can next do something by itself; wavelets, room and commands wake it,
+    too."""
     soonest = NEVER
     state = load64(pe + P_STATE)
-    if state == BUSY and not (load64(pe + P_ACTION) == TRY and (load64(pe + P_USED) >> load64(pe + P_WANTED)) & 1):
+    if state == BUSY and not (
+        load64(pe + P_ACTION) == TRY and (load64(pe + P_USED) >> load64(pe + P_WANTED)) & 1
+    ):
         soonest = load64(pe + P_WAKE)
     store64(pe + P_OUT_WAIT, 0)
     left = load64(pe + P_USED)

@@ -81,7 +81,8 @@ def _waits(world: World, index: int, command: Command) -> Iterator[str]:
         if pe[st.P_USED // 8] >> number & 1:
             slot = world.slots[number, index]
             name = DSD_OPS_BY_NUMBER[int(slot[st.S_OP // 8])].name
-            yield f"{line(program, int(slot[st.S_LOC // 8]))}: `{name}` in slot {number} {_wait(world, program, index, slot)}"
+            place, wait = line(program, int(slot[st.S_LOC // 8])), _wait(world, program, index, slot)
+            yield f"{place}: `{name}` in slot {number} {wait}"
     if pe[st.P_STATE // 8] == st.BUSY and pe[st.P_ACTION // 8] == st.TRY:
         yield "the main thread waits for a microthread that is in use"
     elif pe[st.P_STATE // 8] == st.IDLE and pe[st.P_STREAM // 8]:

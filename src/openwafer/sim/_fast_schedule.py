@@ -1,7 +1,7 @@
 """When PEs and routers are served: a wheel of 64 cycles, and a heap for what is later.
 
-Each item has a word WHEEL (bit b: it is in the list of cycles ≡ b mod 64) and, after it, FAR (the cycle of its valid
-entry in the heap, 0 for none; other entries of it are stale).
+Each item has a word WHEEL (bit b: it is in the list of cycles ≡ b mod 64) and, after it, FAR (the cycle
+of its valid entry in the heap, 0 for none; other entries of it are stale).
 """
 
 from __future__ import annotations

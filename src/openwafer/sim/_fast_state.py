@@ -1,7 +1,8 @@
 """Where the fast engine keeps what: records of 64-bit words at addresses. Offsets are in bytes.
 
-Records are made of lines of 64 bytes, what is used together in one line. All state lies in NumPy arrays owned by `_fast_load.World`; compiled code sees only addresses, beginning with that
-of the world record `w`. There is no Python object a PE.
+Records are made of lines of 64 bytes, what is used together in one line. All state lies in NumPy arrays
+owned by `_fast_load.World`; compiled code sees only addresses, beginning with that of the world record
+`w`. There is no Python object a PE.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ def _fields(count: int) -> range:
 
 # World: addresses of the arrays, facts of the machine, sums.
 (
-    W_PES, W_ROUTERS, W_SLOTS, W_SLOT_STRIDE, W_PROGRAMS, W_COMMANDS, W_COMMAND_COUNT, W_CTX, W_PE_RING, W_ROUTER_RING,
-    W_TIME, W_NOW, W_WIDTH, W_COLORS, W_HOP, W_RAMP_UP, W_RAMP_DOWN, W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
+    W_PES, W_ROUTERS, W_SLOTS, W_SLOT_STRIDE, W_PROGRAMS, W_COMMANDS, W_COMMAND_COUNT, W_CTX, W_PE_RING,
+    W_ROUTER_RING, W_TIME, W_NOW, W_WIDTH, W_COLORS, W_HOP, W_RAMP_UP, W_RAMP_DOWN,
+    W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
     W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
-    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_WORK, W_PE_COUNT, W_END,
-) = _fields(36)  # fmt: skip
-"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. WORK counts items
-served, so that the loop can give control back now and then."""
+    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT, W_END,
+) = _fields(35)  # fmt: skip
+"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened."""
 
 # PE.
 (
@@ -34,10 +35,11 @@ served, so that the loop can give control back now and then."""
     P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PAD0, P_PAD1, P_END,
 ) = _fields(32)  # fmt: skip
 PE_BYTES = P_END + WORD
-"""FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the next command to
-look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in use, NEXT when the PE is
-to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of output queues whose room a slot waits
-for, WANTED the slot that the main thread tries to start on. WHEEL and FAR belong to the schedule."""
+"""FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
+next command to look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in
+use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
+output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on. WHEEL
+and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING = 0, 1, 2
 """P_STATE."""
@@ -53,12 +55,14 @@ empty, COLORS a mask of colors with a channel record, in whose order the records
 # Channel: one color at one router; then its four queues W E N S.
 C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
 CHANNEL_HEAD_BYTES = 8 * WORD
-"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG the row of `Layout.configs`;
-NEXT + 8·d the queue in which a wavelet sent to port d arrives (0: none); INPUT the input queue of the PE (0: none)."""
+"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG the row of
+`Layout.configs`; NEXT + 8·d the queue in which a wavelet sent to port d arrives (0: none); INPUT the
+input queue of the PE (0: none)."""
 RAMP = 4
 RAMP_BIT = 1 << RAMP
 
-# Queue: STATE is count | head << 16 | depth << 32, POPPED the last cycle in which a place was freed, then entries.
+# Queue: STATE is count | head << 16 | depth << 32, POPPED the last cycle in which a place
+# was freed, then entries.
 Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
@@ -73,7 +77,8 @@ G_OUTPUT = G_INPUT + WORD * QUEUE_IDS
 G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
 G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
 PROGRAM_BYTES = G_OUTPUTS_OF + WORD * COLOR_IDS
-"""NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code, TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
+"""NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
+TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -95,17 +100,31 @@ REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX = 1, 2, 4, 8, 16
 """S_FLAGS. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none)."""
 
 # Command.
-K_KIND, K_X0, K_Y0, K_X1, K_Y1, K_LEFT, K_WORDS, K_ELEMENT_BYTES, K_DATA, K_STRIDE_Y, K_STRIDE_X, K_STRIDE_I = _fields(12)
+(
+    K_KIND,
+    K_X0,
+    K_Y0,
+    K_X1,
+    K_Y1,
+    K_LEFT,
+    K_WORDS,
+    K_ELEMENT_BYTES,
+    K_DATA,
+    K_STRIDE_Y,
+    K_STRIDE_X,
+    K_STRIDE_I,
+) = _fields(12)
 K_TABLE, K_ARGUMENTS, K_ARGUMENT_COUNT, K_PAD = range(12 * WORD, 16 * WORD, WORD)
 COMMAND_BYTES = 16 * WORD
 LAUNCH, COPY_IN, COPY_OUT = 0, 1, 2
-"""LEFT counts the PEs that have yet to do it. TABLE has one word a program: the entry of a launch, or the address of
-the data's symbol << 1 | is a pointer, plus PRESENT; 0 where the name is not exported."""
+"""LEFT counts the PEs that have yet to do it. TABLE has one word a program: the entry of a launch, or the
+address of the data's symbol << 1 | is a pointer, plus PRESENT; 0 where the name is not exported."""
 PRESENT = 1 << 40
 
 # Ring: the schedule of all PEs or all routers.
 (
-    T_OCCUPIED, T_COUNTS, T_LISTS, T_ITEMS, T_RECORDS, T_RECORD_BYTES, T_WHEEL, T_HEAP, T_HEAP_LENGTH, T_HEAP_CAPACITY, T_END,
+    T_OCCUPIED, T_COUNTS, T_LISTS, T_ITEMS, T_RECORDS, T_RECORD_BYTES, T_WHEEL, T_HEAP, T_HEAP_LENGTH,
+    T_HEAP_CAPACITY, T_END,
 ) = _fields(11)  # fmt: skip
 RING_BYTES = T_END
 WHEEL_CYCLES = 64

@@ -13,11 +13,12 @@ from openwafer.csl._tir import ColorConfig, Program
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
-from openwafer.sim._engine import Command, Launch, PeStats
+from openwafer.sim._engine import Command, Launch, PeStats, StreamIn, StreamOut
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
-from openwafer.sim._reference_pe import Pe, Ticket
+from openwafer.sim._reference_memory import ListedCommand, Ticket
+from openwafer.sim._reference_pe import Pe
 from openwafer.sim._reference_report import deadlock, fault
 
 Place = tuple[int, int]
@@ -56,7 +57,7 @@ class ReferenceEngine:
         )
         router = Router(x, y, self._routes(x, y), facts)
         self._routers[x, y] = router
-        program = self._layout.program_of[y, x]
+        program = int(self._layout.program_of[y, x])
         if program >= 0:
             cells = [int(cell) for cell in self._layout.cells[y, x]]
             router.ramp = self._pes[x, y] = Pe(router, cells, self._codes[program], self._schedule)
@@ -69,7 +70,7 @@ class ReferenceEngine:
                 row = self._layout.configs[index]
                 rx, tx = row[POSITIONS_START + 2 * row[0] :][:2]
                 _set_route(routes, color, (int(rx), int(tx)) if rx >= 0 else None)
-        program = self._layout.program_of[y, x]
+        program = int(self._layout.program_of[y, x])
         own: tuple[ColorConfig, ...] = self._programs[program].colors if program >= 0 else ()
         for config in own:
             _set_route(routes, config.color, config.positions[config.current])
@@ -86,6 +87,8 @@ class ReferenceEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
+        if isinstance(command, (StreamIn, StreamOut)):
+            raise error("unsupported", "the reference engine has no streams from and to the host")
         ticket = Ticket(command)
         for pe in self._pes.values():
             if _concerns(command, pe):
@@ -151,7 +154,7 @@ def _set_route(routes: dict[int, tuple[int, int]], color: int, route: tuple[int,
         routes[color] = route
 
 
-def _concerns(command: Command, pe: Pe) -> bool:
+def _concerns(command: ListedCommand, pe: Pe) -> bool:
     """Whether a PE exports the name, as a function or as data, and lies in the area of a copy."""
     export = pe.exports.get(command.name)
     if export is None or (export.kind == "func") != isinstance(command, Launch):

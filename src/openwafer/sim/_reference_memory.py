@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 from openwafer.csl._tir import Export, Program
-from openwafer.sim._engine import CopyIn, CopyOut
+from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._reference_dsd import ADDRESS_MASK, Fault
+
+ListedCommand: TypeAlias = Launch | CopyIn | CopyOut
+"""The commands of the command stream."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A host command; `missing` counts the PEs that have yet to do it."""
+
+    command: ListedCommand
+    missing: int = 0
 
 
 class Memory:

@@ -10,11 +10,11 @@ from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._timing import memory_beats, timing_tables
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.sim import _reference_values as values
-from openwafer.sim._engine import Command, Launch
+from openwafer.sim._engine import Launch
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, saved_base
 from openwafer.sim._reference_fabric import NEVER, Router, Schedule
-from openwafer.sim._reference_memory import Memory
+from openwafer.sim._reference_memory import Memory, Ticket
 from openwafer.sim._reference_queues import Queues
 from openwafer.sim._reference_run import Request, Start, apply_actions, argument, split
 from openwafer.sim._reference_values import Value
@@ -35,14 +35,6 @@ class Slot:
     actions: Actions
     start: int
     done_at: int = NEVER
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A host command; `missing` counts the PEs that have yet to do it."""
-
-    command: Command
-    missing: int = 0
 
 
 class Pe(Memory, Queues):
@@ -216,7 +208,7 @@ class Pe(Memory, Queues):
             self._start(request, now)
 
     def _start(self, request: Start, now: int) -> bool:
-        number = SYNCHRONOUS if request.slot is None else request.slot
+        number = _number(request)
         self.loc = request.operation.loc
         if self.slots[number]:
             self.trying, self.wake = request, now + 1
@@ -297,10 +289,15 @@ class Pe(Memory, Queues):
         times = [slot.done_at if slot.done_at < NEVER else self._ready(slot) for slot in self.slots if slot]
         if self.main is None:
             times += [self._data_ready(id) for id in self.data if id not in self.blocked]
-        elif self.is_busy() and not self.trying:
+        elif self.is_busy() and not (self.trying and self.slots[_number(self.trying)]):
             times.append(self.wake)
         soonest = min(times, default=NEVER)
         return soonest if soonest == NEVER else max(soonest, now + 1)
+
+
+def _number(request: Start) -> int:
+    """The slot in which an operation runs."""
+    return SYNCHRONOUS if request.slot is None else request.slot
 
 
 def _inner_stride(operand: Operand) -> int:

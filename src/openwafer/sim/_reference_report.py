@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from openwafer.csl._tir import DsdKind, Program
 from openwafer.diag import DiagnosticError, error
-from openwafer.sim._engine import Command, Launch
+from openwafer.sim._engine import Launch
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import Router
+from openwafer.sim._reference_memory import ListedCommand
 from openwafer.sim._reference_pe import Pe, Slot
 
 
@@ -29,7 +30,7 @@ def fault(reason: Fault | ZeroDivisionError, item: Router | Pe, cycle: int) -> D
     return error(reason.id, reason.message, notes=[place])
 
 
-def deadlock(command: Command, pes: Iterable[Pe], cycle: int) -> DiagnosticError:
+def deadlock(command: ListedCommand, pes: Iterable[Pe], cycle: int) -> DiagnosticError:
     """Nothing can happen any more; the notes say what each PE waits for."""
     verb = "launch" if isinstance(command, Launch) else "copy"
     waits = [f"PE ({pe.x}, {pe.y}), cycle {cycle}, {wait}" for pe in pes for wait in _waits(pe)]
