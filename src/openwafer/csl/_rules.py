@@ -3,6 +3,7 @@
 from openwafer.csl import (  # noqa: F401
     _builtins_dsd,
     _builtins_fifo,
+    _builtins_host,
     _builtins_ids,
     _builtins_internal,
     _builtins_layout,
