@@ -105,6 +105,8 @@ class _Body:
         match stmt:
             case tir.Set(_, v):
                 return value(v)
+            case tir.Store(addr, tir.DsdWith(tir.Load(_, same), _, v)) if same == addr:
+                return value(v) + address(addr) + scalar.store_cycles
             case tir.Store(addr, v):
                 return value(v) + address(addr) + scalar.store_cycles
             case tir.Copy(dest, source, size):

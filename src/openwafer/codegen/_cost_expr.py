@@ -91,8 +91,10 @@ class ExprCosts:
                 return sum(map(self.address, words)) + facts.alu_cycles
             case tir.DsdWith(base, _, value):
                 return self.value(base) + self.value(value) + facts.alu_cycles
+            case tir.DsdGet(tir.Load(_, addr)):
+                return self.access(addr) + facts.load_cycles
             case tir.DsdGet(base):
-                return self.value(base) + facts.alu_cycles
+                return self.value(base)
 
     def _arithmetic(self, type_: str) -> int:
         return self._facts.float_cycles if type_ in FLOATS else self._facts.alu_cycles

@@ -171,6 +171,7 @@ def _fabric(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
 def _queue_and_color(
     ev: Evaluator, node: ast.Builtin, fields: dict[str, Value], is_input: bool
 ) -> tuple[int, int]:
+    """Queue and color. A queue that nothing has bound to a color is accepted: the operation may never run."""
     unit = ev.program
     direction = "in" if is_input else "out"
     queue = fields.get(f"{direction}put_queue")
@@ -186,15 +187,8 @@ def _queue_and_color(
         assert color_number is not None
         number = unit.queue_of(direction, color_number, node.span)
     bound = unit.queues.get((direction, number))
-    if unit.arch == "wse3":
-        if bound is None:
-            message = f"{direction}put queue {number} is not initialized"
-            raise error("queue-not-initialized", message, node.args[1].span, help="bind it with @initialize_queue")
-        return number, bound.color
-    if color_number is None:
-        if bound is None:
-            raise error("missing-field", "a fabric DSD needs `.fabric_color` on wse2", node.args[1].span)
-        return number, bound.color
+    if unit.arch == "wse3" or color_number is None:
+        return number, color_number or 0 if bound is None else bound.color
     unit.bind_queue(direction, number, color_number, node.span)
     return number, color_number
 
@@ -242,7 +236,15 @@ def _set_base(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Val
     place = place_of(ev, node.args[1])
     pointer = ev.expr(node.args[1]) if isinstance(place.type, ty.PtrType) else address_of(ev, place, node.args[1].span)
     base = ev.runtime(pointer, node.args[1].span)
-    return Value(value.type, ir=dsd.replaced(ev.runtime(value), DsdWord.BASE, base))
+    record = dsd.fitted(ev.runtime(value), _element_bytes(pointer))
+    return Value(value.type, ir=dsd.replaced(record, DsdWord.BASE, base))
+
+
+def _element_bytes(pointer: Value) -> int:
+    """Size of what a pointer, or a pointer to an array, points to."""
+    assert isinstance(pointer.type, ty.PtrType)
+    element = pointer.type.element
+    return ty.size_of(element.element if isinstance(element, ty.ArrayType) else element)
 
 
 @builtin("increment_dsd_offset")

@@ -201,6 +201,21 @@ def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
     return mask
 
 
+MAX_EXPORTED_PARAMS = 15
+"""Source: `@export_name` in “Builtins” of the SDK documentation."""
+
+
+def _check_exported(t: ty.Type, span: Span) -> None:
+    """Scalars, pointers and functions of them can be exported."""
+    parts = (*t.params, t.result) if isinstance(t, ty.FnType) else (t,)
+    for part in parts:
+        scalar = isinstance(part, (ty.IntType, ty.FloatType, ty.PtrType)) or ty.is_id(part) or part is ty.BOOL
+        if not scalar and not (isinstance(t, ty.FnType) and part is ty.VOID):
+            raise error("bad-export", f"an exported name cannot be of type {part}", span)
+    if len(parts) > MAX_EXPORTED_PARAMS + 1:
+        raise error("bad-export", f"an exported function has at most {MAX_EXPORTED_PARAMS} parameters", span)
+
+
 @builtin("export_name")
 def _export_name(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2, 3)
@@ -210,8 +225,10 @@ def _export_name(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> 
         raise error("duplicate-export", f"`{name}` is exported twice", node.span)
     t = ev.type_expr(node.args[1])
     is_function = isinstance(t, ty.FnType)
+    _check_exported(t, node.args[1].span)
     if len(node.args) == 2 and not is_function:
         raise error("wrong-arity", "an exported variable needs its mutability as third argument", node.span)
     mutable = not is_function and bool(ev.decide(ev.expr(node.args[2])))
+    unit.export_types[name] = t
     unit.exports[name] = ExportName(name, "func" if is_function else "data", str(t), mutable)
     return _void()

@@ -80,7 +80,9 @@ def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) 
         if not allowed:
             what = "a destination" if position == 0 else "a source"
             raise error("bad-operand", f"a {t} cannot be {what} of `@{op.name}`", span)
-        return tir.Dsd(ev.runtime(value))
+        width = (op.dest, op.src0, op.src)[position]
+        is_memory = t in (ty.MEM1D, ty.MEM4D)
+        return tir.Dsd(dsd.fitted(ev.runtime(value), ELEMENT_BYTES[width]) if is_memory else ev.runtime(value))
     if ty.is_dsr(t):
         return tir.Dsr(_dsr(ev, value, position, op, span))
     if position == 0:

@@ -189,15 +189,24 @@ def _export_symbol(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     if name in unit.exports:
         raise error("duplicate-export", f"`{name}` is exported twice", node.span)
     place = place_of(ev, symbol)
+    if not exports_as(place.type, unit.export_types[name]):
+        raise error("export-mismatch", f"`{name}` is declared as {declared.type}, found {place.type}", node.span)
     if isinstance(place, ValuePlace) and isinstance(place.value.known, FnValue):
-        if declared.kind != "func":
-            raise error("export-mismatch", f"`{name}` is declared as {declared.type}, not as a function", node.span)
         unit.exports[name] = _export_function(ev, unit, name, place.value.known, node)
     else:
-        if declared.kind == "func":
-            raise error("export-mismatch", f"`{name}` is declared as {declared.type}, found {place.type}", node.span)
         unit.exports[name] = _export_variable(ev, name, place, node)
     return _void()
+
+
+def exports_as(t: ty.Type, declared: ty.Type) -> bool:
+    """Whether a symbol may be exported under a declared type: pointers agree in what they point to."""
+    if isinstance(t, ty.PtrType) and isinstance(declared, ty.PtrType):
+        return _element(t) == _element(declared)
+    return t == declared
+
+
+def _element(t: ty.PtrType) -> ty.Type:
+    return t.element.element if isinstance(t.element, ty.ArrayType) else t.element
 
 
 def _export_function(ev: Evaluator, unit: ProgramUnit, name: str, fn: FnValue, node: ast.Builtin) -> tir.Export:
@@ -216,8 +225,7 @@ def _export_variable(ev: Evaluator, name: str, place: object, node: ast.Builtin)
     static = place.static
     mutable = isinstance(static, Static)
     if isinstance(t, ty.PtrType):
-        element = t.element.element if isinstance(t.element, ty.ArrayType) else t.element
-        return tir.Export(name, "ptr", place.addr.symbol, str(t), (), (), mutable, ty.size_of(element))
+        return tir.Export(name, "ptr", place.addr.symbol, str(t), (), (), mutable, ty.size_of(_element(t)))
     return tir.Export(name, "var", place.addr.symbol, str(t), (), (), mutable, ty.size_of(t))
 
 

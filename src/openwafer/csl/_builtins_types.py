@@ -12,6 +12,7 @@ from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
+from openwafer.csl._eval_names import check_params
 from openwafer.csl._operators import bitcast, cast
 from openwafer.csl._packed import pack, unpack
 from openwafer.csl._values import UNKNOWN, RangeValue, Value
@@ -290,6 +291,7 @@ def _import_module(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
         with ev.at_comptime():
             params = dict(_struct(ev, node.args[1]).known)
     module = ev.unit.module(name, ev.module.file.path, params, node.args[0].span)
+    check_params(module, node.args[-1].span)
     return Value(ty.MODULE, module)
 
 

@@ -70,3 +70,28 @@ def plus(a: tir.Expr, b: tir.Expr) -> tir.Expr:
         return tir.Addr(a.symbol, a.offset + signed)
     b = b if b.type == a.type else tir.Cast(a.type, b)
     return tir.Binary("add", a.type, a, b)
+
+
+def fitted(record: tir.Expr, element_bytes: int) -> tir.Expr:
+    """A memory DSD whose elements are so wide: strides count elements of the operation, whatever the array holds.
+
+    Only a record whose element width is known at compile time changes; another is taken to fit already."""
+    if not isinstance(record, tir.DsdMake):
+        return record
+    old = record.words[DsdWord.ELEMENT_BYTES]
+    if not isinstance(old, tir.Const) or int(old.value) in (0, element_bytes):
+        return record
+    words = list(record.words)
+    for at in (DsdWord.STRIDE0, DsdWord.STRIDE1, DsdWord.STRIDE2, DsdWord.STRIDE3):
+        words[at] = _rescaled(words[at], int(old.value), element_bytes)
+    words[DsdWord.ELEMENT_BYTES] = tir.Const("u16", element_bytes)
+    return tir.DsdMake(tuple(words))
+
+
+def _rescaled(stride: tir.Expr, old: int, new: int) -> tir.Expr:
+    """A signed stride of elements of `old` bytes as one of `new` bytes."""
+    if isinstance(stride, tir.Const):
+        signed = (int(stride.value) ^ 0x8000) - 0x8000
+        return tir.Const("u16", signed // old * new & 0xFFFF)
+    counted = tir.Binary("div", "i16", tir.Cast("i16", stride), tir.Const("i16", old))
+    return as_word(tir.Binary("mul", "i16", counted, tir.Const("i16", new)))

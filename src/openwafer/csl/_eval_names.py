@@ -152,6 +152,15 @@ def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
     return ty.FnType(tuple(part(p.type) for p in decl.params), part(decl.result))
 
 
+def check_params(module: Module, span: Span) -> None:
+    """Raises `unknown-parameter` for values given to parameters that the file does not declare."""
+    declared = [n for n, d in module.file.names.items() if isinstance(d, ast.ParamDecl)]
+    for name in module.params:
+        if name not in declared:
+            message = f"{module.file.source.path} has no parameter `{name}`"
+            raise error("unknown-parameter", message, span, help=suggest(name, declared))
+
+
 def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
     """The given value of a parameter, in its declared type; else its default; else `missing-parameter`."""
     given = ev.module.params.get(decl.name)

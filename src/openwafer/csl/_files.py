@@ -11,6 +11,12 @@ from openwafer.csl._module import ParsedFile
 from openwafer.csl._parser import parse
 from openwafer.diag import Label, Source, Span, error, suggest
 
+NOT_BUILT = (
+    "<collectives_2d/params>", "<collectives_2d/pe>", "<control>", "<debug>", "<directions>", "<dsd_ops>", "<kernels/fft/fft3d_layout>",
+    "<kernels/tally/layout>", "<kernels/tally/pe>", "<memcpy/memcpy_switches>", "<message_passing>", "<simprint>", "<tile_config>",
+)  # fmt: skip
+"""Libraries that are documented or used by public programs, without an implementation."""
+
 LIBRARY = resources.files("openwafer.csl") / "lib"
 
 
@@ -45,6 +51,8 @@ def _library_path(name: str, span: Span | None) -> str:
     if (LIBRARY / f"{name[1:-1]}.csl").is_file():
         return name
     known = library_names()
+    if name in NOT_BUILT:
+        raise error("not-supported-library", f"library `{name}` is not supported yet", span)
     raise error(
         "library-not-found",
         f"no library `{name}`",

@@ -6,7 +6,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._eval_call import compile_function
-from openwafer.csl._eval_names import global_place
+from openwafer.csl._eval_names import check_params, global_place
 from openwafer.csl._module import Module
 from openwafer.csl._unit import ProgramUnit
 from openwafer.csl._values import Value
@@ -16,7 +16,7 @@ from openwafer.diag import Span, error
 def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span: Span, cells: tuple[str, ...]) -> tir.Program:
     """The program of file `path`. `cells` are the types of the parameter cells that `params` may read."""
     root = unit.module(path, None, params, span)
-    _check_params(root, span)
+    check_params(root, span)
     _run_comptime_blocks(unit)
     ev = Evaluator(unit, root)
     while unit.pending:
@@ -27,16 +27,6 @@ def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span
     _bind_data_tasks(unit)
     _check_task_ids(unit)
     return _finish(unit, root, cells)
-
-
-def _check_params(root: Module, span: Span) -> None:
-    declared = {d.name for d in root.file.tree.declarations if isinstance(d, ast.ParamDecl)}
-    for name in root.params:
-        if name not in declared:
-            from openwafer.diag import suggest
-
-            message = f"{root.file.source.path} has no parameter `{name}`"
-            raise error("unknown-parameter", message, span, help=suggest(name, declared))
 
 
 def _run_comptime_blocks(unit: ProgramUnit) -> None:

@@ -17,6 +17,10 @@ from openwafer.diag import Label, Span, error
 from openwafer.machine import Machine
 
 
+MAX_MODULES = 1000
+"""Most module instances of a layout or program: ends imports that go round in circles with new parameters."""
+
+
 @dataclass(slots=True, frozen=True)
 class Guard:
     """A decision taken on a value that differs between PEs: the program fits a PE only if `expr`,
@@ -58,6 +62,8 @@ class Unit:
         key = (file.path, fingerprint(params))
         found = self.modules.get(key)
         if found is None:
+            if len(self.modules) >= MAX_MODULES:
+                raise error("too-many-modules", f"more than {MAX_MODULES:,} module instances", span)
             found = self.modules[key] = Module(file, params, len(self.modules))
             self.new_modules.append(found)
         return found
@@ -84,6 +90,7 @@ class LayoutUnit(Unit):
         self.tile_paths: dict[tuple[str, str], str] = {}
         self.routes: dict[tuple[int, int, int], int] = {}
         self.exports: dict[str, ExportName] = {}
+        self.export_types: dict[str, ty.Type] = {}
 
 
 class ProgramUnit(Unit):
