@@ -54,6 +54,9 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
     element = pointer.type.element.element if isinstance(pointer.type.element, ty.ArrayType) else pointer.type.element
     size = ty.size_of(element)
     extents = _tuple(ev, fields, "extent", node)
+    if flag(ev, fields, "wavelet_index_offset", node):
+        message = "`.wavelet_index_offset` of a memory DSD is not supported yet"
+        raise error("not-supported-wavelet-index", message, node.span)
     strides = _tuple(ev, fields, "stride", node) if "stride" in fields else [Value(ty.COMPTIME_INT, 1)] * len(extents)
     if not extents or len(extents) > (1 if t is ty.MEM1D else 4) or len(strides) != len(extents):
         message = f"a {t} with {len(extents)} extents and {len(strides)} strides"
@@ -62,7 +65,6 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
         DsdWord.KIND: DsdKind.MEM1D if t is ty.MEM1D else DsdKind.MEM4D,
         DsdWord.BASE: _start(ev, pointer, fields, size, node),
         DsdWord.ELEMENT_BYTES: size,
-        DsdWord.FLAGS: DsdFlag.WAVELET_INDEX if flag(ev, fields, "wavelet_index_offset", node) else 0,
     }
     for i in range(4 if t is ty.MEM4D else 1):
         inside = i < len(extents)

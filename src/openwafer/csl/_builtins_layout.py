@@ -32,7 +32,7 @@ def _set_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     if width + offsets[0] > fabric[0] or height + offsets[1] > fabric[1]:
         message = f"{width} × {height} PEs at offset {offsets[0]},{offsets[1]} do not fit into {fabric[0]} × {fabric[1]}"
         raise error("rectangle-too-large", message, node.span, help="give larger --fabric-dims")
-    unit.rectangle = Rectangle(width, height, fabric, offsets)
+    unit.rectangle = Rectangle(width, height, fabric, offsets, node.span)
     return _void()
 
 

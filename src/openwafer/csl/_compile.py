@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -26,6 +28,7 @@ from openwafer.diag import error, suggest
 from openwafer.machine import load_machine
 
 Progress = Callable[[str], None]
+RECURSION_LIMIT = 20_000
 
 
 def compile_layout(path: str, options: CompileOptions, progress: Progress | None = None) -> Layout:
@@ -37,31 +40,48 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
     files = FileLoader(options.import_path)
     unit = LayoutUnit(files, options, machine)
     tell("layout")
-    _execute(unit, path, options)
-    _check_tiles(unit, path)
-    for line in unit.printed:
-        tell(line)
-    return _Programs(unit, tell).layout()
+    with _deep_recursion():
+        _execute(unit, path, options)
+        _check_tiles(unit, path)
+        for line in unit.printed:
+            tell(line)
+        return _Programs(unit, tell).layout()
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Room for calls nested to `MAX_CALL_DEPTH`, each with expressions nested as deep as the parser lets through;
+    what is deeper still is a diagnostic."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
+    try:
+        yield
+    except RecursionError:
+        raise error("too-deep", "the program nests too deep to be compiled") from None
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _execute(unit: LayoutUnit, path: str, options: CompileOptions) -> None:
     file = unit.files.load(path, None, None)
-    declared = [d for d in file.tree.declarations if isinstance(d, ast.ParamDecl)]
-    params = _parameters(options, [d.name for d in declared], path)
+    params = _parameters(options, file.tree, path)
     module = unit.module(file.path, None, params, None)
     blocks = [d for d in file.tree.declarations if isinstance(d, ast.LayoutBlock)]
     if not blocks:
         raise error("no-layout", f"{path} has no layout block", file.tree.span)
     for block in blocks:
-        Evaluator(unit, module).stmt(block.body)
+        Evaluator(unit, module).body((block.body,))
 
 
-def _parameters(options: CompileOptions, declared: list[str], path: str) -> dict[str, Value]:
+def _parameters(options: CompileOptions, tree: ast.File, path: str) -> dict[str, Value]:
+    found = [d for d in tree.declarations if isinstance(d, ast.ParamDecl)]
+    declared = [d.name for d in found]
+    span = found[0].span if found else None
     params: dict[str, Value] = {}
     for name, text in options.params.items():
         if name not in declared:
             help = suggest(name, declared)
-            raise error("unknown-parameter", f"{path} has no parameter `{name}`", help=help)
+            raise error("unknown-parameter", f"{path} has no parameter `{name}`", span, help=help)
         params[name] = _parameter(name, text)
     for name, text in options.colors.items():
         if name in declared and name not in params:
@@ -94,7 +114,9 @@ def _check_tiles(unit: LayoutUnit, path: str) -> None:
         first = next(
             (x, y) for y in range(rectangle.height) for x in range(rectangle.width) if (x, y) not in unit.tiles
         )
-        raise error("tile-without-code", f"{missing} PEs have no code, the first is ({first[0]}, {first[1]})")
+        all_of = rectangle.width * rectangle.height
+        message = f"{missing} of {all_of} PEs have no code, the first is ({first[0]}, {first[1]})"
+        raise error("tile-without-code", message, rectangle.span)
 
 
 class _Programs:
@@ -142,9 +164,7 @@ class _Programs:
             rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
 
     def _compile(self, group: Group, params: dict[str, Value], cells: tuple[str, ...]) -> tir.Program:
-        layout = self.unit
-        unit = ProgramUnit(layout.files, layout.options, layout.machine, layout.exports)
-        unit.rectangle = layout.rectangle
+        unit = ProgramUnit(self.unit)
         self.tell(f"program {len(self.programs) + 1}: {group.tile.path}")
         program = compile_program(unit, group.tile.path, params, group.tile.span, cells)
         for line in unit.printed:

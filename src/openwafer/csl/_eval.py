@@ -29,17 +29,19 @@ MAX_ELEMENTS = 1 << 22
 class Signal:
     """How control leaves a statement: `return`, `break`, `continue`, or `never` (run time: does not fall through)."""
 
-    __slots__ = ("kind", "label", "value")
+    __slots__ = ("kind", "label", "span", "value")
 
     def __init__(
         self,
         kind: Literal["return", "break", "continue", "never"],
         label: str | None = None,
         value: Value | None = None,
+        span: Span | None = None,
     ) -> None:
         self.kind = kind
         self.label = label
         self.value = value
+        self.span = span
 
 
 NEVER = Signal("never")
@@ -165,6 +167,15 @@ class Evaluator:
             if signal is not None:
                 return signal
         return None
+
+    def body(self, nodes: tuple[ast.Stmt, ...]) -> Signal | None:
+        """Statements of a whole function or block at compile time; `break` and `continue` must not leave them."""
+        signal = self.statements(nodes)
+        if signal is not None and signal.kind in ("break", "continue"):
+            if signal.label is not None:
+                raise error("unknown-label", f"no block or loop is labelled `{signal.label}`", signal.span)
+            raise error("outside-loop", f"`{signal.kind}` outside of a loop", signal.span)
+        return signal
 
     # --- contexts ----------------------------------------------------------
 

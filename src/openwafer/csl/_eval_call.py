@@ -99,7 +99,7 @@ def _call_now(inner: Evaluator, fn: FnValue, result: ty.Type, span: Span) -> Val
         place = inner.scope.names.get(name)
         if isinstance(place, ValuePlace) and place.value.is_known:
             inner.scope.names[name] = CellPlace(place.type, Cell(place.value), (), True)
-    signal = inner.statements(fn.decl.body.statements)
+    signal = inner.body(fn.decl.body.statements)
     if signal is not None and signal.kind == "return" and signal.value is not None:
         return signal.value
     if result is not ty.VOID:

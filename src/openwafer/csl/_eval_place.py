@@ -51,6 +51,10 @@ def _read_place(ev: Evaluator, node: ast.Field | ast.Index | ast.Deref, expected
 
 @expr_rule(ast.AddressOf)
 def _address_of(ev: Evaluator, node: ast.AddressOf, expected: ty.Type | None) -> Value:
+    if isinstance(node.operand, ast.Field):
+        base = place_of(ev, node.operand.base).type
+        if isinstance(base, ty.NamedStruct) and base.layout == "packed":
+            raise error("no-address", "a field of a packed struct has no address", node.span)
     return address_of(ev, place_of(ev, node.operand), node.span)
 
 

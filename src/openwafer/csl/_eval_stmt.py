@@ -379,7 +379,8 @@ def _find_target(ev: Evaluator, label: str | None, loop: bool, span: Span) -> Ta
 @stmt_rule(ast.Break)
 def _break(ev: Evaluator, node: ast.Break) -> Signal | None:
     if not ev.is_emitting():
-        return Signal("break", node.label, ev.expr(node.value) if node.value is not None else None)
+        value = ev.expr(node.value) if node.value is not None else None
+        return Signal("break", node.label, value, node.span)
     target = _find_target(ev, node.label, False, node.span)
     if node.value is not None:
         value = ev.expr(node.value, target.type)
@@ -405,7 +406,7 @@ def give(ev: Evaluator, target: Target, value: Value, span: Span) -> None:
 @stmt_rule(ast.Continue)
 def _continue(ev: Evaluator, node: ast.Continue) -> Signal | None:
     if not ev.is_emitting():
-        return Signal("continue", node.label)
+        return Signal("continue", node.label, span=node.span)
     target = _find_target(ev, node.label, True, node.span)
     if target.continue_label is None:
         raise error("outside-loop", "`continue` needs a loop", node.span)

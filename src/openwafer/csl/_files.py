@@ -88,12 +88,22 @@ def _read(path: str) -> str:
 def _names(tree: ast.File) -> dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl]:
     names: dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl] = {}
     for decl in tree.declarations:
+        if isinstance(decl, ast.FnDecl):
+            _check_params(decl)
         if isinstance(decl, (ast.ParamDecl, ast.VarDecl, ast.FnDecl)):
             _add(names, decl.name, decl)
         elif isinstance(decl, ast.ColorDecl):
             for name in decl.names:
                 _add(names, name, decl)
     return names
+
+
+def _check_params(decl: ast.FnDecl) -> None:
+    seen: set[str] = set()
+    for param in decl.params:
+        if param.name in seen and param.name not in ("", "_"):
+            raise error("duplicate-name", f"parameter `{param.name}` is declared twice", param.span)
+        seen.add(param.name)
 
 
 def _add(

@@ -42,7 +42,7 @@ def _run_comptime_blocks(unit: ProgramUnit) -> None:
             if isinstance(decl, ast.VarDecl) and decl.storage == "export":
                 global_place(ev, module, decl.name, decl.span)
             if isinstance(decl, ast.ComptimeBlock):
-                Evaluator(unit, module).stmt(decl.body)
+                Evaluator(unit, module).body((decl.body,))
 
 
 def _is_import(decl: ast.Decl) -> bool:

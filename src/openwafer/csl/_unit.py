@@ -36,6 +36,7 @@ class Rectangle:
     height: int
     fabric: tuple[int, int]
     offsets: tuple[int, int]
+    span: Span
 
 
 class Unit:
@@ -94,11 +95,13 @@ class LayoutUnit(Unit):
 
 
 class ProgramUnit(Unit):
-    """Compiles one PE program."""
+    """Compiles one PE program of an executed layout."""
 
-    def __init__(self, files: FileLoader, options: CompileOptions, machine: Machine, exports: dict[str, ExportName]) -> None:
-        super().__init__(files, options, machine)
-        self.export_names = exports
+    def __init__(self, layout: LayoutUnit) -> None:
+        super().__init__(layout.files, layout.options, layout.machine)
+        self.rectangle = layout.rectangle
+        self.export_names = layout.exports
+        self.export_types = layout.export_types
         self.symbols: list[tir.Symbol] = []
         self.functions: list[tir.Function | None] = []
         self.function_spans: dict[int, Span] = {}

@@ -19,11 +19,12 @@ class GpuConstants:
     compute_fp8: float
     compute_fp4: float
     amd: float
-    experts: float
+    expert_half: float
     link: float
     reduce_s: float
     layer_s: float
     expert_layer_s: float
+    expert_token_s: float
     step_s: float
     sequence_s: float
     vllm_step_s: float

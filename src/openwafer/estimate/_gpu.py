@@ -115,9 +115,10 @@ def decode_step(model: ModelFacts, gpu: GpuFacts, chips: Num, batch: Num, contex
     """One token for each of `batch` sequences that have `context` tokens."""
     touched = distinct_experts(model, batch)
     experts_bytes = model.moe_layers * touched * model.expert * model.expert_bytes
+    part = expert_part(model, chips, c)
     dense_bytes = model.attention * model.attention_bytes + model.mlp * model.mlp_bytes + 2 * model.head
     bandwidth = chips * gpu.bytes_per_s
-    weights_s = (dense_bytes + experts_bytes / c.experts) / (bandwidth * c.memory)
+    weights_s = (dense_bytes + experts_bytes / part) / (bandwidth * c.memory)
     cached = batch * kv_bytes(model, context) * _copies(model, chips)
     low, sixteen = matrix_flop(model)
     scores = batch * score_flop(model, context)
@@ -125,7 +126,8 @@ def decode_step(model: ModelFacts, gpu: GpuFacts, chips: Num, batch: Num, contex
     cache_s = np.maximum(cached / (bandwidth * c.cache), scores / (chips * gpu.peak_16 * gpu.part_16))
     matrices_s = (weights_s**_SHARPNESS + arithmetic_s**_SHARPNESS) ** (1 / _SHARPNESS)
     collectives_s = collectives(model, gpu, chips, batch, c)
-    launches_s = model.layers * c.layer_s + model.moe_layers * c.expert_layer_s + gpu.step_s + batch * gpu.sequence_s
+    routed_s = model.moe_layers * (c.expert_layer_s + batch / chips * c.expert_token_s)
+    launches_s = model.layers * c.layer_s + routed_s + gpu.step_s + batch * gpu.sequence_s
     total = matrices_s + cache_s + collectives_s + launches_s
     peak_s = batch * (low / gpu.peak_low + sixteen / gpu.peak_16) / chips + scores / (chips * gpu.peak_16)
     return Step(
@@ -140,6 +142,12 @@ def decode_step(model: ModelFacts, gpu: GpuFacts, chips: Num, batch: Num, contex
     )
 
 
+def expert_part(model: ModelFacts, chips: Num, c: GpuConstants) -> Num:
+    """Of the bandwidth that expert matrices reach when each is cut over the chips: small pieces are slow."""
+    piece = model.expert / chips
+    return np.where(model.expert > 0, piece / (piece + c.expert_half), 1.0)
+
+
 def matrix_flop(model: ModelFacts) -> tuple[Num, Num]:
     """Of one token: in the weights' format, and in 16 bits."""
     in_16 = model.attention_in_16 * 2 * model.attention
@@ -151,7 +159,7 @@ def _arithmetic_s(
 ) -> Num:
     """Experts get fewer tokens each than a dense layer, so their part of the peak is smaller."""
     routed = 2 * model.moe_layers * model.chosen * model.expert
-    weighted = low - routed + routed / c.experts
+    weighted = low - routed + routed / expert_part(model, chips, c)
     return weighted / (chips * gpu.peak_low * gpu.part_low) + sixteen / (chips * gpu.peak_16 * gpu.part_16)
 
 
