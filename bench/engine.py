@@ -2,7 +2,8 @@
 
     python bench/engine.py [--arch wse2] [--threads 1] [--runs 3] [--size small|full]
 
-A tile-cycle is one PE for one cycle. `dense` computes on every PE, `exchange` moves a wavelet a cycle between every pair
+A tile-cycle is one PE for one cycle. `dense` computes on every PE, `exchange` moves a wavelet a cycle
+between every pair
 of neighbors, `stream` carries one stream across a wafer that is otherwise idle.
 """
 
@@ -69,14 +70,18 @@ def measure(kind: str, arch: str, threads: int, runs: int, size: str) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--arch", default="wse2", choices=["wse2", "wse3"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--size", default="full", choices=list(SIZES))
     args = parser.parse_args()
     rows = [measure(kind, args.arch, args.threads, args.runs, args.size) for kind in KINDS]
-    print(f"{'program':<10}{'PEs':>12}{'cycles':>10}{'compile s':>11}{'load s':>8}{'run s':>9}{'± s':>8}{'M tile-cycles/s':>17}")
+    print(
+        f"{'program':<10}{'PEs':>12}{'cycles':>10}{'compile s':>11}{'load s':>8}{'run s':>9}{'± s':>8}{'M tile-cycles/s':>17}"  # noqa: E501
+    )
     for r in rows:
         pes = f"{r.width}×{r.height}"
         print(

@@ -1,8 +1,10 @@
-"""How far are our cycles from the published ones? DSD operations on one PE of wse3, against the facts under `[published]`.
+"""How far are our cycles from the published ones? DSD operations on one PE of wse3, against the facts under
+`[published]`.
 
     python bench/published.py
 
-Rates come from two lengths, set-up cycles from what is left. The last rows are ways to do the same 4096 multiply-adds.
+Rates come from two lengths, set-up cycles from what is left. The last rows are ways to do the same 4096
+multiply-adds.
 """
 
 from __future__ import annotations
@@ -40,8 +42,6 @@ def rate(kind: int) -> float:
     """Elements a cycle."""
     short, long = (cycles(kind, n) for n in LENGTHS)
     return (LENGTHS[1] - LENGTHS[0]) / (long - short)
-
-
 
 
 ROWS: tuple[tuple[str, str, Callable[[], float]], ...] = (

@@ -50,7 +50,9 @@ def read(engine: Engine, name: str, width: int, height: int, length: int, dtype:
 
 def stamps(engine: Engine, width: int, height: int, count: int, name: str = "stamps") -> np.ndarray:
     """48-bit time stamps `[y, x, stamp]` in cycles."""
-    words = read(engine, name, width, height, 3 * count, "u2").astype(np.int64).reshape(height, width, count, 3)
+    words = (
+        read(engine, name, width, height, 3 * count, "u2").astype(np.int64).reshape(height, width, count, 3)
+    )
     return words[..., 0] + (words[..., 1] << 16) + (words[..., 2] << 32)
 
 

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from csl_kit import Sources, engines, stamps
 from cycle_programs import ALONG, CHAIN, NEIGHBORS, ON_MEMORY, RELAY, SCALAR_LOOP, STREAM, program
 
+from csl_kit import Sources, engines, stamps
 from openwafer.machine import load_machine
 
 ARCHS = ("wse2", "wse3")
 
 
-def measured(tmp_path: Path, sources: Sources, arch: str, count: int, width: int = 1, **params: int) -> np.ndarray:
+def measured(
+    tmp_path: Path, sources: Sources, arch: str, count: int, width: int = 1, **params: int
+) -> np.ndarray:
     """Time stamps `[x, stamp]`, the same from both engines."""
     image = sources.compile(tmp_path, arch, **{"width": width, "n": 1, "far": 0, **params})
     found = [stamps(engine, width, 1, count)[0] for engine in engines(image)]
@@ -57,7 +59,8 @@ FMULS = {
 
 @pytest.mark.parametrize("case", FMULS)
 def test_fmuls_on_wse2(tmp_path: Path, case: str) -> None:
-    """`@fmuls` of n f32: n/2 + 6, n + 6 or 2n + 6 by alignment and stride (published for n = 5124: 5130, 10254)."""
+    """`@fmuls` of n f32: n/2 + 6, n + 6 or 2n + 6 by alignment and stride (published for n = 5124: 5130,
+    10254)."""
     b, stride, beats = FMULS[case]
     body = ON_MEMORY.replace("%B%", b).replace("%STRIDE%", stride)
     if stride:
@@ -76,7 +79,8 @@ def test_scalar_loop(tmp_path: Path, arch: str) -> None:
 
 
 def test_eight_words_over_one_hop_on_wse3() -> None:
-    """Dispatch to first wavelet 7, then 7 more wavelets, 2 for the hop, 3 to the completion task: 19 (FAB)."""
+    """Dispatch to first wavelet 7, then 7 more wavelets, 2 for the hop, 3 to the completion task: 19
+    (FAB)."""
     m = load_machine("wse3")
     first = m.dsd.fabric_setup_cycles + 1 + m.fabric.ramp_up_cycles
     last_to_task = m.fabric.ramp_down_cycles + 1 + m.dsd.completion_cycles + m.task.dispatch_cycles
@@ -88,7 +92,9 @@ def test_eight_words_measured(tmp_path: Path) -> None:
     """The same by time stamps: 19, plus issuing the operation and reading the two time stamps."""
     m = load_machine("wse3")
     times = measured(tmp_path, program(STREAM, ALONG, ("line", "line")), "wse3", 2, width=2, n=8, far=1)
-    stamp = np.diff(measured(tmp_path, program(ON_MEMORY.replace("%B%", "&b").replace("%STRIDE%", "")), "wse3", 3)[0])
+    stamp = np.diff(
+        measured(tmp_path, program(ON_MEMORY.replace("%B%", "&b").replace("%STRIDE%", "")), "wse3", 3)[0]
+    )
     assert times[1, 1] - times[0, 0] == 19 + m.dsd.issue_cycles + stamp[0]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.diag import Diagnostic, render
 from openwafer.image import Image, build
@@ -28,7 +29,8 @@ Scalar = int | float | bool
 
 @dataclass(frozen=True)
 class Expected:
-    """Where a diagnostic must point: line and column from 1 (column 0: anywhere in the line), `length` 0: any."""
+    """Where a diagnostic must point: line and column from 1 (column 0: anywhere in the line), `length` 0:
+    any."""
 
     id: str
     line: int
@@ -75,7 +77,8 @@ class Block:
 
 
 def read(path: Path) -> list[Block]:
-    """The programs of a file; those with `file=` in their info string are files for the others of the section."""
+    """The programs of a file; those with `file=` in their info string are files for the others of the
+    section."""
     blocks: list[Block] = []
     files: dict[str, str] = {}
     heading = ""
@@ -101,7 +104,9 @@ def read(path: Path) -> list[Block]:
 _NOTE = re.compile(r"//\s*(\^*)\s*(error|prints|result)\b:?\s*(.*)$")
 
 
-def _block(path: Path, line: int, heading: str, text: str, options: dict[str, str], files: dict[str, str]) -> Block:
+def _block(
+    path: Path, line: int, heading: str, text: str, options: dict[str, str], files: dict[str, str]
+) -> Block:
     block = Block(path, line, heading, text, options, files)
     for number, content in enumerate(text.split("\n"), 1):
         note = _NOTE.search(content)
@@ -162,9 +167,9 @@ def run(image: Image) -> Engine:
     return engine
 
 
-
 def values(image: Image, engine: Engine, name: str) -> list[str]:
-    """The content of a variable of PE (0, 0) as text: floats as `repr` of the f32 or f16, rounded to be short."""
+    """The content of a variable of PE (0, 0) as text: floats as `repr` of the f32 or f16, rounded to be
+    short."""
     symbol = next(s for s in image.layout.programs[image.layout.program_of[0, 0]].symbols if s.name == name)
     element = symbol.type.rpartition("]")[2]
     data = engine.read(0, 0, symbol.address, symbol.size)

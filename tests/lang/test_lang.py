@@ -1,4 +1,5 @@
-"""Runs the Markdown files of this directory, which are the reference of the language; README.md says how they are read."""
+"""Runs the Markdown files of this directory, which are the reference of the language; README.md says how
+they are read."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import lang_blocks as blocks
 import pytest
+
 from openwafer.diag import DiagnosticError
 
 HERE = Path(__file__).parent

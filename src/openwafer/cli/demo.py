@@ -32,7 +32,8 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the demonstration measured. `error` is the largest difference from NumPy, relative to the largest |y|."""
+    """What the demonstration measured. `error` is the largest difference from NumPy, relative to the
+    largest |y|."""
 
     machine: str
     width: int
@@ -49,7 +50,9 @@ class Report:
 @click.command()
 @click.option("--arch", type=click.Choice(["wse2", "wse3"]), default="wse3", show_default=True)
 @click.option("--grid", type=click.IntRange(1, 64), default=4, show_default=True, help="PEs a side.")
-@click.option("--block", type=click.IntRange(1, 64), default=32, show_default=True, help="Rows and columns of A a PE.")
+@click.option(
+    "--block", type=click.IntRange(1, 64), default=32, show_default=True, help="Rows and columns of A a PE."
+)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(arch: str, grid: int, block: int, style: str) -> None:
     """A matrix-vector product in CSL over a grid of PEs, checked against NumPy, with its cycles by phase."""
@@ -137,7 +140,7 @@ def _print(report: Report) -> None:
 
     console = Console()
     console.print(
-        f"y = A x, A {report.rows} × {report.cols} f32, on {report.width} × {report.height} PEs of a simulated {report.machine}"
+        f"y = A x, A {report.rows} × {report.cols} f32, on {report.width} × {report.height} PEs of a simulated {report.machine}"  # noqa: E501
     )
     table = Table()
     table.add_column("phase")
@@ -149,5 +152,7 @@ def _print(report: Report) -> None:
     console.print(table)
     rate = report.fmacs / report.total_cycles / (report.width * report.height)
     microseconds = report.total_cycles / report.clock_hz * 1e6
-    console.print(f"{microseconds:.2f} µs at {report.clock_hz / 1e6:.0f} MHz; {rate:.2f} multiply-adds a cycle and PE")
+    console.print(
+        f"{microseconds:.2f} µs at {report.clock_hz / 1e6:.0f} MHz; {rate:.2f} multiply-adds a cycle and PE"
+    )
     console.print(f"largest difference from NumPy: {report.error:.1e} of the largest element")

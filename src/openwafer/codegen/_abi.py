@@ -1,6 +1,7 @@
 """The contract between machine code of PE programs and the fast engine.
 
-Every task and every launchable function is an entry `i32 entry(i8* ctx)`. It runs until it ends or must let time
+Every task and every launchable function is an entry `i32 entry(i8* ctx)`. It runs until it ends or must let
+time
 pass, and returns a `Status`. Called again it goes on where it stopped: its state lies in the PE's *frame*.
 
 `ctx` points to `CTX_WORDS` 64-bit words, filled by the engine before the call (one `ctx` a thread, not a PE).
@@ -85,6 +86,7 @@ DSR_OFFSET = REQUEST_BYTES
 DSD_BYTES = 32
 
 MEMORY_OP_SYMBOL = "openwafer_memory_op"
-"""`i64 f(i8* ctx, i32 op, i8* dest, i8* src0, i8* src1, i32 scalar, i32 setup, i32 loc)`: does a memory-only DSD
+"""`i64 f(i8* ctx, i32 op, i8* dest, i8* src0, i8* src1, i32 scalar, i32 setup, i32 loc)`: does a
+memory-only DSD
 operation at once, writes back SAVE_ADDRESS bases into the records it is given, and returns its cycles;
 -1 after a fault (FAULT_LOC and FAULT_DETAIL set, the code returns FAULT)."""

@@ -1,7 +1,9 @@
 """The random numbers of `@random16`: an LFSR with the polynomial x^23 + x^18 + 1, 128 steps a call.
 
-Documented: polynomial, steps, initial state, and that the state advances after every use: a call returns what the
-state held before. Assumed: the register is 32 bits wide and shifts left, the new bit is the exclusive or of bits
+Documented: polynomial, steps, initial state, and that the state advances after every use: a call returns
+what the
+state held before. Assumed: the register is 32 bits wide and shifts left, the new bit is the exclusive or of
+bits
 22 and 17, and the value is the low half.
 """
 

@@ -10,7 +10,8 @@ from openwafer.csl import _ast as ast
 
 
 def addressed_names(decl: ast.FnDecl) -> frozenset[str]:
-    """Names that stand under `&` (also `&x[i]`, `&x.f`) or as base of a tensor access, anywhere in the body."""
+    """Names that stand under `&` (also `&x[i]`, `&x.f`) or as base of a tensor access, anywhere in the
+    body."""
     names: set[str] = set()
     if decl.body is not None:
         _collect(decl.body, names)

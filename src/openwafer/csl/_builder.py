@@ -1,3 +1,4 @@
+# pyright: basic
 """A function of typed IR under construction."""
 
 from __future__ import annotations

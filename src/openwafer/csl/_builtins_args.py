@@ -1,3 +1,4 @@
+# pyright: basic
 """Shared checks of builtin arguments."""
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def struct_fields(ev: Evaluator, node: ast.Expr, what: str, known: tuple[str, ..
     fields: dict[str, Value] = value.known
     for name in fields:
         if name not in known:
-            raise error("unknown-field", f"{what} has no field `{name}`", node.span, help=suggest(name, known))
+            raise error(
+                "unknown-field", f"{what} has no field `{name}`", node.span, help=suggest(name, known)
+            )
     return fields
 
 
@@ -45,5 +48,7 @@ def choice(ev: Evaluator, value: Value, names: tuple[str, ...], what: str, node:
     """The one true field of `.{ .name = true }`."""
     fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
     if len(fields) != 1 or next(iter(fields)) not in names:
-        raise error("bad-option", f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`", node.span)
+        raise error(
+            "bad-option", f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`", node.span
+        )
     return next(iter(fields))

@@ -1,3 +1,4 @@
+# pyright: basic
 """Builtins that make DSDs and change their properties."""
 
 from __future__ import annotations
@@ -15,13 +16,21 @@ from openwafer.diag import error
 
 MEMORY_FIELDS = ("base_address", "extent", "stride", "offset", "tensor_access", "wavelet_index_offset")
 CIRCBUF_FIELDS = ("base_address", "extent", "wraparound")
-FABIN_FIELDS = ("extent", "fabric_color", "input_queue", "priority", "control_transform", "simd_mode", "control")
+FABIN_FIELDS = (
+    "extent",
+    "fabric_color",
+    "input_queue",
+    "priority",
+    "control_transform",
+    "simd_mode",
+    "control",
+)
 FABOUT_FIELDS = (
     "extent", "fabric_color", "output_queue", "control", "wavelet_index_offset", "simd_mode", "zero",
     "advance_switch", "control_transform", "priority",
 )  # fmt: skip
 SIMD_MODES = {
-    "simd_32": DsdFlag.SIMD_32, "simd_64": DsdFlag.SIMD_64, "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,
+    "simd_32": DsdFlag.SIMD_32, "simd_64": DsdFlag.SIMD_64, "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,  # noqa: E501
 }  # fmt: skip
 
 
@@ -51,13 +60,21 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
         fields = _with_access(fields, node)
     pointer = _base(ev, fields, node, t)
     assert isinstance(pointer.type, ty.PtrType)
-    element = pointer.type.element.element if isinstance(pointer.type.element, ty.ArrayType) else pointer.type.element
+    element = (
+        pointer.type.element.element
+        if isinstance(pointer.type.element, ty.ArrayType)
+        else pointer.type.element
+    )
     size = ty.size_of(element)
     extents = _tuple(ev, fields, "extent", node)
     if flag(ev, fields, "wavelet_index_offset", node):
         message = "`.wavelet_index_offset` of a memory DSD is not supported yet"
         raise error("not-supported-wavelet-index", message, node.span)
-    strides = _tuple(ev, fields, "stride", node) if "stride" in fields else [Value(ty.COMPTIME_INT, 1)] * len(extents)
+    strides = (
+        _tuple(ev, fields, "stride", node)
+        if "stride" in fields
+        else [Value(ty.COMPTIME_INT, 1)] * len(extents)
+    )
     if not extents or len(extents) > (1 if t is ty.MEM1D else 4) or len(strides) != len(extents):
         message = f"a {t} with {len(extents)} extents and {len(strides)} strides"
         raise error("bad-dimensions", message, node.args[1].span)
@@ -91,7 +108,9 @@ def _base(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin, t: ty.Type
         missing = "base_address" if pointer is None else "extent"
         raise error("missing-field", f"a {t} needs `.{missing}` or `.tensor_access`", node.args[1].span)
     if not isinstance(pointer.type, ty.PtrType):
-        raise error("type-mismatch", f"`.base_address` must be a pointer, found {pointer.type}", node.args[1].span)
+        raise error(
+            "type-mismatch", f"`.base_address` must be a pointer, found {pointer.type}", node.args[1].span
+        )
     return pointer
 
 
@@ -110,7 +129,9 @@ def _tuple(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builtin
 def _word(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
     """An integer property; anything that fits into 16 bits either way."""
     if not ty.is_integer(value.type):
-        raise error("type-mismatch", f"a property of a DSD must be an integer, found {value.type}", node.args[-1].span)
+        raise error(
+            "type-mismatch", f"a property of a DSD must be an integer, found {value.type}", node.args[-1].span
+        )
     if value.is_known and not -0x8000 <= value.known <= 0xFFFF:
         raise error("bad-extent", f"{value.known} does not fit into 16 bits", node.args[-1].span)
     if value.is_known and value.ir is None:
@@ -131,7 +152,11 @@ def _circbuf(ev: Evaluator, node: ast.Builtin) -> tir.Expr:
         count = _word(ev, fields["wraparound"], node)
         known = fields["wraparound"]
         if isinstance(array, ty.ArrayType) and known.is_known and known.known > array.count:
-            raise error("bad-extent", f"wraparound {known.known} exceeds the {array.count} elements", node.args[1].span)
+            raise error(
+                "bad-extent",
+                f"wraparound {known.known} exceeds the {array.count} elements",
+                node.args[1].span,
+            )
     elif isinstance(array, ty.ArrayType):
         count = tir.Const("u16", array.count)
     else:
@@ -180,11 +205,17 @@ def _queue_and_color(
     color = fields.get("fabric_color")
     wanted = ty.INPUT_QUEUE if is_input else ty.OUTPUT_QUEUE
     if queue is not None and queue.type is not wanted:
-        raise error("type-mismatch", f"`.{direction}put_queue` must be an {wanted}, found {queue.type}", node.span)
+        raise error(
+            "type-mismatch", f"`.{direction}put_queue` must be an {wanted}, found {queue.type}", node.span
+        )
     color_number = None if color is None else ev.known_integer(color, node.args[1].span, "color")
     number = None if queue is None else int(ev.decide(queue, node.args[1].span, "a queue"))
     if number is None and color_number is None:
-        raise error("missing-field", f"a fabric DSD needs `.{direction}put_queue` or `.fabric_color`", node.args[1].span)
+        raise error(
+            "missing-field",
+            f"a fabric DSD needs `.{direction}put_queue` or `.fabric_color`",
+            node.args[1].span,
+        )
     if number is None:
         assert color_number is not None
         number = unit.queue_of(direction, color_number, node.span)
@@ -227,7 +258,9 @@ def _dsd_arg(ev: Evaluator, node: ast.Builtin, allowed: tuple[ty.Type, ...]) -> 
     value = ev.expr(node.args[0])
     if value.type not in allowed:
         names = ", ".join(map(str, allowed))
-        raise error("type-mismatch", f"`@{node.name}` needs one of {names}, found {value.type}", node.args[0].span)
+        raise error(
+            "type-mismatch", f"`@{node.name}` needs one of {names}, found {value.type}", node.args[0].span
+        )
     return value
 
 
@@ -236,7 +269,11 @@ def _set_base(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Val
     arity(node, 2)
     value = _dsd_arg(ev, node, (ty.MEM1D, ty.MEM4D))
     place = place_of(ev, node.args[1])
-    pointer = ev.expr(node.args[1]) if isinstance(place.type, ty.PtrType) else address_of(ev, place, node.args[1].span)
+    pointer = (
+        ev.expr(node.args[1])
+        if isinstance(place.type, ty.PtrType)
+        else address_of(ev, place, node.args[1].span)
+    )
     base = ev.runtime(pointer, node.args[1].span)
     record = dsd.fitted(ev.runtime(value), _element_bytes(pointer))
     return Value(value.type, ir=dsd.replaced(record, DsdWord.BASE, base))

@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false
 """FIFOs: `@allocate_fifo`, their lengths, and what an operation may do with one.
 
 Source: “Data Structure Descriptors”, FIFOs, of the SDK documentation."""
@@ -61,7 +62,11 @@ def _check_global(ev: Evaluator, node: ast.Builtin) -> None:
     """The call must stand in the value of a global constant that is being evaluated."""
     for name in ev.module.evaluating:
         decl = ev.module.file.names.get(name)
-        if isinstance(decl, ast.VarDecl) and decl.const and decl.span.start <= node.span.start < decl.span.end:
+        if (
+            isinstance(decl, ast.VarDecl)
+            and decl.const
+            and decl.span.start <= node.span.start < decl.span.end
+        ):
             return
     raise error("fifo-not-global", "a FIFO must be the value of a global `const`", node.span)
 
@@ -71,9 +76,13 @@ def _buffer(ev: Evaluator, arg: ast.Expr) -> tuple[Static, ty.ArrayType]:
     place = place_of(ev, arg)
     static, t = _array_of(place)
     if static is None or not isinstance(t, ty.ArrayType):
-        raise error("fifo-buffer", f"the buffer of a FIFO is a global `var` array, found {place.type}", arg.span)
+        raise error(
+            "fifo-buffer", f"the buffer of a FIFO is a global `var` array, found {place.type}", arg.span
+        )
     if static.const:
-        raise error("fifo-buffer", "the buffer of a FIFO is a constant", arg.span, help="declare it with `var`")
+        raise error(
+            "fifo-buffer", "the buffer of a FIFO is a constant", arg.span, help="declare it with `var`"
+        )
     if not isinstance(t.element, (ty.IntType, ty.FloatType)) or ty.size_of(t.element) not in (2, 4):
         message = f"the elements of a FIFO are 16- or 32-bit numbers, found {t.element}"
         raise error("fifo-buffer", message, arg.span)
@@ -186,7 +195,8 @@ def fifo_number(value: Value, span: Span) -> int:
 def check_operands(
     ev: Evaluator, operands: Sequence[Value], widths: Sequence[int], spans: Sequence[Span]
 ) -> None:
-    """What an operation asks of its FIFOs; `operands` are the destination and the sources, `widths` the bytes of
+    """What an operation asks of its FIFOs; `operands` are the destination and the sources, `widths` the
+    bytes of
     their elements.
 
     Diagnostics: fifo-not-comptime, fifo-operand, fifo-element."""
@@ -194,9 +204,13 @@ def check_operands(
     for i in places:
         fifo = ev.program.fifos[fifo_number(operands[i], spans[i])]
         if fifo.element_bytes != widths[i]:
-            message = f"the operation moves {widths[i]}-byte elements, the FIFO has {fifo.element_bytes}-byte ones"
+            message = (
+                f"the operation moves {widths[i]}-byte elements, the FIFO has {fifo.element_bytes}-byte ones"
+            )
             raise error("fifo-element", message, spans[i])
     if len(operands) > 2 and len(places) > 1:
-        raise error("fifo-operand", "an operation with two sources has at most one FIFO operand", spans[places[1]])
+        raise error(
+            "fifo-operand", "an operation with two sources has at most one FIFO operand", spans[places[1]]
+        )
     if len(operands) > 2 and 1 in places:
         raise error("fifo-operand", "a FIFO cannot be the first of two sources", spans[1])

@@ -22,7 +22,9 @@ def _id(ev: Evaluator, node: ast.Builtin, t: ty.Type, low: int, high: int, what:
             raise error("id-out-of-range", message, node.args[0].span)
         return Value(t, number)
     if value.type != ty.U16:
-        raise error("type-mismatch", f"{what} must be a u16 at run time, found {value.type}", node.args[0].span)
+        raise error(
+            "type-mismatch", f"{what} must be a u16 at run time, found {value.type}", node.args[0].span
+        )
     return Value(t, ir=ev.runtime(value))
 
 
@@ -48,7 +50,9 @@ def _data(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     value = ev.expr(node.args[0])
     wanted = ty.COLOR if ev.unit.arch == "wse2" else ty.INPUT_QUEUE
     if value.type is not wanted:
-        message = f"a data task id on {ev.unit.arch} is made from a value of type {wanted}, found {value.type}"
+        message = (
+            f"a data task id on {ev.unit.arch} is made from a value of type {wanted}, found {value.type}"
+        )
         raise error("type-mismatch", message, node.args[0].span)
     return Value(ty.DATA_TASK_ID, value.known, value.ir)
 

@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false
 """Builtins of layout blocks: the rectangle, code and routes of PEs, exported names."""
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _set_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     offsets = unit.options.fabric_offsets
     fabric = unit.options.fabric_dims or (width + offsets[0], height + offsets[1])
     if width + offsets[0] > fabric[0] or height + offsets[1] > fabric[1]:
-        message = f"{width} × {height} PEs at offset {offsets[0]},{offsets[1]} do not fit into {fabric[0]} × {fabric[1]}"
+        message = f"{width} × {height} PEs at offset {offsets[0]},{offsets[1]} do not fit into {fabric[0]} × {fabric[1]}"  # noqa: E501
         raise error("rectangle-too-large", message, node.span, help="give larger --fabric-dims")
     unit.rectangle = Rectangle(width, height, fabric, offsets, node.span)
     return _void()
@@ -81,7 +82,9 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     if len(node.args) > 3:
         value = ev.expr(node.args[3])
         if not isinstance(value.known, dict):
-            raise error("type-mismatch", f"parameters must be a struct, found {value.type}", node.args[3].span)
+            raise error(
+                "type-mismatch", f"parameters must be a struct, found {value.type}", node.args[3].span
+            )
         params = value.known
     unit.tiles[x, y] = TileCode(path, params, node.span)
     return _void()

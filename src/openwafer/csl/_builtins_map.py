@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false
 """`@map`: a counted loop over the elements of its DSD operands, with the callback in its body."""
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from openwafer.diag import error
 
 @dataclass(slots=True)
 class Cursor:
-    """A DSD operand while the loop runs: its record, and for memory the address of the next element and how often
+    """A DSD operand while the loop runs: its record, and for memory the address of the next element and how
+    often
     each of its dimensions but the last has advanced."""
 
     value: Value
@@ -45,7 +47,11 @@ def _map(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         arity(node, 2, 17)
     callee = ev.expr(node.args[0])
     if not isinstance(callee.known, FnValue) or not isinstance(callee.type, ty.FnType):
-        raise error("not-callable", f"the first argument of `@map` is a function, found {callee.type}", node.args[0].span)
+        raise error(
+            "not-callable",
+            f"the first argument of `@map` is a function, found {callee.type}",
+            node.args[0].span,
+        )
     fn: FnValue = callee.known
     returns = callee.type.result is not ty.VOID
     nodes = node.args[1:-1] if returns else node.args[1:]
@@ -96,7 +102,9 @@ def _output(ev: Evaluator, node: ast.Expr) -> Cursor | Value:
 
 def _cursor(ev: Evaluator, value: Value, node: ast.Expr) -> Cursor:
     if value.type in (ty.CIRCBUF, ty.FIFO):
-        raise error("not-supported-map-dsd", f"a {value.type} as operand of `@map` is not supported yet", node.span)
+        raise error(
+            "not-supported-map-dsd", f"a {value.type} as operand of `@map` is not supported yet", node.span
+        )
     record = ev.runtime(value)
     if not isinstance(record, tir.DsdMake):
         record = ev.code.save(record)
@@ -119,7 +127,8 @@ def _trip_count(ev: Evaluator, cursors: list[Cursor]) -> tir.Expr:
 
 
 def _advance(cursor: Cursor, dimension: int = 0) -> tuple[tir.Stmt, ...]:
-    """Moves the address by the stride of the innermost dimension that can advance, and starts those inside it anew."""
+    """Moves the address by the stride of the innermost dimension that can advance, and starts those inside
+    it anew."""
     address = cursor.address
     assert address is not None
     stride = dsd.as_u16(dsd.get(cursor.record, DsdWord(DsdWord.STRIDE0 + dimension)))
@@ -134,7 +143,9 @@ def _advance(cursor: Cursor, dimension: int = 0) -> tuple[tir.Stmt, ...]:
     return step, tir.If(is_over, restart, (move,))
 
 
-def _read_elements(ev: Evaluator, inputs: list[Cursor | Value], t: ty.FnType, node: ast.Builtin) -> list[Value]:
+def _read_elements(
+    ev: Evaluator, inputs: list[Cursor | Value], t: ty.FnType, node: ast.Builtin
+) -> list[Value]:
     args: list[Value] = []
     loads: list[tir.Stmt] = []
     for operand, param in zip(inputs, t.params, strict=True):
@@ -170,7 +181,9 @@ def _receive(ev: Evaluator, operand: Cursor, name: str, slot: int, node: ast.Bui
 
 def _move(ev: Evaluator, wide: bool, dest: tir.Operand, source: tir.Operand, node: ast.Builtin) -> None:
     op = "mov32" if wide else "mov16"
-    ev.emit(tir.DsdOp(op, dest, source, None, None, False, None, None, None, None, None, 0, ev.loc(node.span)))
+    ev.emit(
+        tir.DsdOp(op, dest, source, None, None, False, None, None, None, None, None, 0, ev.loc(node.span))
+    )
 
 
 def _write(ev: Evaluator, output: Cursor | Value, result: Value, node: ast.Builtin) -> None:

@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false
 """DSD operations, `@load_to_dsr` and what an operation's configuration says."""
 
 from __future__ import annotations
@@ -21,12 +22,27 @@ from openwafer.diag import Span, error
 
 CONFIG_FIELDS = ("async", "activate", "unblock", "on_control", "ut_id", "priority", "index")
 ON_CONTROL_FIELDS = ("terminate", "activate", "unblock")
-LOAD_FIELDS = ("async", "activate", "unblock", "on_control", "save_address", "single_step", "ut_id", "priority")
+LOAD_FIELDS = (
+    "async",
+    "activate",
+    "unblock",
+    "on_control",
+    "save_address",
+    "single_step",
+    "ut_id",
+    "priority",
+)
 DSR_FILES = {
     ty.DSR_DEST: "dest", ty.DSR_SRC0: "src0", ty.DSR_SRC1: "src1",
     ty.DSR_FIFO_DEST: "dest", ty.DSR_FIFO_SRC1: "src1",
 }  # fmt: skip
-ELEMENT_TYPES: dict[str, ty.Type] = {"u16": ty.U16, "i16": ty.I16, "u32": ty.U32, "f16": ty.F16, "f32": ty.F32}
+ELEMENT_TYPES: dict[str, ty.Type] = {
+    "u16": ty.U16,
+    "i16": ty.I16,
+    "u32": ty.U32,
+    "f16": ty.F16,
+    "f32": ty.F32,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,21 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
     src1 = operands[2] if op.sources == 2 else None
     builder.emit(
         tir.DsdOp(
-            op.name, operands[0], operands[1], src1, scalar, config.is_async, config.activate, config.unblock,
-            config.ut, config.index, result, None, ev.loc(node.span), config.on_control,
-        )  # fmt: skip
+            op.name,
+            operands[0],
+            operands[1],
+            src1,
+            scalar,
+            config.is_async,
+            config.activate,
+            config.unblock,
+            config.ut,
+            config.index,
+            result,
+            None,
+            ev.loc(node.span),
+            config.on_control,
+        )
     )
     if result is None:
         return Value(ty.VOID, ())
@@ -82,7 +110,9 @@ def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) 
             raise error("bad-operand", f"a {t} cannot be {what} of `@{op.name}`", span)
         width = (op.dest, op.src0, op.src)[position]
         is_memory = t in (ty.MEM1D, ty.MEM4D)
-        return tir.Dsd(dsd.fitted(ev.runtime(value), ELEMENT_BYTES[width]) if is_memory else ev.runtime(value))
+        return tir.Dsd(
+            dsd.fitted(ev.runtime(value), ELEMENT_BYTES[width]) if is_memory else ev.runtime(value)
+        )
     if ty.is_dsr(t):
         return tir.Dsr(_dsr(ev, value, position, op, span))
     if position == 0:
@@ -90,7 +120,9 @@ def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) 
             if ty.size_of(t.element) != ELEMENT_BYTES[op.dest]:
                 raise error("type-mismatch", f"`@{op.name}` writes a {op.dest}, found {t}", span)
             return tir.Pointer(ev.runtime(value, span))
-        raise error("bad-operand", f"the destination of `@{op.name}` is a DSD, a DSR or a pointer, found {t}", span)
+        raise error(
+            "bad-operand", f"the destination of `@{op.name}` is a DSD, a DSR or a pointer, found {t}", span
+        )
     element = op.src0 if position == 1 else op.src
     return tir.Scalar(_scalar(ev, op, value, element, span))
 
@@ -131,7 +163,12 @@ def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) 
     fabric = any(t in (ty.FABIN, ty.FABOUT) or ty.is_dsr(t) for t in types)
     if config.is_async and not fabric:
         raise error("async-without-fabric", "an asynchronous operation needs a fabric operand", node.span)
-    if not any(ty.is_dsd(t) or ty.is_dsr(t) for t in types) and node.name not in ("fscaleh", "fscales", "fnormh", "fnorms"):
+    if not any(ty.is_dsd(t) or ty.is_dsr(t) for t in types) and node.name not in (  # noqa: SIM102
+        "fscaleh",
+        "fscales",
+        "fnormh",
+        "fnorms",
+    ):
         if not isinstance(types[0], ty.PtrType):
             raise error("bad-operand", f"`@{node.name}` needs a DSD operand", node.span)
     if ev.unit.arch == "wse3" and types.count(ty.FABIN) > 1:
@@ -152,7 +189,9 @@ def _check_control(types: list[ty.Type], config: Config, span: Span) -> None:
 def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
     fields = struct_fields(ev, arg, "the configuration of an operation", CONFIG_FIELDS)
     if "activate" in fields and "unblock" in fields:
-        raise error("activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span)
+        raise error(
+            "activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span
+        )
     if "priority" in fields:
         _check_priority(ev, fields["priority"], node, arg)
     index = fields.get("index")
@@ -175,7 +214,8 @@ def _check_priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Exp
 
 
 def _on_control(ev: Evaluator, value: Value, arg: ast.Expr) -> tir.ControlAction | None:
-    """`.{ .terminate = true }`, `.{ .activate = id }` or `.{ .unblock = id }`; None for `.terminate = false`."""
+    """`.{ .terminate = true }`, `.{ .activate = id }` or `.{ .unblock = id }`; None for `.terminate =
+    false`."""
     fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
     if len(fields) != 1 or next(iter(fields)) not in ON_CONTROL_FIELDS:
         raise error("bad-option", f"`.on_control` is one of {', '.join(ON_CONTROL_FIELDS)}", arg.span)
@@ -236,9 +276,13 @@ def _load(
     value = ev.expr(node.args[dsd_at])
     if value.type not in allowed:
         names = " or ".join(map(str, allowed))
-        raise error("type-mismatch", f"`@{node.name}` loads a {names}, found {value.type}", node.args[dsd_at].span)
+        raise error(
+            "type-mismatch", f"`@{node.name}` loads a {names}, found {value.type}", node.args[dsd_at].span
+        )
     if (value.type is ty.FABIN and file == "dest") or (value.type is ty.FABOUT and file != "dest"):
-        raise error("bad-operand", f"a {value.type} cannot be loaded into a {dsr.type}", node.args[dsd_at].span)
+        raise error(
+            "bad-operand", f"a {value.type} cannot be loaded into a {dsr.type}", node.args[dsd_at].span
+        )
     record = ev.runtime(value)
     if len(node.args) > config_at:
         record = _with_config(ev, node, node.args[config_at], record)
@@ -257,7 +301,7 @@ def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Ex
         raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
     flags = 0
     for name, bit in (
-        ("async", DsdFlag.ASYNC), ("save_address", DsdFlag.SAVE_ADDRESS), ("single_step", DsdFlag.SINGLE_STEP),
+        ("async", DsdFlag.ASYNC), ("save_address", DsdFlag.SAVE_ADDRESS), ("single_step", DsdFlag.SINGLE_STEP),  # noqa: E501
     ):  # fmt: skip
         if flag(ev, fields, name, arg):
             flags |= bit

@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false
 """Builtins of tasks, queues, exported symbols and routes in the code of a PE."""
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ def _param_type(ev: Evaluator, fn: FnValue, param: ast.FnParam) -> str:
 def _check_params(fn: FnValue, kind: str, node: ast.Builtin) -> None:
     count = len(fn.decl.params)
     if kind == "local" and count:
-        raise error("bad-task-parameter", f"local task `{fn.name}` takes no arguments, found {count}", node.span)
+        raise error(
+            "bad-task-parameter", f"local task `{fn.name}` takes no arguments, found {count}", node.span
+        )
     if kind == "data" and not count:
-        raise error("bad-task-parameter", f"data task `{fn.name}` needs an argument for the wavelet", node.span)
+        raise error(
+            "bad-task-parameter", f"data task `{fn.name}` needs an argument for the wavelet", node.span
+        )
 
 
 def task_number(ev: Evaluator, node: ast.Expr, value: Value, allowed: tuple[ty.Type, ...]) -> tir.Expr:
@@ -138,7 +143,9 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
     direction = "in" if queue.type is ty.INPUT_QUEUE else "out"
     fields = {}
     if len(node.args) > 1:
-        fields = struct_fields(ev, node.args[1], "the configuration of a queue", ("color", "priority", "ctrl_table_id"))
+        fields = struct_fields(
+            ev, node.args[1], "the configuration of a queue", ("color", "priority", "ctrl_table_id")
+        )
     if "color" not in fields:
         if direction == "in" or unit.arch == "wse3":
             raise error("missing-color", f"{direction}put queue {number} needs a `.color`", node.span)
@@ -147,7 +154,12 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
     before = unit.queue_spans.get((direction, number))
     if before is not None:
         first = Label(before, "first initialized here")
-        raise error("queue-initialized-twice", f"{direction}put queue {number} is initialized twice", node.span, labels=[first])
+        raise error(
+            "queue-initialized-twice",
+            f"{direction}put queue {number} is initialized twice",
+            node.span,
+            labels=[first],
+        )
     unit.queue_spans[direction, number] = node.span
     unit.bind_queue(direction, number, color, node.span)
     return _void()
@@ -190,7 +202,9 @@ def _export_symbol(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
         raise error("duplicate-export", f"`{name}` is exported twice", node.span)
     place = place_of(ev, symbol)
     if not exports_as(place.type, unit.export_types[name]):
-        raise error("export-mismatch", f"`{name}` is declared as {declared.type}, found {place.type}", node.span)
+        raise error(
+            "export-mismatch", f"`{name}` is declared as {declared.type}, found {place.type}", node.span
+        )
     if isinstance(place, ValuePlace) and isinstance(place.value.known, FnValue):
         unit.exports[name] = _export_function(ev, unit, name, place.value.known, node)
     else:
@@ -209,7 +223,9 @@ def _element(t: ty.PtrType) -> ty.Type:
     return t.element.element if isinstance(t.element, ty.ArrayType) else t.element
 
 
-def _export_function(ev: Evaluator, unit: ProgramUnit, name: str, fn: FnValue, node: ast.Builtin) -> tir.Export:
+def _export_function(
+    ev: Evaluator, unit: ProgramUnit, name: str, fn: FnValue, node: ast.Builtin
+) -> tir.Export:
     params = tuple(_param_type(ev, fn, p) for p in fn.decl.params)
     index = instance(ev, fn, node.span)
     names = tuple(p.name for p in fn.decl.params)

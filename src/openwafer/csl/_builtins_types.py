@@ -1,3 +1,4 @@
+# pyright: basic, reportGeneralTypeIssues=false
 """Builtins on types and values: conversions, arrays, structs, strings, assertions, modules."""
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def _bitcast(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
     value = ev.expr(node.args[1])
     width = ty.bit_width(target)
     if width is None or width != ty.bit_width(value.type):
-        raise error("type-mismatch", f"`@bitcast` from {value.type} to {target}: the widths differ", node.span)
+        raise error(
+            "type-mismatch", f"`@bitcast` from {value.type} to {target}: the widths differ", node.span
+        )
     if isinstance(value.type, ty.NamedStruct):
         value = pack(ev, value, value.type, node.span)
     if isinstance(target, ty.NamedStruct):
@@ -51,7 +54,9 @@ def _ptrcast(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
     target = ev.type_expr(node.args[0])
     value = ev.expr(node.args[1])
     if not isinstance(target, ty.PtrType) or not isinstance(value.type, ty.PtrType):
-        raise error("type-mismatch", f"`@ptrcast` from {value.type} to {target}: both must be pointers", node.span)
+        raise error(
+            "type-mismatch", f"`@ptrcast` from {value.type} to {target}: both must be pointers", node.span
+        )
     return Value(target, value.known, value.ir)
 
 
@@ -92,7 +97,9 @@ def _constants(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
     t = _array_type(ev, node)
     value = coerce(ev, ev.expr(node.args[1], t.element), t.element, node.args[1].span)
     if not value.is_known:
-        raise error("not-comptime", "the value of `@constants` must be known at compile time", node.args[1].span)
+        raise error(
+            "not-comptime", "the value of `@constants` must be known at compile time", node.args[1].span
+        )
     return Value(t, [value.known if value.ir is None else value] * t.count)
 
 

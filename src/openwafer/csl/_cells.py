@@ -1,12 +1,15 @@
+# pyright: basic
 """Parameters that differ from PE to PE: which become cells, and which PEs can share a program.
 
-All PEs with the same file and the same non-numeric parameters form a group. Numbers that vary inside a group are
-kept in cells of the PE; the program is compiled for one PE of the group, and every decision taken on a cell is
-recorded as a guard. The PEs for which all guards come out the same share the program; the rest are compiled again.
+All PEs with the same file and the same non-numeric parameters form a group. Numbers that vary inside a
+group are
+kept in cells of the PE; the program is compiled for one PE of the group, and every decision taken on a cell
+is
+recorded as a guard. The PEs for which all guards come out the same share the program; the rest are compiled
+again.
 """
 
 from __future__ import annotations
-
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +72,12 @@ def _parts_of_struct(name: str, value: Value, known: dict[tuple[int, str], tuple
 
 
 def _flatten(
-    name: str, value: Value, path: Path, shape: list[object], numbers: list[Any], leaves: list[tuple[Path, ty.Type]]
+    name: str,
+    value: Value,
+    path: Path,
+    shape: list[object],
+    numbers: list[Any],
+    leaves: list[tuple[Path, ty.Type]],
 ) -> None:
     """Splits a parameter into what must be the same (`shape`) and numbers that may differ."""
     path = (*path, name)
@@ -88,7 +96,11 @@ def _flatten(
 
 def _is_number(value: Value) -> bool:
     t = value.type
-    return isinstance(t, (ty.IntType, ty.EnumType)) or t in (ty.COMPTIME_INT, ty.BOOL, ty.F32, ty.F16) or ty.is_id(t)
+    return (
+        isinstance(t, (ty.IntType, ty.EnumType))
+        or t in (ty.COMPTIME_INT, ty.BOOL, ty.F32, ty.F16)
+        or ty.is_id(t)
+    )
 
 
 @dataclass(slots=True)
@@ -108,7 +120,9 @@ class Cells:
     def _value(self, value: Value, path: Path, varying: dict[Path, int], values: dict[Path, Any]) -> Value:
         known = value.known
         if known.__class__ is dict:
-            return Value(value.type, {n: self._value(v, (*path, n), varying, values) for n, v in known.items()})
+            return Value(
+                value.type, {n: self._value(v, (*path, n), varying, values) for n, v in known.items()}
+            )
         if path not in values:
             return value
         index = varying.get(path)
@@ -238,5 +252,3 @@ def _divide(a: Any, b: Any) -> Any:
         return a / b
     quotient = np.abs(a) // np.where(np.asarray(b) == 0, 1, np.abs(b))
     return np.where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)
-
-

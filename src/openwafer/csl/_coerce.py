@@ -1,3 +1,4 @@
+# pyright: basic
 """Implicit conversions: which values are accepted where a type is expected."""
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _points_to(source: ty.PtrType, target: ty.PtrType) -> bool:
 
 
 def _to_function(value: Value, target: ty.FnType, span: Span) -> Value:
-    if isinstance(value.known, FnValue) and isinstance(value.type, ty.FnType):
+    if isinstance(value.known, FnValue) and isinstance(value.type, ty.FnType):  # noqa: SIM102
         if len(value.type.params) == len(target.params):
             return value
     raise mismatch(target, value, span)
@@ -149,7 +150,7 @@ def _to_struct(ev: Evaluator, value: Value, target: ty.StructType | ty.NamedStru
 
 def _to_array(ev: Evaluator, value: Value, target: ty.ArrayType, span: Span) -> Value:
     source = value.type
-    if isinstance(source, ty.ArrayType) and source.count == target.count and source.shape == target.shape:
+    if isinstance(source, ty.ArrayType) and source.count == target.count and source.shape == target.shape:  # noqa: SIM102
         if isinstance(value.known, list) and ty.is_number(source.element):
             items = [coerce(ev, Value(source.element, v), target.element, span).known for v in value.known]
             return Value(target, items)

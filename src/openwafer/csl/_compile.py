@@ -1,3 +1,4 @@
+# pyright: basic
 """Compiling a layout: executing its `layout` block, then compiling each distinct program once."""
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.csl import _ast as ast
+from openwafer.csl import _rules  # noqa: F401  (fills the tables of the evaluator)
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl import _rules  # noqa: F401  (fills the tables of the evaluator)
 from openwafer.csl._cells import Group, encode_cells, group_tiles, make_cells, matching
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
@@ -50,7 +51,8 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
 
 @contextmanager
 def _deep_recursion() -> Iterator[None]:
-    """Room for calls nested to `MAX_CALL_DEPTH`, each with expressions nested as deep as the parser lets through;
+    """Room for calls nested to `MAX_CALL_DEPTH`, each with expressions nested as deep as the parser lets
+    through;
     what is deeper still is a diagnostic."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION_LIMIT))
@@ -112,7 +114,10 @@ def _check_tiles(unit: LayoutUnit, path: str) -> None:
     missing = rectangle.width * rectangle.height - len(unit.tiles)
     if missing:
         first = next(
-            (x, y) for y in range(rectangle.height) for x in range(rectangle.width) if (x, y) not in unit.tiles
+            (x, y)
+            for y in range(rectangle.height)
+            for x in range(rectangle.width)
+            if (x, y) not in unit.tiles
         )
         all_of = rectangle.width * rectangle.height
         message = f"{missing} of {all_of} PEs have no code, the first is ({first[0]}, {first[1]})"
@@ -201,17 +206,21 @@ class _Programs:
         return table, config_of
 
     def _local_routes(
-        self, index: int, program: tir.Program, configs: dict[tuple[int, ...], int], config_of: NDArray[np.int16]
+        self,
+        index: int,
+        program: tir.Program,
+        configs: dict[tuple[int, ...], int],
+        config_of: NDArray[np.int16],
     ) -> None:
         here = self.program_of == index
         for config in program.colors:
             clash = here & (config_of[:, :, config.color] >= 0)
             if clash.any():
                 y, x = np.argwhere(clash)[0]
-                message = f"color {config.color} of PE ({x}, {y}) is configured in the layout and in {program.name}"
+                message = (
+                    f"color {config.color} of PE ({x}, {y}) is configured in the layout and in {program.name}"
+                )
                 raise error("color-set-twice", message)
             masks = [m for p in config.positions for m in (p if p is not None else (-1, -1))]
             row = (config.current, int(config.ring), config.pop_mode, int(config.teardown), *masks)
             config_of[here, config.color] = configs.setdefault(row, len(configs))
-
-

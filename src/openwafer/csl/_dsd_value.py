@@ -73,7 +73,8 @@ def plus(a: tir.Expr, b: tir.Expr) -> tir.Expr:
 
 
 def fitted(record: tir.Expr, element_bytes: int) -> tir.Expr:
-    """A memory DSD whose elements are so wide: strides count elements of the operation, whatever the array holds.
+    """A memory DSD whose elements are so wide: strides count elements of the operation, whatever the array
+    holds.
 
     Only a record whose element width is known at compile time changes; another is taken to fit already."""
     if not isinstance(record, tir.DsdMake):

@@ -1,3 +1,4 @@
+# pyright: basic
 """The evaluator: runs what is known at compile time and emits typed IR for the rest.
 
 One class for both, because CSL decides expression by expression which it is. In a `comptime` context
@@ -27,7 +28,8 @@ MAX_ELEMENTS = 1 << 22
 
 
 class Signal:
-    """How control leaves a statement: `return`, `break`, `continue`, or `never` (run time: does not fall through)."""
+    """How control leaves a statement: `return`, `break`, `continue`, or `never` (run time: does not fall
+    through)."""
 
     __slots__ = ("kind", "label", "span", "value")
 
@@ -69,7 +71,8 @@ class Scope:
 class Target:
     """Where a labelled block or a loop sends `break` and `continue` at run time.
 
-    Of a block that gives a value, `type` is what its user expects, `result` where the value is put, and `depth` how
+    Of a block that gives a value, `type` is what its user expects, `result` where the value is put, and
+    `depth` how
     deep its own statements lie under conditions."""
 
     __slots__ = ("break_label", "continue_label", "depth", "name", "result", "type", "used")
@@ -169,7 +172,8 @@ class Evaluator:
         return None
 
     def body(self, nodes: tuple[ast.Stmt, ...]) -> Signal | None:
-        """Statements of a whole function or block at compile time; `break` and `continue` must not leave them."""
+        """Statements of a whole function or block at compile time; `break` and `continue` must not leave
+        them."""
         signal = self.statements(nodes)
         if signal is not None and signal.kind in ("break", "continue"):
             if signal.label is not None:
@@ -235,7 +239,9 @@ class Evaluator:
         """The known value, to decide something on; records a guard if it differs between PEs."""
         if value.known.__class__ is dict or value.ir is None:
             if not value.is_known:
-                raise error("not-comptime", f"{what} of type {value.type} must be known at compile time", span)
+                raise error(
+                    "not-comptime", f"{what} of type {value.type} must be known at compile time", span
+                )
             return value.known
         if not value.is_known:
             raise error("not-comptime", f"{what} of type {value.type} must be known at compile time", span)

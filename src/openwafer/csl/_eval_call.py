@@ -77,7 +77,8 @@ def check_arity(fn: FnValue, given: int, span: Span) -> None:
 def bind_args(
     inner: Evaluator, fn: FnValue, args: list[Value], spans: list[Span]
 ) -> tuple[list[Value], ty.Type]:
-    """Binds arguments in the scope of the callee; returns them in their declared types, and the result type."""
+    """Binds arguments in the scope of the callee; returns them in their declared types, and the result
+    type."""
     values: list[Value] = []
     with inner.at_comptime():
         for param, arg, span in zip(fn.decl.params, args, spans, strict=True):
@@ -115,7 +116,9 @@ def _is_inlined(fn: FnValue, values: list[Value], result: ty.Type) -> bool:
     for param, value in zip(fn.decl.params, values, strict=True):
         if param.comptime or ty.is_comptime_only(value.type) or isinstance(value.type, aggregates):
             return True
-        if isinstance(param.type, ast.Builtin) or (isinstance(param.type, ast.Ident) and param.type.name == "anytype"):
+        if isinstance(param.type, ast.Builtin) or (
+            isinstance(param.type, ast.Ident) and param.type.name == "anytype"
+        ):
             return True
     return False
 
@@ -169,7 +172,8 @@ def _emit_call(ev: Evaluator, index: int, values: list[Value], result: ty.Type, 
 
 
 def instance(ev: Evaluator, fn: FnValue, span: Span) -> int:
-    """Index in the program of the typed function made from `fn`; its body is compiled after all comptime blocks."""
+    """Index in the program of the typed function made from `fn`; its body is compiled after all comptime
+    blocks."""
     program = ev.program
     key = (fn.module.instance, id(fn.decl))
     found = program.instances.get(key)

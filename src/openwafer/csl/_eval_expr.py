@@ -238,7 +238,9 @@ def _enum_type(ev: Evaluator, node: ast.EnumType, expected: ty.Type | None) -> V
     tag = ev.type_expr(node.tag) if node.tag is not None else ty.U16
     if not isinstance(tag, ty.IntType):
         raise error("type-mismatch", f"an enum needs an integer type, found {tag}", node.span)
-    given = [None if m.value is None else ev.integer(m.value, "value of an enum member") for m in node.members]
+    given = [
+        None if m.value is None else ev.integer(m.value, "value of an enum member") for m in node.members
+    ]
     free = (n for n in itertools.count() if n not in given)
     members: dict[str, int] = {}
     for member, value in zip(node.members, given, strict=True):
@@ -258,7 +260,9 @@ def _struct_type(ev: Evaluator, node: ast.StructType, expected: ty.Type | None) 
         if name in names[:i]:
             raise error("duplicate-field", f"field `{name}` is declared twice", node.fields[i].span)
     fields = tuple((f.name, ev.type_expr(f.type)) for f in node.fields)
-    return _type_value(ty.NamedStruct(f"{node.kind} at {node.span}", str(node.span), fields, node.kind, node.layout))
+    return _type_value(
+        ty.NamedStruct(f"{node.kind} at {node.span}", str(node.span), fields, node.kind, node.layout)
+    )
 
 
 # --- tensor access --------------------------------------------------------------

@@ -19,7 +19,9 @@ from openwafer.diag import error
 
 def for_loop(ev: Evaluator, node: ast.For) -> Signal | None:
     if len(node.variables) > 2:
-        raise error("wrong-arity", f"a for loop takes 1 or 2 variables, found {len(node.variables)}", node.span)
+        raise error(
+            "wrong-arity", f"a for loop takes 1 or 2 variables, found {len(node.variables)}", node.span
+        )
     place = place_of(ev, node.iterable)
     if isinstance(place.type, ty.PtrType) and isinstance(place.type.element, ty.ArrayType):
         place = place_of(ev, ast.Deref(node.iterable, span=node.iterable.span))
@@ -94,8 +96,10 @@ def _array_elements(ev: Evaluator, node: ast.For, place: Place, t: ty.ArrayType)
 
 def _over_array(ev: Evaluator, node: ast.For, place: Place, t: ty.ArrayType) -> Signal | None:
     if not ev.is_emitting() or ty.is_comptime_only(t.element):
-        return _now(ev, node, _array_elements(ev, node, place, t)) if not ev.is_emitting() else _unrolled(
-            ev, node, _array_elements(ev, node, place, t)
+        return (
+            _now(ev, node, _array_elements(ev, node, place, t))
+            if not ev.is_emitting()
+            else _unrolled(ev, node, _array_elements(ev, node, place, t))
         )
     if node.inline:
         return _unrolled(ev, node, _array_elements(ev, node, place, t))
@@ -143,7 +147,9 @@ def _range_later(ev: Evaluator, node: ast.For, t: ty.Type, r: RangeValue) -> Sig
     return _loop(ev, node, done, (tir.Set(slot, tir.Binary("add", name, here, amount)),), enter)
 
 
-def _loop(ev: Evaluator, node: ast.For, done: tir.Expr, step: tuple[tir.Stmt, ...], enter: object) -> Signal | None:
+def _loop(
+    ev: Evaluator, node: ast.For, done: tir.Expr, step: tuple[tir.Stmt, ...], enter: object
+) -> Signal | None:
     """A counted loop; a second variable counts from `start`."""
     target = Target(node.label, ev.code.label(), 0)
     target.continue_label = target.break_label

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._addressed import mentions
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, expr_rule, is_constant
 from openwafer.csl._memory import initialize, load, new_static
 from openwafer.csl._module import Module
-from openwafer.csl._unit import LayoutUnit, ProgramUnit
 from openwafer.csl._packed import extract
+from openwafer.csl._unit import LayoutUnit, ProgramUnit
 from openwafer.csl._values import (
     BitsPlace,
     Cell,
@@ -23,7 +24,6 @@ from openwafer.csl._values import (
     Value,
     ValuePlace,
 )
-from openwafer.csl import _tir as tir
 from openwafer.diag import Span, error, suggest
 
 DIRECTIONS = {"WEST": 0, "EAST": 1, "NORTH": 2, "SOUTH": 3, "RAMP": 4}
@@ -113,7 +113,9 @@ def global_place(ev: Evaluator, module: Module, name: str, span: Span) -> Place:
     decl = module.file.names.get(name)
     if decl is None:
         known = list(module.file.names)
-        raise error("unknown-name", f"`{module.file.source.path}` has no `{name}`", span, help=suggest(name, known))
+        raise error(
+            "unknown-name", f"`{module.file.source.path}` has no `{name}`", span, help=suggest(name, known)
+        )
     if name in module.evaluating:
         raise error("cyclic-definition", f"`{name}` is defined by itself", decl.span)
     module.evaluating.add(name)
@@ -202,7 +204,13 @@ def _global_variable(ev: Evaluator, decl: ast.VarDecl) -> Place:
     if value is not None and target is not None:
         assert decl.value is not None
         value = coerce(ev, value, target, decl.value.span)
-    t = target if target is not None and target is not ty.ANYTYPE else value.type if value is not None else None
+    t = (
+        target
+        if target is not None and target is not ty.ANYTYPE
+        else value.type
+        if value is not None
+        else None
+    )
     if t is None:
         raise error("missing-type", f"`{decl.name}` needs a type or a value", decl.span)
     if t is ty.ANY_STRUCT and value is not None:
@@ -222,7 +230,9 @@ def _constant(ev: Evaluator, decl: ast.VarDecl, t: ty.Type, value: Value) -> Pla
 def _require_constant(decl: ast.VarDecl, value: Value) -> None:
     if not value.is_known and not (value.ir is not None and is_constant(value.ir)):
         assert decl.value is not None
-        raise error("not-comptime", f"the value of `{decl.name}` must be known at compile time", decl.value.span)
+        raise error(
+            "not-comptime", f"the value of `{decl.name}` must be known at compile time", decl.value.span
+        )
 
 
 def _static(ev: Evaluator, decl: ast.VarDecl, t: ty.Type, value: Value | None) -> Place:

@@ -1,3 +1,4 @@
+# pyright: basic
 """Places: what expressions denote when they are assigned to, indexed or have their address taken."""
 
 from __future__ import annotations
@@ -245,7 +246,9 @@ def element_place(ev: Evaluator, base: Place, t: ty.ArrayType, index: Value, spa
         return MemoryPlace(t.element, addr, base.const)
     if index.is_known and index.ir is None:
         if isinstance(base, CellPlace):
-            return CellPlace(t.element, base.cell, (*base.path, _checked(t, int(index.known), span)), base.const)
+            return CellPlace(
+                t.element, base.cell, (*base.path, _checked(t, int(index.known), span)), base.const
+            )
         value = read(ev, base, span)
         if isinstance(value.known, list):
             return _constant_element(value, t, int(index.known), span)

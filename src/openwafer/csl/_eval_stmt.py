@@ -1,3 +1,4 @@
+# pyright: basic
 """Statements: executed at compile time, emitted at run time."""
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ def _block(ev: Evaluator, node: ast.Block) -> Signal | None:
         return _labelled(ev, node)
     with ev.new_scope():
         signal = ev.statements(node.statements)
-    if signal is not None and signal.kind == "break" and signal.label is not None and signal.label == node.label:
+    if (
+        signal is not None
+        and signal.kind == "break"
+        and signal.label is not None
+        and signal.label == node.label
+    ):
         return None
     return signal
 
@@ -350,7 +356,9 @@ def return_inline(ev: Evaluator, value: Value, span: Span) -> None:
     if value.type is not ty.VOID:
         if inline.result is None:
             if ty.is_comptime_only(value.type):
-                raise error("not-runtime", f"a {value.type} cannot be returned under a run-time condition", span)
+                raise error(
+                    "not-runtime", f"a {value.type} cannot be returned under a run-time condition", span
+                )
             inline.result = slots(ev, value.type, span)
         assign(ev, inline.result, value, span)
     inline.used = True

@@ -12,8 +12,8 @@ from openwafer.csl._parser import parse
 from openwafer.diag import Label, Source, Span, error, suggest
 
 NOT_BUILT = (
-    "<collectives_2d/params>", "<collectives_2d/pe>", "<control>", "<debug>", "<directions>", "<dsd_ops>", "<kernels/fft/fft3d_layout>",
-    "<kernels/tally/layout>", "<kernels/tally/pe>", "<memcpy/memcpy_switches>", "<message_passing>", "<simprint>", "<tile_config>",
+    "<collectives_2d/params>", "<collectives_2d/pe>", "<control>", "<debug>", "<directions>", "<dsd_ops>", "<kernels/fft/fft3d_layout>",  # noqa: E501
+    "<kernels/tally/layout>", "<kernels/tally/pe>", "<memcpy/memcpy_switches>", "<message_passing>", "<simprint>", "<tile_config>",  # noqa: E501
 )  # fmt: skip
 """Libraries that are documented or used by public programs, without an implementation."""
 
@@ -21,7 +21,8 @@ LIBRARY = resources.files("openwafer.csl") / "lib"
 
 
 class FileLoader:
-    """Resolves import paths: relative to the importing file, then along the import path; `<name>` is the library."""
+    """Resolves import paths: relative to the importing file, then along the import path; `<name>` is the
+    library."""
 
     def __init__(self, import_path: tuple[str, ...] = ()) -> None:
         self.import_path = import_path
@@ -38,7 +39,10 @@ class FileLoader:
     def resolve(self, name: str, importer: str | None, span: Span | None) -> str:
         if name.startswith("<") and name.endswith(">"):
             return _library_path(name, span)
-        places = [Path(importer).parent if importer and not importer.startswith("<") else Path(), *map(Path, self.import_path)]
+        places = [
+            Path(importer).parent if importer and not importer.startswith("<") else Path(),
+            *map(Path, self.import_path),
+        ]
         for place in places:
             for candidate in (place / name, place / f"{name}.csl"):
                 if candidate.is_file():

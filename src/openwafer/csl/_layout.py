@@ -9,8 +9,22 @@ from numpy.typing import NDArray
 
 from openwafer.csl._tir import Program
 
-CONFIG_COLUMNS = ("current", "ring", "pop_mode", "teardown", "rx0", "tx0", "rx1", "tx1", "rx2", "tx2", "rx3", "tx3")
-"""Columns of `Layout.configs`. Masks have W E N S RAMP as bits 0–4; an invalid switch position has rx = -1."""
+CONFIG_COLUMNS = (
+    "current",
+    "ring",
+    "pop_mode",
+    "teardown",
+    "rx0",
+    "tx0",
+    "rx1",
+    "tx1",
+    "rx2",
+    "tx2",
+    "rx3",
+    "tx3",
+)
+"""Columns of `Layout.configs`. Masks have W E N S RAMP as bits 0–4; an invalid switch position has rx =
+-1."""
 
 
 @dataclass(frozen=True, slots=True)

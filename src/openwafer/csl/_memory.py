@@ -1,3 +1,4 @@
+# pyright: basic
 """Variables in the memory of a PE: making, initialising, reading and writing them."""
 
 from __future__ import annotations
@@ -23,12 +24,20 @@ def check_runtime(t: ty.Type, span: Span | None) -> None:
 
 
 def new_static(
-    ev: Evaluator, name: str, t: ty.Type, *, const: bool = False, align: int | None = None, span: Span | None = None
+    ev: Evaluator,
+    name: str,
+    t: ty.Type,
+    *,
+    const: bool = False,
+    align: int | None = None,
+    span: Span | None = None,
 ) -> Static:
     """A new symbol for a variable of type `t`, zero at the start."""
     check_runtime(t, span)
     size = ty.size_of(t)
-    symbol = ev.program.symbol(name, size, max(align or 0, ty.align_of(t), 4 if size >= 4 else 1), b"", str(t))
+    symbol = ev.program.symbol(
+        name, size, max(align or 0, ty.align_of(t), 4 if size >= 4 else 1), b"", str(t)
+    )
     return Static(symbol, t, const)
 
 
@@ -100,9 +109,9 @@ def offset_addr(addr: tir.Expr, offset: int) -> tir.Expr:
 def load(ev: Evaluator, place: MemoryPlace) -> Value:
     """The value in memory; arrays stay where they are and are passed by address."""
     t = place.type
-    if place.static is not None and place.static.constant is not None and place.offset == 0:
-        if place.type == place.static.type:
-            return place.static.constant
+    static = place.static
+    if static is not None and static.constant is not None and place.offset == 0 and t == static.type:
+        return static.constant
     if isinstance(t, ty.ArrayType):
         return Value(t, ir=place.addr)
     if ty.is_packed(t):
@@ -128,7 +137,9 @@ def field_place(place: MemoryPlace, name: str) -> MemoryPlace | BitsPlace:
         return BitsPlace(field, packed_word(place, place.type), ty.bit_offsets(place.type)[name])
     offset = ty.struct_layout(place.type)[0][name]
     field = dict(place.type.fields)[name]
-    return MemoryPlace(field, offset_addr(place.addr, offset), place.const, place.static, place.offset + offset)
+    return MemoryPlace(
+        field, offset_addr(place.addr, offset), place.const, place.static, place.offset + offset
+    )
 
 
 def store(ev: Evaluator, place: MemoryPlace, value: Value, span: Span | None) -> None:

@@ -1,3 +1,4 @@
+# pyright: basic
 """Module instances: a file with values for its parameters, and its globals, evaluated when first used."""
 
 from __future__ import annotations

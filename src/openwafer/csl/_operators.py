@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from openwafer.csl import _ast as ast
+from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl import _numbers as numbers
 from openwafer.csl._coerce import coerce, finite_float
 from openwafer.csl._values import Value
 from openwafer.diag import Span, error
@@ -80,9 +80,9 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
             return y
         if x is ty.COMPTIME_FLOAT and ty.is_float(y):
             return y
-        if isinstance(x, ty.IntType) and isinstance(y, ty.IntType):
-            if x.bits > y.bits and (x.signed == y.signed or x.signed):
-                return x
+        both = isinstance(x, ty.IntType) and isinstance(y, ty.IntType)
+        if both and x.bits > y.bits and (x.signed == y.signed or x.signed):
+            return x
         if isinstance(x, ty.FloatType) and isinstance(y, ty.FloatType) and x.bits > y.bits:
             return x
         if ty.is_id(x) and y is ty.COMPTIME_INT:

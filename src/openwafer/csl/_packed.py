@@ -1,3 +1,4 @@
+# pyright: basic, reportArgumentType=false
 """Packed structs and unions: fields as bits of one integer, from the lowest bit up."""
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def inserted(ev: Evaluator, number: Value, field: Value, low: int, span: Span | 
     assert isinstance(part.type, ty.IntType)
     hole = number.type.wrap(~(part.type.high << low))
     rest = binary(ev, "&", number, Value(number.type, hole), span)
-    return binary(ev, "|", rest, binary(ev, "<<", cast(ev, part, number.type, span), Value(ty.U16, low), span), span)
+    return binary(
+        ev, "|", rest, binary(ev, "<<", cast(ev, part, number.type, span), Value(ty.U16, low), span), span
+    )
 
 
 def field_to_bits(ev: Evaluator, value: Value, span: Span | None) -> Value:

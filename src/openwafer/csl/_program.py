@@ -13,7 +13,9 @@ from openwafer.csl._values import Value
 from openwafer.diag import Span, error
 
 
-def compile_program(unit: ProgramUnit, path: str, params: dict[str, Value], span: Span, cells: tuple[str, ...]) -> tir.Program:
+def compile_program(
+    unit: ProgramUnit, path: str, params: dict[str, Value], span: Span, cells: tuple[str, ...]
+) -> tir.Program:
     """The program of file `path`. `cells` are the types of the parameter cells that `params` may read."""
     root = unit.module(path, None, params, span)
     check_params(root, span)
@@ -46,7 +48,11 @@ def _run_comptime_blocks(unit: ProgramUnit) -> None:
 
 
 def _is_import(decl: ast.Decl) -> bool:
-    return isinstance(decl, ast.VarDecl) and isinstance(decl.value, ast.Builtin) and decl.value.name == "import_module"
+    return (
+        isinstance(decl, ast.VarDecl)
+        and isinstance(decl.value, ast.Builtin)
+        and decl.value.name == "import_module"
+    )
 
 
 def _bind_data_tasks(unit: ProgramUnit) -> None:
@@ -58,7 +64,9 @@ def _bind_data_tasks(unit: ProgramUnit) -> None:
             unit.queue_of("in", task.id, unit.task_spans[key])
         elif ("in", task.id) not in unit.queues:
             message = f"input queue {task.id} of a data task is not initialized"
-            raise error("queue-not-initialized", message, unit.task_spans[key], help="bind it with @initialize_queue")
+            raise error(
+                "queue-not-initialized", message, unit.task_spans[key], help="bind it with @initialize_queue"
+            )
 
 
 def _check_task_ids(unit: ProgramUnit) -> None:
@@ -132,5 +140,3 @@ def _callees(body: tuple[tir.Stmt, ...]) -> set[int]:
             case _:
                 pass
     return found
-
-

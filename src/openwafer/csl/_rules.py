@@ -1,3 +1,4 @@
+# pyright: basic, reportUnusedImport=false
 """Importing this fills the evaluator's tables: expressions, statements, builtins."""
 
 from openwafer.csl import (  # noqa: F401

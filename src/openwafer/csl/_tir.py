@@ -307,7 +307,8 @@ class DsdOp(Base, frozen=True):
     `scalar` is the last operand of fmac and fscale. `activate` and `unblock` are task ids (u16). `ut` is
     the microthread id, None for the default: the output queue's id, else that of the first input queue.
     `cycles` overrides the set-up cycles (used by `@map`, whose steps cost differently); None: by class.
-    `result` is a slot that receives whether the operation ran to its end (FIFOs). `on_control` is what a control
+    `result` is a slot that receives whether the operation ran to its end (FIFOs). `on_control` is what a
+    control
     wavelet on a fabric source does to an asynchronous operation: None is nothing (the wavelet is an element),
     else the operation ends and the task ids in `ControlAction` are activated or unblocked."""
 
@@ -344,7 +345,8 @@ class SetFifoLength(Base, frozen=True):
 
 
 class Print(Base, frozen=True):
-    """Appends to the PE's print buffer: `text`, or `value` as `format` says (`d` decimal, `X` hexadecimal upper case
+    """Appends to the PE's print buffer: `text`, or `value` as `format` says (`d` decimal, `X` hexadecimal
+    upper case
     padded to the width of the type, `b` binary padded, `f` float). A newline in `text` prints the line
     to the simulator's log as `@<cycle> line`."""
 
@@ -430,7 +432,7 @@ class Yield(Base, frozen=True):
 
 Stmt: TypeAlias = (
     Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | Activate
-    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig | WriteConfig | Tick | Yield
+    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig | WriteConfig | Tick | Yield  # noqa: E501
 )  # fmt: skip
 
 # --- program ---------------------------------------------------------------
@@ -491,7 +493,8 @@ class Queue(msgspec.Struct, frozen=True):
 
 
 class Fifo(msgspec.Struct, frozen=True):
-    """A FIFO in the memory of `symbol`: `elements` of `element_bytes`. `activate_push` and `activate_pop` are task ids.
+    """A FIFO in the memory of `symbol`: `elements` of `element_bytes`. `activate_push` and `activate_pop`
+    are task ids.
 
     `empty` and `full` are actions: `test_or_suspend`, `terminate`, `suspend`, `fault`."""
 

@@ -1,3 +1,4 @@
+# pyright: basic
 """What the evaluator fills: a layout being executed, or a PE program being compiled."""
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from openwafer.csl._options import CompileOptions
 from openwafer.csl._values import FnValue, Static, Value
 from openwafer.diag import Label, Span, error
 from openwafer.machine import Machine
-
 
 MAX_MODULES = 1000
 """Most module instances of a layout or program: ends imports that go round in circles with new parameters."""
@@ -181,4 +181,3 @@ def fingerprint(value: Any) -> object:
     if isinstance(value, (int, float, str, bool, tuple, ty.Type)) or value is None:
         return (type(value).__name__, value)
     return id(value)
-

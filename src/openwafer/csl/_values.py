@@ -1,3 +1,4 @@
+# pyright: basic
 """Values of the evaluator: known at compile time, or computed by typed IR at run time, or both."""
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ UNKNOWN = Unknown()
 class Value:
     """A typed value.
 
-    `known` is the value at compile time or `UNKNOWN`: int, float, bool, str, a `Type`, a list of element values (arrays,
-    row-major), a dict of `Value`s (structs and tuples), `FnValue`, `Module`, `RangeValue`, `Ref` (pointers), `()` for void.
-    `ir` computes the value at run time. A value has both when it is known for the PE being compiled but differs
+    `known` is the value at compile time or `UNKNOWN`: int, float, bool, str, a `Type`, a list of element
+    values (arrays,
+    row-major), a dict of `Value`s (structs and tuples), `FnValue`, `Module`, `RangeValue`, `Ref`
+    (pointers), `()` for void.
+    `ir` computes the value at run time. A value has both when it is known for the PE being compiled but
+    differs
     between the PEs that share the program; deciding anything on it goes through `Evaluator.decide`.
     """
 

@@ -1,3 +1,4 @@
+# pyright: basic
 """The wafer: routers, queues, DSD engine, tasks, microthreads, time.
 
 Two engines with one interface (`Engine`): `fast`, compiled, and `reference`, the executable definition."""
@@ -9,12 +10,14 @@ from typing import Literal
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
+from openwafer.sim._supported import check_supported
 
 
 def make_engine(
     image: Image, machine: Machine, engine: Literal["fast", "reference"] = "fast", threads: int = 1
 ) -> Engine:
     """A wafer with `image` loaded. Neither numba nor LLVM is imported for the reference engine."""
+    check_supported(image)
     if engine == "reference":
         from openwafer.sim._reference import ReferenceEngine
 

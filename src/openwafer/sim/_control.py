@@ -1,7 +1,9 @@
 """The 32 bits of a control wavelet: up to eight switch commands, a control task id, 16 bits of data.
 
-Command i is two bits and a NOCE bit (the wavelet is not given to the PE). Bits 16–21 are the id of the control task;
-the low 16 bits are data when there is only one command. Plain integer functions that numba compiles as they are.
+Command i is two bits and a NOCE bit (the wavelet is not given to the PE). Bits 16–21 are the id of the
+control task;
+the low 16 bits are data when there is only one command. Plain integer functions that numba compiles as they
+are.
 """
 
 from __future__ import annotations

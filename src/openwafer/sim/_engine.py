@@ -1,3 +1,4 @@
+# pyright: basic
 """What an engine is: the interface that the reference and the fast engine share."""
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class CopyOut:
 class StreamIn:
     """Wavelets from the host on `color`: `data[y, x, i]` is wavelet i for PE (x0 + x, y0 + y).
 
-    Not part of the command stream: it starts when it is submitted, after earlier streams of that PE and color."""
+    Not part of the command stream: it starts when it is submitted, after earlier streams of that PE and
+    color."""
 
     color: int
     x0: int
@@ -94,7 +96,8 @@ class Engine(Protocol):
         ...
 
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
-        """Simulates until command `ticket` is done (a launch: picked up by every PE concerned; a copy: its data
+        """Simulates until command `ticket` is done (a launch: picked up by every PE concerned; a copy: its
+        data
         have moved everywhere and its cycles have passed); None: until nothing can happen any more.
 
         Raises DiagnosticError: `deadlock` (nothing can happen and the ticket is not done), `max-cycles`,
@@ -110,7 +113,3 @@ class Engine(Protocol):
     def write(self, x: int, y: int, address: int, data: bytes) -> None: ...
 
     def stats(self) -> PeStats: ...
-
-    def log(self) -> list[tuple[int, int, int, str]]:
-        """Lines printed so far with `<simprint>`: (cycle, x, y, text), in order of cycle, then y, then x."""
-        ...
