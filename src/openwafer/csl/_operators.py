@@ -80,8 +80,7 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
             return y
         if x is ty.COMPTIME_FLOAT and ty.is_float(y):
             return y
-        both = isinstance(x, ty.IntType) and isinstance(y, ty.IntType)
-        if both and x.bits > y.bits and (x.signed == y.signed or x.signed):
+        if isinstance(x, ty.IntType) and isinstance(y, ty.IntType) and _holds(x, y):
             return x
         if isinstance(x, ty.FloatType) and isinstance(y, ty.FloatType) and x.bits > y.bits:
             return x
@@ -90,6 +89,11 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
         if isinstance(x, ty.PtrType) and isinstance(y, ty.PtrType) and x.element == y.element:
             return x
     return None
+
+
+def _holds(wide: ty.IntType, narrow: ty.IntType) -> bool:
+    """Whether every value of `narrow` fits into the wider `wide`."""
+    return wide.bits > narrow.bits and (wide.signed == narrow.signed or wide.signed)
 
 
 def _compare(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:

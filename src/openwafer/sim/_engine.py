@@ -87,7 +87,10 @@ class PeStats:
 class Engine(Protocol):
     """A wafer with a loaded image. Coordinates are those of the program's rectangle."""
 
-    now: int
+    @property
+    def now(self) -> int:
+        """The simulated cycle."""
+        ...
 
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None: ...
 
