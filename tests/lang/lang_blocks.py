@@ -64,16 +64,18 @@ class Block:
     def file(self) -> str:
         return "layout.csl" if self.is_layout else "program.csl"
 
+    def texts(self) -> dict[str, str]:
+        """The program, and the layout around it."""
+        if self.is_layout:
+            return {"layout.csl": self.text}
+        tail = RUN if re.search(r"^(export )?fn run\(\)", self.text, re.M) else ""
+        layout = LAYOUT.format(params=self.options.get("with", ""))
+        return {"program.csl": self.text + tail, "layout.csl": layout}
+
     def write(self, folder: Path) -> None:
-        for name, text in self.files.items():
+        for name, text in {**self.files, **self.texts()}.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        if self.is_layout:
-            (folder / "layout.csl").write_text(self.text)
-            return
-        tail = RUN if re.search(r"^(export )?fn run\(\)", self.text, re.M) else ""
-        (folder / "program.csl").write_text(self.text + tail)
-        (folder / "layout.csl").write_text(LAYOUT.format(params=self.options.get("with", "")))
 
 
 def read(path: Path) -> list[Block]:
