@@ -1,7 +1,8 @@
-"""Which mutated CSL programs break the compiler: `python bench/fuzz.py [COUNT] [SEED] [--extra DIR] [--keep DIR]`.
+"""Which mutated CSL programs break the compiler: `fuzz.py [COUNT] [SEED] [--extra DIR] [--keep DIR]`.
 
-Each worker compiles its share with 5 s a program and 3 GiB of memory; a share that does not come back in time is
-killed and counted as `hang`. `--extra` adds the CSL files below a directory; `--keep` writes reproducers."""
+Each worker compiles its share with 5 s a program and 3 GiB of memory; a share that does not come back in time
+is killed and counted as `hang`. `--extra` adds the CSL files below a directory; `--keep` writes reproducers.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def extra(folder: str) -> list[csl_fuzz.Program]:
     for path in sorted(Path(folder).rglob("*.csl")):
         beside = {str(p.relative_to(path.parent)): p.read_text() for p in path.parent.rglob("*.csl")}
         if "layout.csl" in beside:
-            programs.append(csl_fuzz.Program(str(path), path.name, beside, csl_fuzz.defaults(beside["layout.csl"])))
+            programs.append(
+                csl_fuzz.Program(str(path), path.name, beside, csl_fuzz.defaults(beside["layout.csl"]))
+            )
         else:
             programs.append(csl_fuzz.of_text(str(path), path.read_text()))
     return programs

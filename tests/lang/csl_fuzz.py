@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lang_blocks as blocks
+
 import openwafer
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.diag import DiagnosticError, render
@@ -24,22 +25,25 @@ from openwafer.image import build
 LIMIT_S = 5.0
 MEMORY_BYTES = 3 << 30
 PIECES = (
-    "0", "1", "2", "-1", "65535", "65536", "0xffffffffffffffffff", "1e300", "0.0", "1.5", '"s"', "true", "undefined", "x", "y",
-    "u16", "i16", "u8", "f32", "f16", "bf16", "bool", "u128", "u0", "comptime_int", "type", "void", "anytype", "color", "anyopaque",
-    "mem1d_dsd", "fabin_dsd", "dsr_dest", "*u16", "[*]f32", "[3]u16", "[0]f32", "[2, 2]bool", "fn(u16)void", "*const [2]u16",
-    "struct { a: u16 }", "packed struct { a: u3 }", "union { a: u16, b: f32 }", "enum(u8) { a, b }", ".{}", ".{ 1, 2 }", ".{ .a = 1 }",
-    "@zeros([3]u16)", "@constants([2]f32, 1.0)", "@as(u16, 3)", "@get_color(3)", "@range(u16, 3)", "@type_of(1)", "@random16()",
-    "@get_local_task_id(9)", "@import_module", "@bitcast(u16, x)", "@field(x, \"a\")", "@map", "@load_to_dsr", "@get_dsd", "@fadds",
-    "&", ".*", "[0]", "[1, 1]", "(1)", ".a", "-", "!", "~", "*", "/", "%", "<<", ">>", "==", "<", "and", "or", "=", "+=", "<<=",
-    "comptime", "inline", "const", "var", "export", "extern", "return", "break", "continue", "if (x)", "else", "while (true)",
-    "for (@range(u16, 3)) |i|", "switch (x)", "blk: {", "}", "{", "(", ")", "[", "]", ";", ",", ":", "|", "->", "=>", "align(16)",
+    "0", "1", "2", "-1", "65535", "65536", "0xffffffffffffffffff", "1e300", "0.0", "1.5", '"s"', "true",
+    "undefined", "x", "y", "u16", "i16", "u8", "f32", "f16", "bf16", "bool", "u128", "u0", "comptime_int",
+    "type", "void", "anytype", "color", "anyopaque", "mem1d_dsd", "fabin_dsd", "dsr_dest", "*u16", "[*]f32",
+    "[3]u16", "[0]f32", "[2, 2]bool", "fn(u16)void", "*const [2]u16", "struct { a: u16 }",
+    "packed struct { a: u3 }", "union { a: u16, b: f32 }", "enum(u8) { a, b }", ".{}", ".{ 1, 2 }",
+    ".{ .a = 1 }", "@zeros([3]u16)", "@constants([2]f32, 1.0)", "@as(u16, 3)", "@get_color(3)",
+    "@range(u16, 3)", "@type_of(1)", "@random16()", "@get_local_task_id(9)", "@import_module",
+    "@bitcast(u16, x)", '@field(x, "a")', "@map", "@load_to_dsr", "@get_dsd", "@fadds", "&", ".*", "[0]",
+    "[1, 1]", "(1)", ".a", "-", "!", "~", "*", "/", "%", "<<", ">>", "==", "<", "and", "or", "=", "+=", "<<=",
+    "comptime", "inline", "const", "var", "export", "extern", "return", "break", "continue", "if (x)", "else",
+    "while (true)", "for (@range(u16, 3)) |i|", "switch (x)", "blk: {", "}", "{", "(", ")", "[", "]", ";",
+    ",", ":", "|", "->", "=>", "align(16)",
 )  # fmt: skip
 _TOKEN = re.compile(r'\s+|//[^\n]*|"[^"\n]*"|@?\w+|.', re.S)
 
 
 @dataclass(frozen=True)
 class Program:
-    """One thing to mutate: `files` by name, `main` the one that is mutated; a PE program unless it is a layout."""
+    """One thing to mutate: `files` by name, `main` the one that is mutated (a PE program or a layout)."""
 
     name: str
     main: str
@@ -117,7 +121,7 @@ def mutated(text: str, rng: random.Random) -> str:
 
 
 def attempt(program: Program, rng: random.Random, folder: Path) -> tuple[str, Failure | None]:
-    """Compiles one mutation in an empty folder: the id of its diagnostic (`ok` if there is none), and what failed."""
+    """Compiles one mutation in an empty folder: its diagnostic's id (or `ok`), and what failed."""
     files = {**program.files, program.main: mutated(program.files[program.main], rng)}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
