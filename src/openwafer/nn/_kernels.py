@@ -1,0 +1,17 @@
+"""All local kernels by name: `KERNELS`. A family of kernels is one module `_kernels_….py` with one table."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from openwafer.nn._kernel import Kernel
+from openwafer.nn._kernels_elementwise import ELEMENTWISE
+
+KERNELS: dict[str, Kernel] = {**ELEMENTWISE}
+
+
+def kernel_sources() -> dict[str, str]:
+    """Text of every file of `nn/kernels`, by file name."""
+    folder = Path(str(resources.files("openwafer.nn") / "kernels"))
+    return {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.csl"))}
