@@ -67,9 +67,6 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
     )
     size = ty.size_of(element)
     extents = _tuple(ev, fields, "extent", node)
-    if flag(ev, fields, "wavelet_index_offset", node):
-        message = "`.wavelet_index_offset` of a memory DSD is not supported yet"
-        raise error("not-supported-wavelet-index", message, node.span)
     strides = (
         _tuple(ev, fields, "stride", node)
         if "stride" in fields
@@ -82,12 +79,17 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
         DsdWord.KIND: DsdKind.MEM1D if t is ty.MEM1D else DsdKind.MEM4D,
         DsdWord.BASE: _start(ev, pointer, fields, size, node),
         DsdWord.ELEMENT_BYTES: size,
+        DsdWord.FLAGS: _index_flag(ev, fields, node),
     }
     for i in range(4 if t is ty.MEM4D else 1):
         inside = i < len(extents)
         words[DsdWord(DsdWord.EXTENT0 + i)] = _word(ev, extents[len(extents) - 1 - i], node) if inside else 1
         words[DsdWord(DsdWord.STRIDE0 + i)] = dsd.scaled(_word(ev, strides[i], node), size) if inside else 0
     return dsd.make(words)
+
+
+def _index_flag(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> int:
+    return int(DsdFlag.WAVELET_INDEX) if flag(ev, fields, "wavelet_index_offset", node) else 0
 
 
 def _with_access(fields: dict[str, Value], node: ast.Builtin) -> dict[str, Value]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity
 from openwafer.csl._eval import Evaluator, builtin, emitting, program_unit
-from openwafer.csl._values import Value
+from openwafer.csl._values import Ref, Static, Value
 from openwafer.diag import Span, error
 
 MAX_STRING_BYTES = 255
@@ -150,3 +152,20 @@ def _string_address(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) 
 
 
 STRING_NAME = "<debug> string"
+
+
+@builtin("openwafer_name_symbol")
+def _name_symbol(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    """`@openwafer_name_symbol(&variable, "name")`: the name by which the host finds a variable in memory.
+
+    Diagnostics: symbol-name-twice."""
+    arity(node, 2)
+    unit = program_unit(ev, node)
+    pointer = ev.expr(node.args[0])
+    assert isinstance(pointer.known, Ref) and isinstance(pointer.known.base, Static)
+    name = ev.string(node.args[1], "name")
+    if any(symbol.name == name for symbol in unit.symbols):
+        raise error("symbol-name-twice", f"two variables are called `{name}`", node.span)
+    index = pointer.known.base.symbol
+    unit.symbols[index] = msgspec.structs.replace(unit.symbols[index], name=name)
+    return Value(ty.VOID, ())

@@ -12,8 +12,9 @@ from openwafer.csl._parser import parse
 from openwafer.diag import Label, Source, Span, error, suggest
 
 NOT_BUILT = (
-    "<collectives_2d/params>", "<collectives_2d/pe>", "<control>", "<debug>", "<directions>", "<dsd_ops>", "<kernels/fft/fft3d_layout>",  # noqa: E501
-    "<kernels/tally/layout>", "<kernels/tally/pe>", "<memcpy/memcpy_switches>", "<message_passing>", "<simprint>", "<tile_config>",  # noqa: E501
+    "<collectives_2d/params>", "<collectives_2d/pe>", "<kernels/fft/fft3d>", "<kernels/fft/fft3d_layout>",
+    "<kernels/fft/get_params>", "<kernels/tally/layout>", "<kernels/tally/pe>", "<memcpy/memcpy_switches>",
+    "<message_passing>", "<tile_config>", "<timer>",
 )  # fmt: skip
 """Libraries that are documented or used by public programs, without an implementation."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim._print import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +117,7 @@ class Engine(Protocol):
     def write(self, x: int, y: int, address: int, data: bytes) -> None: ...
 
     def stats(self) -> PeStats: ...
+
+    def printed(self) -> list[Line]:
+        """The lines that programs have printed, as `PrintLog.lines` orders them."""
+        ...

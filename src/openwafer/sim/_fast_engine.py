@@ -17,6 +17,7 @@ from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
 from openwafer.sim._engine import Command, CopyIn, Launch, PeStats
 from openwafer.sim._fast_load import World, words
+from openwafer.sim._print import Line, PrintLog
 
 FIRST_BUDGET_ITEMS = 10_000
 ROUND_S = 0.05
@@ -30,6 +31,7 @@ class FastEngine:
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
         self.world = World(image, machine)
         self._enter = loop.entry_point()
+        self._log = PrintLog()
         self._commands: list[Command] = []
         self._records = np.zeros((FIRST_COMMANDS, st.COMMAND_BYTES // 8), np.int64)
         self._tables: list[tuple[np.ndarray, ...]] = []
@@ -139,6 +141,10 @@ class FastEngine:
             return 0, 0
         index = y * self.world.width + x
         return int(self.world.pes[index, st.P_MEMORY // 8]), self.world.programs[number].memory_bytes
+
+    def printed(self) -> list[Line]:
+        """See `Engine.printed`."""
+        return self._log.lines()
 
     def stats(self) -> PeStats:
         world = self.world

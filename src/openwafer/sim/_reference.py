@@ -14,6 +14,7 @@ from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._engine import Command, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
@@ -31,6 +32,7 @@ class ReferenceEngine:
 
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
         self.now = 0
+        self._log = PrintLog()
         self._machine, self._layout = machine, image.layout
         self._heap: list[tuple[int, bool, int]] = []
         self._scheduled: set[tuple[int, bool, int]] = set()
@@ -137,6 +139,10 @@ class ReferenceEngine:
 
     def write(self, x: int, y: int, address: int, data: bytes) -> None:
         self._pes[x, y].memory[address : address + len(data)] = data
+
+    def printed(self) -> list[Line]:
+        """See `Engine.printed`."""
+        return self._log.lines()
 
     def stats(self) -> PeStats:
         pes = list(self._pes.values())
