@@ -66,7 +66,10 @@ def compile_kernel(kernel: Kernel, sizes: Sizes, directory: Path, arch: str) -> 
         "module": kernel.module,
         "name": kernel.name,
         "names": "\n".join(f'  @export_name("{a.name}", [*]{a.dtype}, true);' for a in kernel.arrays),
-        "arrays": "\n".join(_declare(i, a, sizes) for i, a in enumerate(kernel.arrays)),
+        "arrays": "\n".join(
+            [_declare(i, a, sizes) for i, a in enumerate(kernel.arrays)]
+            + [f"var {p.name}: u16 = {sizes[p.name]};" for p in kernel.parameters if _is_runtime(p)]
+        ),
         "arguments": ", ".join(_argument(p, sizes) for p in kernel.parameters),
         "exports": "\n".join(f'  @export_symbol({a.name}_ptr, "{a.name}");' for a in kernel.arrays),
     }
@@ -87,10 +90,14 @@ def _argument(parameter: Array | Size | Constant, sizes: Sizes) -> str:
     match parameter:
         case Array(name):
             return f"{name}_ptr"
-        case Size(name):
-            return str(sizes[name])
+        case Size(name, runtime):
+            return name if runtime else str(sizes[name])
         case Constant(_, sample):
             return repr(float(sample))
+
+
+def _is_runtime(parameter: Array | Size | Constant) -> bool:
+    return isinstance(parameter, Size) and parameter.runtime
 
 
 def draw_inputs(kernel: Kernel, sizes: Sizes, seed: int = 0) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openwafer.machine import Machine
 
 DType = Literal["f32", "f16", "u16", "i16", "u32", "i32"]
-Role = Literal["out", "update", "in"]
+Role = Literal["out", "update", "in", "scratch"]
 Sizes = Mapping[str, int]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[Any]]
 Cycles = Callable[[Machine, Sizes], float]
@@ -40,7 +40,9 @@ def normal(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
 class Array:
     """An argument `[*]dtype`: row-major, last dimension contiguous; dimensions are sizes or numbers.
 
-    `out` is written wholly, `update` read and written, `in` read. `draw` makes values for tests."""
+    `out` is written wholly, `update` read and written, `in` read, `scratch` is room whose content means
+    nothing before or after. No two arguments overlap unless the kernel's CSL comment says so. `draw` makes
+    values for tests."""
 
     name: str
     shape: tuple[str | int, ...]
@@ -59,9 +61,10 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """An argument of type u16."""
+    """An argument of type u16: a constant of the call, or, if `runtime`, known only when the program runs."""
 
     name: str
+    runtime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Kernel:
 
     @property
     def outputs(self) -> tuple[Array, ...]:
-        return tuple(a for a in self.arrays if a.role != "in")
+        return tuple(a for a in self.arrays if a.role in ("out", "update"))
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -121,6 +124,11 @@ def update(name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = norm
 def read(name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = normal) -> Array:
     """An array that the kernel reads."""
     return Array(name, shape, dtype, "in", draw)
+
+
+def scratch(name: str, *shape: str | int, dtype: DType = "f32") -> Array:
+    """Room that the kernel needs while it runs."""
+    return Array(name, shape, dtype, "scratch")
 
 
 class KernelTable(dict[str, Kernel]):
