@@ -102,14 +102,14 @@ def test_what_is_not_built_is_named(folder: Path) -> None:
     name = script(
         folder,
         """\
-        from cerebras.sdk.debug.debug_util import debug_util
+        from cerebras.sdk.runtime.sdkruntimepybind import SdkLayout
         print("imported")
-        debug_util("out")
+        SdkLayout("out")
         """,
     )
     result = cs_python(folder, name)
     assert (result.returncode, result.stdout) == (1, "imported\n")
-    assert "error[not-supported-debug-util]" in result.stderr
+    assert "error[not-supported-sdklayout]" in result.stderr
 
 
 def python_says(folder: Path, name: str) -> str:

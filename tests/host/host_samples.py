@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
-from openwafer.csl._tir import Export, Function, Program, Symbol
+from openwafer.csl._tir import Export, Function, Program, Queue, Symbol
 from openwafer.diag import error
 from openwafer.image import Image
-from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, PeStats
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._print import Line
 
 WIDTH, HEIGHT = 4, 3
 CYCLES = 100
 """What every command takes in the fake engine."""
+
+H2D, D2H, QUEUELESS = 3, 4, 5
+"""Colors of streams; only `pe.csl` has D2H, no program has a queue for QUEUELESS."""
+
+TRACE = (
+    Symbol("<debug> times", 40, 4, b"", "[20]u16"),
+    Symbol("<debug> length of times", 2, 2, b"", "u16"),
+    Symbol("<debug> string", 5, 2, b"\3\0abc", "[5]u8"),
+)
 
 NAMES = (
     ExportName("A", "data", "[*]f32", True),
@@ -39,9 +49,11 @@ def _program(name: str, *more: Export) -> Program:
         Export("wide", "func", 0, "fn(u64)void", ("u64",)),
         *more,
     )
+    queues = (Queue("in", 2, H2D), Queue("out", 3, D2H))
+    symbols = (Symbol("p", 2, 2, b"", "[*]f32"), Symbol("v", 12, 4, b"", "[3]f32"), *TRACE)
     return Program(
-        name, "wse3", (function,), (Symbol("p", 2, 2, b"", "[*]f32"),), (), exports, (), (), None,
-        (), (), (), (), (("pe.csl", 1),),
+        name, "wse3", (function,), symbols, (), exports, queues, (), None, (), (), (), (), (("pe.csl", 1),),
+        host_in=(H2D, QUEUELESS), host_out=(D2H,) if name == "pe.csl" else (),
     )  # fmt: skip
 
 
@@ -77,6 +89,9 @@ class FakeEngine:
     done: int = 0
     finished: bool = False
     memory: dict[tuple[str, int, int], list[int]] = field(default_factory=dict)
+    bytes: dict[tuple[int, int], bytearray] = field(default_factory=dict)
+    sent: dict[tuple[int, int, int], list[int]] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
 
     def submit(self, command: Command) -> int:
         self.commands.append(command)
@@ -98,6 +113,13 @@ class FakeEngine:
             case Launch(name):
                 if name == self.stuck:
                     raise error("deadlock", "nothing can happen any more")
+            case StreamIn(color) | StreamOut(color):
+                for (y, x, i), word in np.ndenumerate(command.data):
+                    wavelets = self.sent.setdefault((color, command.x0 + x, command.y0 + y), [])
+                    if isinstance(command, StreamIn):
+                        wavelets.append(int(word))
+                    else:
+                        command.data[y, x, i] = wavelets.pop(0)
             case CopyIn() | CopyOut():
                 for y, row in enumerate(command.data):
                     for x, words in enumerate(row):
@@ -115,10 +137,16 @@ class FakeEngine:
         return ticket < self.done
 
     def read(self, x: int, y: int, address: int, size: int) -> bytes:
-        return bytes(size)
+        return bytes(self._memory(x, y)[address : address + size])
 
     def write(self, x: int, y: int, address: int, data: bytes) -> None:
-        pass
+        self._memory(x, y)[address : address + len(data)] = data
+
+    def _memory(self, x: int, y: int) -> bytearray:
+        return self.bytes.setdefault((x, y), bytearray(1024))
+
+    def printed(self) -> list[Line]:
+        return self.lines
 
     def stats(self) -> PeStats:
         return PeStats()

@@ -134,8 +134,6 @@ def test_wrong_options(runtime: SdkRuntime, fails: Fails) -> None:
     assert "MEMCPY_16BIT" in fails("host-argument", runtime.memcpy_h2d, *place, 1, data_type=ROW)
     assert "elem_per_pe" in fails("host-argument", runtime.memcpy_h2d, *place, 1.5)
     assert "at least 1" in fails("host-argument", runtime.memcpy_h2d, *place, 0)
-    text = fails("not-supported-streaming", runtime.memcpy_h2d, *place, 1, streaming=True)
-    assert "`memcpy_h2d` with `streaming=True` is not supported yet" in text
 
 
 def test_wrong_symbols(runtime: SdkRuntime, fails: Fails) -> None:

@@ -125,9 +125,8 @@ def test_wrong_functions(runtime: SdkRuntime, fails: Fails) -> None:
 
 
 def test_what_is_not_built_says_so(runtime: SdkRuntime, fails: Fails) -> None:
-    assert "`SdkRuntime.read_symbol` is not supported yet" in fails(
-        "not-supported-read-symbol", runtime.read_symbol, 4, 1, "A", dtype="float32"
-    )
+    text = fails("not-supported-stride", runtime.memcpy_h2d_stride, 0)
+    assert "`SdkRuntime.memcpy_h2d_stride` is not supported yet" in text
     fails("not-supported-ports", runtime.send, "in", np.zeros(1), nonblock=True)
     fails("not-supported-ports", runtime.receive, "out", np.zeros(1), 1, nonblock=True)
 

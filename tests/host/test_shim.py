@@ -51,7 +51,7 @@ def test_what_is_not_built_fails_when_it_is_used(tmp_path: Path) -> None:
         install()
         from cerebras.sdk.runtime.sdkruntimepybind import SdkLayout, Edge
         from cerebras.sdk.debug.debug_util import debug_util
-        for use in (lambda: debug_util("out"), lambda: SdkLayout(None), lambda: Edge.TOP):
+        for use in (lambda: debug_util("out", cmaddr="10.0.0.1"), lambda: SdkLayout(None), lambda: Edge.TOP):
             try:
                 use()
             except Exception as reason:
@@ -60,7 +60,7 @@ def test_what_is_not_built_fails_when_it_is_used(tmp_path: Path) -> None:
         tmp_path,
     )
     assert out.splitlines() == [
-        "not-supported-debug-util: `debug_util` is not supported yet",
+        "not-supported-hardware: running on the system at `10.0.0.1` is not supported yet",
         "not-supported-sdklayout: `SdkLayout` is not supported yet",
         "not-supported-sdklayout: `Edge.TOP` is not supported yet",
     ]

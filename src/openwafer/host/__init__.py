@@ -1,5 +1,6 @@
 """NumPy arrays ↔ wafer: the host interface of the SDK, and the shim that lets its scripts run."""
 
+from openwafer.host._debug_util import debug_util
 from openwafer.host._enums import MemcpyDataType, MemcpyOrder, SdkTarget
 from openwafer.host._platform import (
     SdkCompileArtifacts,
@@ -23,6 +24,7 @@ __all__ = [
     "SimfabConfig",
     "Task",
     "calculate_cycles",
+    "debug_util",
     "get_platform",
     "get_simulator",
     "get_system",

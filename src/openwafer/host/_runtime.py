@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import enum
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from openwafer.diag import DiagnosticError, error, suggest
+from openwafer.diag import DiagnosticError, error
 from openwafer.host._arguments import raw_words, typed_words
-from openwafer.host._arrays import Shape, Words, destination, from_device, to_device
+from openwafer.host._arrays import Words, destination, from_device, to_device
+from openwafer.host._core import as_array, check_place, save_core, symbol_address, write_core
 from openwafer.host._engine import start_engine
-from openwafer.host._enums import MemcpyDataType, MemcpyOrder
-from openwafer.host._missing import Missing, not_supported
-from openwafer.host._platform import SdkCompileArtifacts, SdkExecutionPlatform, hardware, thread_count
+from openwafer.host._missing import Missing
+from openwafer.host._platform import (
+    SdkCompileArtifacts,
+    SdkExecutionPlatform,
+    SimfabConfig,
+    hardware,
+    thread_count,
+)
+from openwafer.host._sim_log import SimLog
 from openwafer.host._stats import write_stats
+from openwafer.host._streams import stream_color
 from openwafer.host._symbols import Rectangle, Symbols, index
+from openwafer.host._transfer import check_transfer
 from openwafer.image import read
-from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
 
 _POLL_CYCLES = 10_000
 """How far one `is_task_done` may move time on: polling in a loop must come to an end."""
 
-_OPTIONS = ("streaming", "data_type", "order", "nonblock")
-
-_Enum = TypeVar("_Enum", bound=enum.Enum)
 State = Literal["new", "loaded", "running", "stopped"]
 
 
@@ -37,21 +44,6 @@ class Task:
 
     ticket: int
     finish: Callable[[], None] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Transfer:
-    """The checked options that all memcpy functions share."""
-
-    rectangle: Rectangle
-    length: int
-    element_bytes: Literal[2, 4]
-    order: MemcpyOrder
-    nonblock: bool
-
-    @property
-    def shape(self) -> Shape:
-        return self.rectangle.h, self.rectangle.w, self.length
 
 
 class SdkRuntime:
@@ -75,12 +67,15 @@ class SdkRuntime:
     ) -> None:
         if cmaddr:
             raise hardware(cmaddr)
-        if simfab_numthreads is None and platform is not None:
-            simfab_numthreads = platform.config.num_threads
-        path = name.artifacts_path if isinstance(name, SdkCompileArtifacts) else name
-        self._image = read(path)
-        self._symbols = Symbols(self._image.layout)
-        self._threads = thread_count(simfab_numthreads)
+        self._config = SimfabConfig() if platform is None else platform.config
+        self._directory = name.artifacts_path if isinstance(name, SdkCompileArtifacts) else os.fspath(name)
+        self._image = read(self._directory)
+        self._layout = self._image.layout
+        self._symbols = Symbols(self._layout)
+        asked = self._config.num_threads if simfab_numthreads is None and platform else simfab_numthreads
+        self._threads = thread_count(asked)
+        self._channels = int(self._image.metadata.get("channels", "1"))
+        self._log = SimLog()
         self._engine: Engine | None = None
         self._state: State = "new"
         self._pending: list[Task] = []
@@ -97,17 +92,18 @@ class SdkRuntime:
         self._state = "running"
 
     def stop(self) -> None:
-        """Simulates until all commands are done and nothing can happen any more; the last call.
+        """Simulates until all commands are done and nothing can happen any more; the last command.
 
+        What variables hold can be read afterwards: `read_symbol`, `debug_util`.
         Diagnostics: runtime-state, and those of the program."""
         engine = self._running("stop")
         for task in list(self._pending):
-            engine.run(task.ticket)
-        engine.run(None)
+            self._advance(engine, task.ticket)
+        self._advance(engine, None)
         self._settle()
         self._state = "stopped"
-        layout = self._image.layout
-        write_stats(engine.now, layout.width * layout.height)
+        save_core(engine, self._image, self._directory, self._config)
+        write_stats(engine.now, self._layout.width * self._layout.height)
 
     def get_id(self, symbol: str) -> int:
         """The id of an exported array or function. Diagnostics: unknown-host-symbol."""
@@ -118,45 +114,46 @@ class SdkRuntime:
     ) -> Task:
         """Copies `src[h][w][elem_per_pe]`, flat in `order`, to array `dest` on each PE of the rectangle.
 
+        With `streaming` the elements become wavelets, in order, on color `dest`.
         `src` is read before the call returns. 16-bit elements stand in the low halves of 32-bit ones.
         Options: streaming, data_type, order, nonblock.
-        Diagnostics: memcpy-rectangle, host-argument, host-array-…, host-symbol-…, unknown-host-symbol."""
-        transfer = self._transfer("memcpy_h2d", (px, py, w, h), elem_per_pe, options)
-        data = to_device(src, transfer.shape, transfer.order, "src")
-        return self._copy_in(dest, transfer, data)
+        Diagnostics: memcpy-rectangle, host-argument, host-array-…, host-symbol-…, unknown-host-symbol,
+        stream-…."""
+        return self._h2d("memcpy_h2d", "", dest, src, (px, py, w, h), elem_per_pe, options)
 
     def memcpy_h2d_rowbcast(
         self, dest: int, src: Any, px: int, py: int, w: int, h: int, elem_per_pe: int, **options: Any
     ) -> Task:
         """As `memcpy_h2d`, with `src[h][elem_per_pe]`: every PE of a row gets the same data."""
-        transfer = self._transfer("memcpy_h2d_rowbcast", (px, py, w, h), elem_per_pe, options)
-        rows, _, length = transfer.shape
-        data = to_device(src, (rows, 1, length), transfer.order, "src")
-        return self._copy_in(dest, transfer, data)
+        return self._h2d("memcpy_h2d_rowbcast", "row", dest, src, (px, py, w, h), elem_per_pe, options)
 
     def memcpy_h2d_colbcast(
         self, dest: int, src: Any, px: int, py: int, w: int, h: int, elem_per_pe: int, **options: Any
     ) -> Task:
         """As `memcpy_h2d`, with `src[w][elem_per_pe]`: every PE of a column gets the same data."""
-        transfer = self._transfer("memcpy_h2d_colbcast", (px, py, w, h), elem_per_pe, options)
-        _, columns, length = transfer.shape
-        data = to_device(src, (1, columns, length), transfer.order, "src")
-        return self._copy_in(dest, transfer, data)
+        return self._h2d("memcpy_h2d_colbcast", "column", dest, src, (px, py, w, h), elem_per_pe, options)
 
     def memcpy_d2h(
         self, dest: Any, src: int, px: int, py: int, w: int, h: int, elem_per_pe: int, **options: Any
     ) -> Task:
         """Copies array `src` of each PE of the rectangle into `dest[h][w][elem_per_pe]`, flat in `order`.
 
+        With `streaming` it takes so many wavelets that each PE sends on color `src`, in order.
         16-bit elements arrive in the low halves of 32-bit ones, with zeros above."""
-        transfer = self._transfer("memcpy_d2h", (px, py, w, h), elem_per_pe, options)
+        self._running("memcpy_d2h")
+        transfer = check_transfer(self._symbols, "memcpy_d2h", (px, py, w, h), elem_per_pe, options)
         flat = destination(dest, transfer.shape, "dest")
-        export = self._symbols.array(src, written=False)
-        self._symbols.check_present(export.name, transfer.rectangle)
         words: Words = np.zeros(transfer.shape, np.uint32)
-        r = transfer.rectangle
-        command = CopyOut(export.name, r.x, r.y, words, transfer.element_bytes)
-        return self._submit(command, transfer.nonblock, lambda: from_device(words, flat, transfer.order))
+        r, size = transfer.rectangle, transfer.element_bytes
+        if transfer.streaming:
+            color = stream_color(self._layout, src, "out", r)
+            command = StreamOut(color, r.x, r.y, words, self._channels)
+        else:
+            command = CopyOut(self._array(src, r, written=False), r.x, r.y, words, size)
+        mask = np.uint32(0xFFFF if size == 2 else 0xFFFFFFFF)
+        return self._submit(
+            command, transfer.nonblock, lambda: from_device(words & mask, flat, transfer.order)
+        )
 
     def launch(self, symbol: str, *args: Any, nonblock: bool = False) -> Task:
         """Runs an exported function on every PE that has it; arguments are checked against its parameters.
@@ -177,7 +174,7 @@ class SdkRuntime:
         engine = self._engine_of("is_task_done", task_handle)
         if not engine.is_done(task_handle.ticket):
             try:
-                engine.run(task_handle.ticket, max_cycles=_POLL_CYCLES)
+                self._advance(engine, task_handle.ticket, _POLL_CYCLES)
             except DiagnosticError as failure:
                 if any(d.id != "max-cycles" for d in failure.diagnostics):
                     raise
@@ -186,61 +183,83 @@ class SdkRuntime:
 
     def task_wait(self, task_handle: Task) -> None:
         """Simulates until the command is done."""
-        self._engine_of("task_wait", task_handle).run(task_handle.ticket)
+        self._advance(self._engine_of("task_wait", task_handle), task_handle.ticket)
         self._settle()
 
     def coord_logical_to_physical(self, logical_coords: tuple[int, int]) -> tuple[int, int]:
         """Coordinates in the fabric of coordinates in the program's rectangle."""
         x, y = logical_coords
-        dx, dy = self._image.layout.fabric_offsets
+        dx, dy = self._layout.fabric_offsets
         return x + dx, y + dy
 
+    def read_symbol(self, x: int, y: int, symbol: str, dtype: DTypeLike = np.uint8) -> NDArray[Any]:
+        """The elements of a variable of PE (x, y) of the program's rectangle, as they are now.
+
+        Diagnostics: runtime-state, core-place, unknown-device-symbol, symbol-type."""
+        if self._engine is None:
+            raise self._state_error("read_symbol")
+        check_place(self._layout, Rectangle(index("x", x), index("y", y), 1, 1))
+        program = self._layout.programs[int(self._layout.program_of[y, x])]
+        address, size = symbol_address(program, symbol, x, y)
+        return as_array(self._engine.read(x, y, address, size), symbol, dtype)
+
+    def dump_core(self, path: str | os.PathLike[str]) -> None:
+        """Writes the memory of all PEs to a file. Diagnostics: runtime-state, core-not-written."""
+        if self._engine is None:
+            raise self._state_error("dump_core")
+        write_core(self._engine, self._image, Path(path))
+
     memcpy_h2d_stride = Missing("SdkRuntime.memcpy_h2d_stride", "stride")
-    read_symbol = Missing("SdkRuntime.read_symbol", "read-symbol")
     send = Missing("SdkRuntime.send", "ports")
     receive = Missing("SdkRuntime.receive", "ports")
     receive_tofile = Missing("SdkRuntime.receive_tofile", "ports")
     get_port_id = Missing("SdkRuntime.get_port_id", "ports")
     report_port_infos = Missing("SdkRuntime.report_port_infos", "ports")
-    dump_core = Missing("SdkRuntime.dump_core", "core-dump")
     dump_elf_core = Missing("SdkRuntime.dump_elf_core", "core-dump")
 
-    def _transfer(
+    def _h2d(
         self,
         function: str,
-        rectangle: tuple[int, int, int, int],
-        elem_per_pe: int,
+        shared: Literal["", "row", "column"],
+        dest: int,
+        src: Any,
+        place: tuple[int, int, int, int],
+        length: int,
         options: Mapping[str, Any],
-    ) -> _Transfer:
+    ) -> Task:
         self._running(function)
-        if unknown := next((name for name in options if name not in _OPTIONS), None):
-            raise error(
-                "host-argument", f"`{function}` has no option `{unknown}`", help=suggest(unknown, _OPTIONS)
-            )
-        if options.get("streaming"):
-            raise not_supported(f"`{function}` with `streaming=True`", "streaming")
-        length = index("elem_per_pe", elem_per_pe)
-        if length < 1:
-            raise error("host-argument", f"`elem_per_pe` must be at least 1, found {length}")
-        size = _member("data_type", options.get("data_type", MemcpyDataType.MEMCPY_32BIT), MemcpyDataType)
-        order = _member("order", options.get("order", MemcpyOrder.ROW_MAJOR), MemcpyOrder)
-        where = self._symbols.rectangle(*rectangle)
-        return _Transfer(where, length, size.element_bytes, order, bool(options.get("nonblock")))
-
-    def _copy_in(self, dest: int, transfer: _Transfer, data: Words) -> Task:
-        export = self._symbols.array(dest, written=True)
-        self._symbols.check_present(export.name, transfer.rectangle)
-        r = transfer.rectangle
+        transfer = check_transfer(self._symbols, function, place, length, options)
+        h, w, n = transfer.shape
+        given = (h, 1, n) if shared == "row" else (1, w, n) if shared == "column" else (h, w, n)
+        data = to_device(src, given, transfer.order, "src")
         everywhere = np.ascontiguousarray(np.broadcast_to(data, transfer.shape))
-        command = CopyIn(export.name, r.x, r.y, everywhere, transfer.element_bytes)
+        r = transfer.rectangle
+        if transfer.streaming:
+            color = stream_color(self._layout, dest, "in", r)
+            command = StreamIn(color, r.x, r.y, everywhere, self._channels, shared)
+        else:
+            command = CopyIn(self._array(dest, r, written=True), r.x, r.y, everywhere, transfer.element_bytes)
         return self._submit(command, transfer.nonblock)
+
+    def _array(self, symbol: int, where: Rectangle, *, written: bool) -> str:
+        """The name of an array that all PEs of the rectangle have."""
+        export = self._symbols.array(symbol, written=written)
+        self._symbols.check_present(export.name, where)
+        return export.name
+
+    def _advance(self, engine: Engine, ticket: int | None, max_cycles: int | None = None) -> None:
+        """Simulates; what programs print is in the log even if they fail."""
+        try:
+            engine.run(ticket, max_cycles=max_cycles)
+        finally:
+            self._log.update(engine)
 
     def _submit(self, command: Command, nonblock: bool, finish: Callable[[], None] | None = None) -> Task:
         engine = self._running("submit")
         task = Task(engine.submit(command), finish)
         self._pending.append(task)
         if not nonblock:
-            engine.run(task.ticket)
+            self._advance(engine, task.ticket)
             self._settle()
         return task
 
@@ -282,10 +301,3 @@ class SdkRuntime:
             f"`{function}` was called {what}",
             help="the order is `load()`, `run()`, transfers and launches, `stop()`",
         )
-
-
-def _member(name: str, value: Any, kind: type[_Enum]) -> _Enum:
-    if not isinstance(value, kind):
-        members = " or ".join(f"{kind.__name__}.{m.name}" for m in kind)
-        raise error("host-argument", f"`{name}` must be {members}, found {value!r}")
-    return value

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from openwafer.host import _enums, _platform, _sdk_utils
+from openwafer.host._debug_util import debug_util
 from openwafer.host._missing import Missing
 from openwafer.host._runtime import SdkRuntime, Task
 
@@ -57,7 +58,7 @@ def _enumerations() -> dict[str, Any]:
 _MODULES: dict[str, Callable[[], dict[str, Any]]] = {
     _PYBIND: _runtime,
     "cerebras.sdk.sdk_utils": _utils,
-    "cerebras.sdk.debug.debug_util": lambda: _missing("debug-util", "debug_util"),
+    "cerebras.sdk.debug.debug_util": lambda: {"debug_util": debug_util},
     "cerebras.sdk.client": lambda: _missing(
         "appliance", "SdkCompiler", "SdkLauncher", "SdkRuntime", "sdk_utils"
     ),

@@ -50,14 +50,15 @@ class CopyOut:
 class StreamIn:
     """Wavelets from the host on `color`: `data[y, x, i]` is wavelet i for PE (x0 + x, y0 + y).
 
-    Not part of the command stream: it starts when it is submitted, after earlier streams of that PE and
-    color."""
+    It starts when all commands before it are done, and those behind it wait until it is done. `shared` says
+    that the PEs of a row (or column) get the same data, which pass the host's link once."""
 
     color: int
     x0: int
     y0: int
     data: NDArray[np.uint32]
     channels: int = 1
+    shared: Literal["", "row", "column"] = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from openwafer.machine import Machine
 from openwafer.sim import _fast_loop as loop
 from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
-from openwafer.sim._engine import Command, CopyIn, Launch, PeStats
+from openwafer.sim._engine import Command, CopyIn, Launch, PeStats, StreamIn, StreamOut
 from openwafer.sim._fast_load import World, words
 from openwafer.sim._print import Line, PrintLog
 
@@ -51,6 +51,8 @@ class FastEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
+        if isinstance(command, (StreamIn, StreamOut)):
+            raise error("not-supported-streaming", "streams from and to the host are not supported yet")
         ticket = len(self._commands)
         if ticket == len(self._records):
             self._records = np.concatenate([self._records, np.zeros_like(self._records)])

@@ -90,7 +90,7 @@ class ReferenceEngine:
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
         if isinstance(command, (StreamIn, StreamOut)):
-            raise error("unsupported", "the reference engine has no streams from and to the host")
+            raise error("not-supported-streaming", "streams from and to the host are not supported yet")
         ticket = Ticket(command)
         for pe in self._pes.values():
             if _concerns(command, pe):
