@@ -162,3 +162,15 @@ def test_a_timeout_ends_what_the_script_started(tmp_path: Path, results) -> None
     alive.unlink(missing_ok=True)
     time.sleep(0.4)
     assert not alive.exists()
+
+
+def test_a_missing_package_names_the_extra(tmp_path: Path, results) -> None:
+    example(
+        tmp_path / "x",
+        "one",
+        "cs_python run.py",
+        run="raise ModuleNotFoundError(\"No module named 'scipy.sparse'\")",
+    )
+    code, found = results(tmp_path / "x")
+    assert code == 1
+    assert found["one wse2"]["reason"] == "needs the package `scipy`: pip install 'openwafer[examples]'"

@@ -20,6 +20,8 @@ from openwafer.cli._examples import Example, copy_example
 
 Result = Literal["pass", "fail", "not yet supported"]
 _TAIL_LINES = 60
+_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '(matplotlib|pandas|scipy)")
+"""What host scripts of public examples import besides numpy: the extra `examples`."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(:|$)")
 
 
@@ -141,6 +143,9 @@ def _verdict(
 def _last_words(code: int, lines: list[str]) -> str:
     """The exception that ended the script with the line after it, else the last line of the output."""
     said = [line.strip() for line in lines if line.strip()]
+    for line in said:
+        if missing := _MISSING_MODULE.match(line):
+            return f"needs the package `{missing[1]}`: pip install 'openwafer[examples]'"
     last = next((i for i in reversed(range(len(said))) if _EXCEPTION.match(said[i])), len(said) - 1)
     return " ".join(said[last : last + 2]) if said else f"exit code {code}"
 
