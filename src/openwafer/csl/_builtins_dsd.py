@@ -199,7 +199,7 @@ def _fabric(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
 
 def _queue_and_color(
     ev: Evaluator, node: ast.Builtin, fields: dict[str, Value], is_input: bool
-) -> tuple[int, int]:
+) -> tuple[int, tir.Expr | int]:
     """Queue and color. A queue that nothing has bound to a color is accepted: the operation may never run."""
     unit = ev.program
     direction = "in" if is_input else "out"
@@ -210,7 +210,7 @@ def _queue_and_color(
         raise error(
             "type-mismatch", f"`.{direction}put_queue` must be an {wanted}, found {queue.type}", node.span
         )
-    color_number = None if color is None else ev.known_integer(color, node.args[1].span, "color")
+    color_number, cell = (None, None) if color is None else ev.queue_color(color, node.args[1].span)
     number = None if queue is None else int(ev.decide(queue, node.args[1].span, "a queue"))
     if number is None and color_number is None:
         raise error(
@@ -219,13 +219,16 @@ def _queue_and_color(
             node.args[1].span,
         )
     if number is None:
-        assert color_number is not None
+        assert color is not None and color_number is not None
+        ev.decide(color)
         number = unit.queue_of(direction, color_number, node.span)
     bound = unit.queues.get((direction, number))
     if unit.arch == "wse3" or color_number is None:
-        return number, color_number or 0 if bound is None else bound.color
-    unit.bind_queue(direction, number, color_number, node.span)
-    return number, color_number
+        if bound is None:
+            return number, cell or color_number or 0
+        return number, unit.queue_cells.get((direction, number), bound.color)
+    unit.bind_queue(direction, number, color_number, node.span, cell)
+    return number, cell or color_number
 
 
 def _flags(ev: Evaluator, node: ast.Builtin, fields: dict[str, Value]) -> int:

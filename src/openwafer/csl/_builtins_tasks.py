@@ -150,7 +150,7 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
         if direction == "in" or unit.arch == "wse3":
             raise error("missing-color", f"{direction}put queue {number} needs a `.color`", node.span)
         return _void()
-    color = ev.known_integer(fields["color"], node.args[1].span, "color")
+    color, cell = ev.queue_color(fields["color"], node.args[1].span)
     before = unit.queue_spans.get((direction, number))
     if before is not None:
         first = Label(before, "first initialized here")
@@ -161,7 +161,7 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
             labels=[first],
         )
     unit.queue_spans[direction, number] = node.span
-    unit.bind_queue(direction, number, color, node.span)
+    unit.bind_queue(direction, number, color, node.span, cell)
     return _void()
 
 

@@ -168,6 +168,15 @@ def matching(guards: list[Guard], cells: Cells, rows: list[tuple[Any, ...]]) -> 
     return fits
 
 
+def queue_colors(
+    queues: dict[tuple[str, int], tir.Expr], cells: Cells, rows: list[tuple[Any, ...]]
+) -> list[tuple[int, ...]]:
+    """The colors of the queues for each row."""
+    columns = [_column(cells.types[i], [row[c] for row in rows]) for i, c in enumerate(cells.columns)]
+    colors = [np.broadcast_to(_evaluate(expr, columns), len(rows)) for expr in queues.values()]
+    return [tuple(int(color[i]) for color in colors) for i in range(len(rows))]
+
+
 def _column(kind: str, values: list[Any]) -> NDArray[Any]:
     if kind.startswith("f"):
         return np.array(values, np.float64)

@@ -16,7 +16,15 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _rules  # noqa: F401  (fills the tables of the evaluator)
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._cells import Group, encode_cells, group_tiles, make_cells, matching
+from openwafer.csl._cells import (
+    Cells,
+    Group,
+    encode_cells,
+    group_tiles,
+    make_cells,
+    matching,
+    queue_colors,
+)
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
 from openwafer.csl._layout import CONFIG_COLUMNS, Layout
@@ -165,7 +173,7 @@ class _Programs:
             fits = matching(self.guards, cells, rows) if cells.columns else np.ones(len(rows), np.bool_)
             fits[0] = True
             chosen = [row for row, ok in zip(rows, fits, strict=True) if ok]
-            self._place(program, group, chosen, encode_cells(cells, chosen))
+            self._place_by_queues(program, group, cells, chosen)
             rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
 
     def _compile(self, group: Group, params: dict[str, Value], cells: tuple[str, ...]) -> tir.Program:
@@ -174,8 +182,21 @@ class _Programs:
         program = compile_program(unit, group.tile.path, params, group.tile.span, cells)
         for line in unit.printed:
             self.tell(line)
-        self.guards = unit.guards
+        self.guards, self.queue_cells = unit.guards, unit.queue_cells
         return program
+
+    def _place_by_queues(self, program: tir.Program, group: Group, cells: Cells, rows: list[Any]) -> None:
+        """Places the PEs of `rows`: one program for each way in which their queues are bound to colors."""
+        bindings: dict[tuple[int, ...], list[Any]] = {}
+        for row, colors in zip(rows, queue_colors(self.queue_cells, cells, rows), strict=True):
+            bindings.setdefault(colors, []).append(row)
+        for colors, chosen in bindings.items():
+            bound = dict(zip(self.queue_cells, colors, strict=True))
+            queues = tuple(
+                tir.Queue(q.direction, q.id, bound.get((q.direction, q.id), q.color)) for q in program.queues
+            )
+            variant = msgspec.structs.replace(program, queues=queues)
+            self._place(variant, group, chosen, encode_cells(cells, chosen))
 
     def _place(self, program: tir.Program, group: Group, rows: list[Any], words: NDArray[np.uint32]) -> None:
         index = len(self.programs)

@@ -320,6 +320,12 @@ class Evaluator:
             raise error("type-mismatch", f"{what} must be an integer, found {value.type}", span)
         return int(self.decide(value, span, what))
 
+    def queue_color(self, value: Value, span: Span) -> tuple[int, tir.Expr | None]:
+        """The color that a queue is bound to, and its cells: PEs that differ in it only share their code."""
+        if value.type is not ty.COLOR or not value.is_known or value.ir is None:
+            return self.known_integer(value, span, "color"), None
+        return int(value.known), value.ir
+
     def string(self, node: ast.Expr, what: str) -> str:
         value = self.comptime_expr(node)
         if value.type is not ty.STRING:

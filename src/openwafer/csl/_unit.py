@@ -110,6 +110,8 @@ class ProgramUnit(Unit):
         self.task_spans: dict[int, Span] = {}
         self.exports: dict[str, tir.Export] = {}
         self.queues: dict[tuple[str, int], tir.Queue] = {}
+        self.queue_cells: dict[tuple[str, int], tir.Expr] = {}
+        """The color of a queue as an expression of cells, where it differs from PE to PE."""
         self.dsrs: dict[str, int] = {}
         self.fifos: list[tir.Fifo] = []
         self.fifo_spans: list[Span] = []
@@ -144,13 +146,21 @@ class ProgramUnit(Unit):
         """Place in `Program.dsrs` of DSR `number` of a file (`dest`, `src0`, `src1`)."""
         return self.dsrs.setdefault(f"{file}:{number}", len(self.dsrs))
 
-    def bind_queue(self, direction: str, number: int, color: int, span: Span) -> None:
-        """Ties a queue to a color, for the whole program."""
+    def bind_queue(
+        self, direction: str, number: int, color: int, span: Span, cell: tir.Expr | None = None
+    ) -> None:
+        """Ties a queue to a color, for the whole program; `cell` is the color as an expression of cells."""
         bound = self.queues.get((direction, number))
         if bound is None:
             self.queues[direction, number] = tir.Queue(direction, number, color)
             self.bind_spans[direction, number] = span
-        elif bound.color != color:
+            if cell is not None:
+                self.queue_cells[direction, number] = cell
+            return
+        before = self.queue_cells.get((direction, number))
+        if cell != before:
+            self.guards += [Guard(c, color) for c in (cell, before) if c is not None]
+        if bound.color != color:
             first = Label(self.bind_spans[direction, number], f"bound to color {bound.color} here")
             message = f"{direction}put queue {number} is bound to color {color} and to color {bound.color}"
             raise error("queue-two-colors", message, span, labels=[first])
@@ -158,6 +168,8 @@ class ProgramUnit(Unit):
     def queue_of(self, direction: str, color: int, span: Span) -> int:
         """The queue of a color where the program names none: the one bound to it, else a free one."""
         for (kind, number), queue in self.queues.items():
+            if kind == direction and (kind, number) in self.queue_cells:
+                self.guards.append(Guard(self.queue_cells[kind, number], queue.color))
             if kind == direction and queue.color == color:
                 return number
         depths = self.machine.queues.input_depth if direction == "in" else self.machine.queues.output_depth

@@ -6,6 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -310,15 +311,20 @@ def _mask(ids: tuple[int, ...]) -> int:
 
 
 def _load_programs(layout: Layout, machine: Machine) -> list[Loaded]:
+    """Programs that differ only in the colors of their queues and in routes share their machine code."""
     bind_memory_op(compiled_memory_op().address)
     counts = np.bincount(layout.program_of.reshape(-1) + 1, minlength=len(layout.programs) + 1)[1:]
     whole = machine.memory.bytes_per_pe
     is_dense = int(counts.sum()) * whole > DENSE_ABOVE_BYTES
     loaded: list[Loaded] = []
+    made: dict[bytes, CompiledProgram] = {}
     for program in layout.programs:
-        compiled = compile_program(add_costs(program, machine), machine)
+        code = msgspec.structs.replace(program, name="", queues=(), colors=())
+        key = msgspec.msgpack.encode(code)
+        if key not in made:
+            made[key] = compile_program(add_costs(code, machine), machine)
         end = max((s.address + s.size for s in program.symbols), default=0)
-        loaded.append(Loaded(program, compiled, -(-end // 16) * 16 if is_dense else whole))
+        loaded.append(Loaded(program, made[key], -(-end // 16) * 16 if is_dense else whole))
     return loaded
 
 
