@@ -43,6 +43,9 @@ def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         raise error("task-id-bound-twice", f"{wanted} {number} is bound twice", node.span, labels=[first])
     index = instance(ev, task.known, node.span)
     params = tuple(_param_type(ev, task.known, p) for p in task.known.decl.params)
+    if kind == "control" and params and params[0] not in ("u16", "i16", "f16"):
+        message = f"the data of a control wavelet have 16 bits, found {params[0]}"
+        raise error("bad-task-parameter", message, task.known.decl.params[0].span)
     unit.tasks[key] = tir.Task(number, kind, index, params)
     unit.task_spans[key] = node.span
     return _void()
@@ -65,6 +68,11 @@ def _check_params(fn: FnValue, kind: str, node: ast.Builtin) -> None:
         raise error(
             "bad-task-parameter", f"data task `{fn.name}` needs an argument for the wavelet", node.span
         )
+    if kind == "control" and count > 1:
+        message = (
+            f"control task `{fn.name}` takes the 16 bits of data of its wavelet, found {count} arguments"
+        )
+        raise error("bad-task-parameter", message, node.span)
 
 
 def task_number(ev: Evaluator, node: ast.Expr, value: Value, allowed: tuple[ty.Type, ...]) -> tir.Expr:
@@ -126,6 +134,7 @@ def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         unit.blocked.add(known_number(number, node))
     else:
         unit.blocked.discard(known_number(number, node))
+        unit.unblocked[known_number(number, node)] = node.span
     return _void()
 
 

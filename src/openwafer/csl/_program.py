@@ -27,6 +27,7 @@ def compile_program(
         unit.function_spans[index] = fn.head
         _run_comptime_blocks(unit)
     _bind_data_tasks(unit)
+    _open_channels(unit)
     _check_task_ids(unit)
     return _finish(unit, root, cells)
 
@@ -67,6 +68,22 @@ def _bind_data_tasks(unit: ProgramUnit) -> None:
             raise error(
                 "queue-not-initialized", message, unit.task_spans[key], help="bind it with @initialize_queue"
             )
+
+
+def _open_channels(unit: ProgramUnit) -> None:
+    """Channels through which control tasks are started: those with a data task, and those that were unblocked
+    explicitly. The others are blocked. Source: “Control Tasks”, execution semantics."""
+    if not any(task.kind == "control" for task in unit.tasks.values()):
+        return
+    bound = {task.id for task in unit.tasks.values() if task.kind != "control"}
+    if unit.arch == "wse2":
+        for color, span in unit.unblocked.items():
+            if color not in bound and color < unit.machine.fabric.colors:
+                unit.queue_of("in", color, span)
+    for queue in unit.queues.values():
+        channel = queue.color if unit.arch == "wse2" else queue.id
+        if queue.direction == "in" and channel not in bound and channel not in unit.unblocked:
+            unit.blocked.add(channel)
 
 
 def _check_task_ids(unit: ProgramUnit) -> None:

@@ -118,6 +118,7 @@ class ProgramUnit(Unit):
         self.host_in: dict[int, Span] = {}
         self.host_out: dict[int, Span] = {}
         self.blocked: set[int] = set()
+        self.unblocked: dict[int, Span] = {}
         self.activated: set[int] = set()
         self.colors: dict[int, tir.ColorConfig] = {}
         self.queue_spans: dict[tuple[str, int], Span] = {}
