@@ -51,5 +51,6 @@ def test_without_control_tasks_nothing_is_blocked(tmp_path: Path) -> None:
 
 
 def test_an_unblocked_color_gets_a_queue(tmp_path: Path) -> None:
-    text = "task t() void {}\ncomptime {\n  @bind_control_task(t, @get_control_task_id(1));\n  @unblock(@get_color(7));\n}\n"
+    bound = "@bind_control_task(t, @get_control_task_id(1));"
+    text = f"task t() void {{}}\ncomptime {{\n  {bound}\n  @unblock(@get_color(7));\n}}\n"
     assert compile_pe(tmp_path, "wse2", pe=text).queues == (Queue("in", 7, 7),)
