@@ -15,6 +15,9 @@ from openwafer.csl._memory import check_runtime, new_static, store
 from openwafer.csl._values import Cell, CellPlace, FnValue, MemoryPlace, Value, ValuePlace
 from openwafer.diag import Label, Span, error
 
+MAX_FUNCTIONS = 10_000
+"""Most typed functions of a program: ends calls that go on with ever new comptime arguments."""
+
 
 @expr_rule(ast.Call)
 def _call(ev: Evaluator, node: ast.Call, expected: ty.Type | None) -> Value:
@@ -60,8 +63,9 @@ def call(
             return _call_now(inner, fn, result, span)
         if inline or _is_inlined(fn, values, result):
             return _call_inline(ev, inner, fn, result, span)
-        index = instance(ev, fn, span)
-        return _emit_call(ev, index, values, result, span)
+        fixed = tuple(v for v, p in zip(values, fn.decl.params, strict=True) if p.comptime)
+        given = [v for v, p in zip(values, fn.decl.params, strict=True) if not p.comptime]
+        return _emit_call(ev, instance(ev, fn, span, fixed), given, result, span)
     finally:
         ev.unit.call_depth -= 1
 
@@ -114,6 +118,8 @@ def _is_inlined(fn: FnValue, values: list[Value], result: ty.Type) -> bool:
         return True
     aggregates = (ty.StructType, ty.NamedStruct, ty.ArrayType)
     for param, value in zip(fn.decl.params, values, strict=True):
+        if param.comptime and _is_number(value):
+            continue
         if param.comptime or ty.is_comptime_only(value.type) or isinstance(value.type, aggregates):
             return True
         if isinstance(param.type, ast.Builtin) or (
@@ -121,6 +127,12 @@ def _is_inlined(fn: FnValue, values: list[Value], result: ty.Type) -> bool:
         ):
             return True
     return False
+
+
+def _is_number(value: Value) -> bool:
+    """Whether a comptime argument is a number that is the same on all PEs of the program: the function is
+    then compiled once for it."""
+    return value.ir is None and isinstance(value.known, (bool, int, float))
 
 
 def _call_inline(ev: Evaluator, inner: Evaluator, fn: FnValue, result: ty.Type, span: Span) -> Value:
@@ -171,30 +183,38 @@ def _emit_call(ev: Evaluator, index: int, values: list[Value], result: ty.Type, 
     return Value(result, ir=tir.Local(ty.tir_type(result), slot))
 
 
-def instance(ev: Evaluator, fn: FnValue, span: Span) -> int:
-    """Index in the program of the typed function made from `fn`; its body is compiled after all comptime
-    blocks."""
+def instance(ev: Evaluator, fn: FnValue, span: Span, fixed: tuple[Value, ...] = ()) -> int:
+    """Index in the program of the typed function made from `fn` with the numbers `fixed` for its comptime
+    parameters; its body is compiled after all comptime blocks."""
     program = ev.program
-    key = (fn.module.instance, id(fn.decl))
+    key = (fn.module.instance, id(fn.decl), *((str(v.type), repr(v.known)) for v in fixed))
     found = program.instances.get(key)
     if found is None:
+        if len(program.functions) >= MAX_FUNCTIONS:
+            raise error("recursion", f"more than {MAX_FUNCTIONS:,} functions; `{fn.name}` may call itself", span)
         found = program.instances[key] = len(program.functions)
         program.functions.append(None)
-        program.pending.append((found, fn))
+        program.pending.append((found, fn, fixed))
     return found
 
 
-def compile_function(ev: Evaluator, fn: FnValue) -> tir.Function:
-    """The typed function of a function or task."""
+def compile_function(ev: Evaluator, fn: FnValue, fixed: tuple[Value, ...] = ()) -> tir.Function:
+    """The typed function of a function or task; `fixed` are the values of its comptime parameters."""
     decl = fn.decl
     assert decl.body is not None
     types = Evaluator(ev.unit, fn.module)
+    comptime = [param.name for param in decl.params if param.comptime]
+    known = {name: ValuePlace(v.type, v) for name, v in zip(comptime, fixed, strict=True)}
+    types.scope.names.update(known)
     result = ty.VOID if decl.result is None else types.type_expr(decl.result)
     builder = FnBuilder(fn.name, result, ev.program.loc(decl.span))
     inner = Evaluator(ev.unit, fn.module, builder)
+    inner.scope.names.update(known)
     inner.return_type = result
     inner.addressed = addressed_names(decl)
     for param in decl.params:
+        if param.comptime:
+            continue
         t = types.type_expr(param.type)
         check_runtime(t, param.span)
         slot = builder.slot(ty.tir_type(t))

@@ -22,8 +22,8 @@ def compile_program(
     _run_comptime_blocks(unit)
     ev = Evaluator(unit, root)
     while unit.pending:
-        index, fn = unit.pending.pop(0)
-        unit.functions[index] = compile_function(ev, fn)
+        index, fn, fixed = unit.pending.pop(0)
+        unit.functions[index] = compile_function(ev, fn, fixed)
         unit.function_spans[index] = fn.head
         _run_comptime_blocks(unit)
     _bind_data_tasks(unit)

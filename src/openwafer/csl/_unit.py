@@ -124,7 +124,7 @@ class ProgramUnit(Unit):
         self.queue_spans: dict[tuple[str, int], Span] = {}
         self.bind_spans: dict[tuple[str, int], Span] = {}
         self.used_task_ids: list[tuple[int, Span]] = []
-        self.pending: list[tuple[int, FnValue]] = []
+        self.pending: list[tuple[int, FnValue, tuple[Value, ...]]] = []
         self.init = FnBuilder("<init>", ty.VOID, 0)
         self.locations: dict[tuple[str, int], int] = {}
         self.constants: dict[int, tuple[Static, Value]] = {}
