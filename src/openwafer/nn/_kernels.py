@@ -6,9 +6,15 @@ from importlib import resources
 from pathlib import Path
 
 from openwafer.nn._kernel import Kernel
+from openwafer.nn._kernels_activation import ACTIVATION
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
+from openwafer.nn._kernels_vector import VECTOR
 
-KERNELS: dict[str, Kernel] = {**ELEMENTWISE}
+KERNELS: dict[str, Kernel] = {
+    **ELEMENTWISE,
+    **ACTIVATION,
+    **VECTOR,
+}
 
 
 def kernel_sources() -> dict[str, str]:

@@ -102,3 +102,33 @@ def gelu_tanh(y, x, n):
 def gelu_tanh_grad(dx, dy, x, n):
     value, slope = _tanh_slope(x)
     dx[:] = dy * 0.5 * (1 + value + x * (1 - value * value) * slope)
+
+
+@ACTIVATION.define(
+    "activation",
+    out("y", "n"),
+    read("gate", "n", draw=wide),
+    read("up", "n"),
+    Size("n"),
+    cases=LENGTHS,
+)
+def silu_mul(y, gate, up, n):
+    """The middle of a gated MLP; `y` may be `gate` or `up`."""
+    y[:] = gate * _sigmoid(gate) * up
+
+
+@ACTIVATION.define(
+    "activation",
+    out("dgate", "n"),
+    out("dup", "n"),
+    read("dy", "n"),
+    read("gate", "n", draw=wide),
+    read("up", "n"),
+    Size("n"),
+    cases=LENGTHS,
+)
+def silu_mul_grad(dgate, dup, dy, gate, up, n):
+    """`dgate` may be `gate`, `dup` may be `up`."""
+    s = _sigmoid(gate)
+    dgate[:] = dy * up * s * (1 + gate * (1 - s))
+    dup[:] = dy * gate * s
