@@ -191,7 +191,8 @@ def instance(ev: Evaluator, fn: FnValue, span: Span, fixed: tuple[Value, ...] = 
     found = program.instances.get(key)
     if found is None:
         if len(program.functions) >= MAX_FUNCTIONS:
-            raise error("recursion", f"more than {MAX_FUNCTIONS:,} functions; `{fn.name}` may call itself", span)
+            message = f"more than {MAX_FUNCTIONS:,} functions; `{fn.name}` may call itself"
+            raise error("recursion", message, span)
         found = program.instances[key] = len(program.functions)
         program.functions.append(None)
         program.pending.append((found, fn, fixed))
