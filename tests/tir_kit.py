@@ -14,8 +14,8 @@ from openwafer.image import Image
 
 W, E, N, S, RAMP = 1, 2, 4, 8, 16
 """Bits of a route's masks."""
-Routes = Mapping[int, tuple[int, int]]
-"""(rx, tx) by color."""
+Routes = Mapping[int, tuple[int, int] | tir.ColorConfig]
+"""(rx, tx), or a configuration with switch positions, by color."""
 
 
 def const(type: str, value: float) -> tir.Const:
@@ -118,6 +118,10 @@ class Kit:
         self.activated: list[int] = []
         self.params: list[str] = []
         self.init: int | None = None
+        self.host_in: list[int] = []
+        self.host_out: list[int] = []
+        self.fifos: list[tir.Fifo] = []
+        self.colors: list[tir.ColorConfig] = []
         self._end = 0
 
     def symbol(self, name: str, data: bytes | int, *, export: str = "") -> tir.Addr:
@@ -168,6 +172,11 @@ class Kit:
         self.dsrs.append(name)
         return tir.Dsr(len(self.dsrs) - 1)
 
+    def fifo(self, symbol: tir.Addr, elements: int, element_bytes: int = 2, **options: Any) -> tir.DsdMake:
+        """A FIFO in the memory of `symbol`, as an operand."""
+        self.fifos.append(tir.Fifo(symbol.symbol, elements, element_bytes, **options))
+        return record(DsdKind.FIFO, base=len(self.fifos) - 1, element_bytes=element_bytes)
+
     def address(self, symbol: tir.Addr) -> int:
         return self.symbols[symbol.symbol].address + symbol.offset
 
@@ -175,7 +184,8 @@ class Kit:
         return tir.Program(
             self.name, self.arch, tuple(self.functions), tuple(self.symbols), tuple(self.tasks),
             tuple(self.exports), tuple(self.queues), tuple(self.params), self.init, tuple(self.dsrs),
-            tuple(self.blocked), tuple(self.activated), (), (("test.csl", 1),),
+            tuple(self.blocked), tuple(self.activated), tuple(self.colors), (("test.csl", 1),),
+            tuple(self.fifos), tuple(self.host_in), tuple(self.host_out),
         )  # fmt: skip
 
 
@@ -221,9 +231,17 @@ def _configs(
     rows: list[list[int]] = []
     config_of = np.full((height, width, colors), -1, np.int16)
     for (x, y), of_color in routes.items():
-        for color, (rx, tx) in of_color.items():
-            row = [0, 0, 0, 0, rx, tx, -1, -1, -1, -1, -1, -1]
+        for color, route in of_color.items():
+            row = _row(route)
             if row not in rows:
                 rows.append(row)
             config_of[y, x, color] = rows.index(row)
     return np.array(rows, np.int16).reshape(-1, len(CONFIG_COLUMNS)), config_of
+
+
+def _row(route: tuple[int, int] | tir.ColorConfig) -> list[int]:
+    if not isinstance(route, tir.ColorConfig):
+        return [0, 0, 0, 0, *route, -1, -1, -1, -1, -1, -1]
+    positions = [*route.positions, *[None] * (4 - len(route.positions))]
+    masks = [mask for position in positions for mask in (position or (-1, -1))]
+    return [route.current, int(route.ring), route.pop_mode, int(route.teardown), *masks]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from engine_cases import HAS_FAST, Case, agree, outcome
 from random_programs import random_scalars, random_streams, random_vectors
 
 from openwafer.csl import _tir as tir
-from openwafer.diag import DiagnosticError
 from openwafer.image import Image
-from openwafer.machine import load_machine
 from openwafer.sim._engine import CopyIn, CopyOut, Engine, Launch
 from openwafer.sim._reference import ReferenceEngine
 from tir_kit import (
@@ -34,68 +31,7 @@ from tir_kit import (
     local,
     mem1d,
     u16,
-    used_bytes,
 )
-
-HAS_FAST = importlib.util.find_spec("openwafer.sim._fast_engine") is not None
-
-Script = Callable[[Engine], list[Any]]
-
-
-def launch(engine: Engine) -> list[Any]:
-    """Runs `go` to the end."""
-    engine.submit(Launch("go"))
-    engine.run()
-    return [engine.now]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A program and what the host does with it; the script's result is compared too."""
-
-    name: str
-    build: Callable[[], Image]
-    script: Script = launch
-
-
-@dataclass
-class Outcome:
-    results: list[Any] = field(default_factory=list)
-    error: str = ""
-    now: int = 0
-    memory: dict[tuple[int, int], bytes] = field(default_factory=dict)
-
-
-def outcome(make: Any, case: Case) -> Outcome:
-    """Runs a case on an engine."""
-    made = case.build()
-    machine = load_machine(made.machine)
-    engine = make(made, machine)
-    result = Outcome()
-    try:
-        result.results = case.script(engine)
-    except DiagnosticError as reason:
-        result.error = reason.diagnostics[0].id
-    result.now = engine.now
-    layout = made.layout
-    for y in range(layout.height):
-        for x in range(layout.width):
-            if layout.program_of[y, x] >= 0:
-                memory = engine.read(x, y, 0, used_bytes(layout.programs[layout.program_of[y, x]]))
-                result.memory[x, y] = one_nan(memory, layout.programs[layout.program_of[y, x]])
-    return result
-
-
-def one_nan(memory: bytes, program: tir.Program) -> bytes:
-    """The same memory with equal bits for every NaN in symbols named after a float type."""
-    out = bytearray(memory)
-    for symbol in program.symbols:
-        dtype = {"f16": np.float16, "f32": np.float32}.get(symbol.name[:3])
-        if dtype is not None:
-            numbers = np.frombuffer(memory, dtype, symbol.size // dtype().itemsize, symbol.address).copy()
-            numbers[np.isnan(numbers)] = np.nan
-            out[symbol.address : symbol.address + symbol.size] = numbers.tobytes()
-    return bytes(out)
 
 
 def commands(engine: Engine) -> list[Any]:
@@ -294,10 +230,4 @@ def test_reference_runs_the_case(case: Case) -> None:
 @pytest.mark.skipif(not HAS_FAST, reason="sim/_fast_engine.py does not exist yet")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_engines_agree(case: Case) -> None:
-    from openwafer.sim._fast_engine import FastEngine
-
-    expected, got = outcome(ReferenceEngine, case), outcome(FastEngine, case)
-    assert (got.error, got.now, got.results) == (expected.error, expected.now, expected.results)
-    for place, memory in expected.memory.items():
-        differing = [i for i, (a, b) in enumerate(zip(memory, got.memory[place], strict=True)) if a != b]
-        assert not differing, f"PE {place}, bytes {differing[:20]}"
+    agree(case)

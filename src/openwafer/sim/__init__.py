@@ -17,11 +17,11 @@ def make_engine(
     image: Image, machine: Machine, engine: Literal["fast", "reference"] = "fast", threads: int = 1
 ) -> Engine:
     """A wafer with `image` loaded. Neither numba nor LLVM is imported for the reference engine."""
-    check_supported(image)
     if engine == "reference":
         from openwafer.sim._reference import ReferenceEngine
 
         return ReferenceEngine(image, machine, threads=threads)
+    check_supported(image)
     from openwafer.sim._fast_engine import FastEngine
 
     return FastEngine(image, machine, threads=threads)

@@ -13,12 +13,12 @@ from openwafer.csl._tir import ColorConfig, Program
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
-from openwafer.sim._engine import Command, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
-from openwafer.sim._reference_memory import ListedCommand, Ticket
+from openwafer.sim._reference_host import Host
 from openwafer.sim._reference_pe import Pe
 from openwafer.sim._reference_report import deadlock, fault
 
@@ -36,7 +36,6 @@ class ReferenceEngine:
         self._machine, self._layout = machine, image.layout
         self._heap: list[tuple[int, bool, int]] = []
         self._scheduled: set[tuple[int, bool, int]] = set()
-        self._tickets: list[Ticket] = []
         self._programs: tuple[Program, ...] = image.layout.programs
         self._codes = [Code(add_costs(program, machine), machine) for program in self._programs]
         self._routers: dict[Place, Router] = {}
@@ -46,6 +45,7 @@ class ReferenceEngine:
                 self._add(x, y)
         for router in self._routers.values():
             router.neighbours = [self._routers.get((router.x + dx, router.y + dy)) for dx, dy in OFFSETS]
+        self._host = Host(self._pes, machine.host.stream_words_per_cycle, self._schedule)
         for pe in self._pes.values():
             try:
                 pe.load()
@@ -89,19 +89,12 @@ class ReferenceEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
-        if isinstance(command, (StreamIn, StreamOut)):
-            raise error("not-supported-streaming", "streams from and to the host are not supported yet")
-        ticket = Ticket(command)
-        for pe in self._pes.values():
-            if _concerns(command, pe):
-                ticket.missing += 1
-                pe.commands.append(ticket)
-                self._schedule(pe, self.now)
-        self._tickets.append(ticket)
-        return len(self._tickets) - 1
+        ticket = self._host.submit(command)
+        self._host.advance(self.now)
+        return ticket
 
     def is_done(self, ticket: int) -> bool:
-        return self._tickets[ticket].missing == 0
+        return self._host.is_done(ticket)
 
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
@@ -111,7 +104,7 @@ class ReferenceEngine:
             if cycle == NEVER:
                 if ticket is None:
                     return
-                raise deadlock(self._tickets[ticket].command, list(self._pes.values()), self.now)
+                raise deadlock(self._host.tickets[ticket].command, list(self._pes.values()), self.now)
             if cycle >= limit:
                 raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
             self._run_cycle(cycle)
@@ -132,6 +125,7 @@ class ReferenceEngine:
             except (Fault, ZeroDivisionError) as reason:
                 self.now = cycle + 1
                 raise fault(reason, item, cycle) from None
+        self._host.advance(cycle + 1)
 
     def read(self, x: int, y: int, address: int, size: int) -> bytes:
         pe = self._pes.get((x, y))
@@ -158,14 +152,3 @@ def _set_route(routes: dict[int, tuple[int, int]], color: int, route: tuple[int,
     routes.pop(color, None)
     if route is not None:
         routes[color] = route
-
-
-def _concerns(command: ListedCommand, pe: Pe) -> bool:
-    """Whether a PE exports the name, as a function or as data, and lies in the area of a copy."""
-    export = pe.exports.get(command.name)
-    if export is None or (export.kind == "func") != isinstance(command, Launch):
-        return False
-    if isinstance(command, Launch):
-        return True
-    height, width, _ = command.data.shape
-    return command.x0 <= pe.x < command.x0 + width and command.y0 <= pe.y < command.y0 + height

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from openwafer.csl._tir import Export, Program
-from openwafer.sim._engine import CopyIn, CopyOut, Launch
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch
 from openwafer.sim._reference_dsd import ADDRESS_MASK, Fault
 
 ListedCommand: TypeAlias = Launch | CopyIn | CopyOut
@@ -17,7 +17,7 @@ ListedCommand: TypeAlias = Launch | CopyIn | CopyOut
 class Ticket:
     """A host command; `missing` counts the PEs that have yet to do it."""
 
-    command: ListedCommand
+    command: Command
     missing: int = 0
 
 

@@ -10,11 +10,12 @@ from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._timing import memory_beats, timing_tables
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.sim import _reference_values as values
-from openwafer.sim._engine import Launch
+from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, saved_base
 from openwafer.sim._reference_fabric import NEVER, Router, Schedule
 from openwafer.sim._reference_memory import Memory, Ticket
+from openwafer.sim._reference_ports import HostPorts
 from openwafer.sim._reference_queues import Queues
 from openwafer.sim._reference_run import Request, Start, apply_actions, argument, split
 from openwafer.sim._reference_values import Value
@@ -45,6 +46,7 @@ class Pe(Memory, Queues):
         program, machine = code.program, code.machine
         Memory.__init__(self, program, machine.memory.bytes_per_pe)
         Queues.__init__(self, router, program, machine, schedule)
+        self.ports = HostPorts(program, self, router.facts.depth, router.facts.ramp_down)
         self.machine = machine
         self.timing = timing_tables(machine)
         self.dsrs: list[tuple[int, ...]] = [(0,) * values.DSD_WORDS for _ in program.dsrs]
@@ -127,7 +129,8 @@ class Pe(Memory, Queues):
         if self.trying:
             self.wake = min(self.wake, now)
         self.seen = self.now = now
-        happened = [self._retire(now), self._serve_datapath(now), self._run_main(now), self._pick(now)]
+        happened = [self.ports.step(now), self._retire(now), self._serve_datapath(now)]
+        happened += [self._run_main(now), self._pick(now)]
         schedule(self, self._next(now))
         return any(happened)
 
@@ -270,6 +273,7 @@ class Pe(Memory, Queues):
     def _take_command(self, now: int) -> None:
         ticket = self.commands.popleft()
         command = ticket.command
+        assert isinstance(command, (Launch, CopyIn, CopyOut))
         if isinstance(command, Launch):
             ticket.missing -= 1
             self.is_stream_blocked = True
@@ -286,7 +290,8 @@ class Pe(Memory, Queues):
 
     def _next(self, now: int) -> int:
         """The next cycle in which this PE can do something unless a wavelet or a command comes."""
-        times = [slot.done_at if slot.done_at < NEVER else self._ready(slot) for slot in self.slots if slot]
+        times = [self.ports.next()]
+        times += [slot.done_at if slot.done_at < NEVER else self._ready(slot) for slot in self.slots if slot]
         if self.main is None:
             times += [self._data_ready(id) for id in self.data if id not in self.blocked]
         elif self.is_busy() and not (self.trying and self.slots[_number(self.trying)]):

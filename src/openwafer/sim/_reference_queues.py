@@ -13,6 +13,7 @@ class Queues:
 
     def __init__(self, router: Router, program: Program, machine: Machine, schedule: Schedule) -> None:
         self.router, self.schedule, self.now = router, schedule, 0
+        self.host_out = program.host_out
         self.ramp_up_cycles = machine.fabric.ramp_up_cycles
         depths = {"in": machine.queues.input_depth, "out": machine.queues.output_depth}
         queues = {(q.direction, q.id): Queue(depths[q.direction][q.id]) for q in program.queues}
@@ -34,6 +35,9 @@ class Queues:
         """The queues that send a color, by id."""
         return self._sending.get(color, [])
 
+    def has_queue(self, direction: str, color: int) -> bool:
+        return color in (self._receiving if direction == "in" else self._sending)
+
     def pop(self, queue: int) -> int:
         """The data of the head; the router may use the place from the next cycle on."""
         self.schedule(self.router, self.now + 1)
@@ -41,7 +45,7 @@ class Queues:
 
     def push(self, queue: int, data: int, control: bool) -> None:
         router, color = self.router, self.color_of["out", queue]
-        if color not in router.routes:
+        if color not in router.routes and color not in self.host_out:
             place = f"PE ({router.x}, {router.y}), which sends on it"
             raise Fault("unrouted-wavelet", f"no route for color {color} at {place}")
         ready = self.now + 1 + self.ramp_up_cycles

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from openwafer.csl._tir import DsdKind, Program
 from openwafer.diag import DiagnosticError, error
-from openwafer.sim._engine import Launch
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import Router
-from openwafer.sim._reference_memory import ListedCommand
 from openwafer.sim._reference_pe import Pe, Slot
 
 
@@ -30,15 +29,24 @@ def fault(reason: Fault | ZeroDivisionError, item: Router | Pe, cycle: int) -> D
     return error(reason.id, reason.message, notes=[place])
 
 
-def deadlock(command: ListedCommand, pes: Iterable[Pe], cycle: int) -> DiagnosticError:
+def deadlock(command: Command, pes: Iterable[Pe], cycle: int) -> DiagnosticError:
     """Nothing can happen any more; the notes say what each PE waits for."""
-    verb = "launch" if isinstance(command, Launch) else "copy"
     waits = [f"PE ({pe.x}, {pe.y}), cycle {cycle}, {wait}" for pe in pes for wait in _waits(pe)]
     return error(
         "deadlock",
-        f"nothing can happen any more, and the {verb} of `{command.name}` is not done",
+        f"nothing can happen any more, and the {_name(command)} is not done",
         notes=waits,
     )
+
+
+def _name(command: Command) -> str:
+    match command:
+        case Launch(name):
+            return f"launch of `{name}`"
+        case CopyIn(name) | CopyOut(name):
+            return f"copy of `{name}`"
+        case _:
+            return f"stream on color {command.color}"
 
 
 def _waits(pe: Pe) -> Iterator[str]:
@@ -47,8 +55,7 @@ def _waits(pe: Pe) -> Iterator[str]:
     if pe.trying:
         yield f"{_line(pe.program, pe.trying.operation.loc)}: microthread {pe.trying.slot} is in use"
     elif pe.main is None and pe.commands and pe.is_stream_blocked:
-        name = pe.commands[0].command.name
-        yield f"`{name}` waits for `unblock_cmd_stream()`"
+        yield f"the {_name(pe.commands[0].command)} waits for `unblock_cmd_stream()`"
 
 
 def _wait(pe: Pe, slot: Slot) -> str:

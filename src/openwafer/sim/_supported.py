@@ -1,4 +1,4 @@
-"""What the front-end compiles and the engines cannot run yet: said before the first cycle."""
+"""What the front-end compiles and the fast engine cannot run yet: said before the first cycle."""
 
 from __future__ import annotations
 
