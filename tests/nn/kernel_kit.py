@@ -78,7 +78,8 @@ def compile_kernel(kernel: Kernel, sizes: Sizes, directory: Path, arch: str) -> 
 
 
 def _declare(number: int, array: Array, sizes: Sizes) -> str:
-    shift = 4 * (number % 2) // array.numpy_dtype.itemsize
+    bank = number % 2 if array.bank is None else array.bank
+    shift = 4 * bank // array.numpy_dtype.itemsize
     count = int(np.prod(array.local_shape(sizes))) + shift
     return (
         f"var {array.name}_data: [{count}]{array.dtype} align(16);\n"

@@ -17,6 +17,7 @@ from openwafer.machine import Machine
 
 DType = Literal["f32", "f16", "u16", "i16", "u32", "i32"]
 Role = Literal["out", "update", "in", "scratch"]
+Bank = Literal[0, 1] | None
 Sizes = Mapping[str, int]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], NDArray[Any]]
 Cycles = Callable[[Machine, Sizes], float]
@@ -42,13 +43,15 @@ class Array:
 
     `out` is written wholly, `update` read and written, `in` read, `scratch` is room whose content means
     nothing before or after. No two arguments overlap unless the kernel's CSL comment says so. `draw` makes
-    values for tests."""
+    values for tests. f32 arrays of different `bank` are best placed at addresses that differ by 4 modulo 8:
+    two that start in the same bank are read at half the rate. None: it does not matter."""
 
     name: str
     shape: tuple[str | int, ...]
     dtype: DType = "f32"
     role: Role = "in"
     draw: Draw = normal
+    bank: Bank = None
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -111,24 +114,26 @@ class Kernel:
         return tuple(p for p in self.parameters if isinstance(p, Constant))
 
 
-def out(name: str, *shape: str | int, dtype: DType = "f32") -> Array:
+def out(name: str, *shape: str | int, dtype: DType = "f32", bank: Bank = None) -> Array:
     """An array that the kernel writes wholly."""
-    return Array(name, shape, dtype, "out")
+    return Array(name, shape, dtype, "out", bank=bank)
 
 
-def update(name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = normal) -> Array:
+def update(
+    name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = normal, bank: Bank = None
+) -> Array:
     """An array that the kernel reads and writes."""
-    return Array(name, shape, dtype, "update", draw)
+    return Array(name, shape, dtype, "update", draw, bank)
 
 
-def read(name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = normal) -> Array:
+def read(name: str, *shape: str | int, dtype: DType = "f32", draw: Draw = normal, bank: Bank = None) -> Array:
     """An array that the kernel reads."""
-    return Array(name, shape, dtype, "in", draw)
+    return Array(name, shape, dtype, "in", draw, bank)
 
 
-def scratch(name: str, *shape: str | int, dtype: DType = "f32") -> Array:
+def scratch(name: str, *shape: str | int, dtype: DType = "f32", bank: Bank = None) -> Array:
     """Room that the kernel needs while it runs."""
-    return Array(name, shape, dtype, "scratch")
+    return Array(name, shape, dtype, "scratch", bank=bank)
 
 
 class KernelTable(dict[str, Kernel]):

@@ -8,11 +8,13 @@ from pathlib import Path
 from openwafer.nn._kernel import Kernel
 from openwafer.nn._kernels_activation import ACTIVATION
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
+from openwafer.nn._kernels_linear import LINEAR
 from openwafer.nn._kernels_vector import VECTOR
 
 KERNELS: dict[str, Kernel] = {
     **ELEMENTWISE,
     **ACTIVATION,
+    **LINEAR,
     **VECTOR,
 }
 
