@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing as mp
 import multiprocessing.pool
+import re
 import sys
 import time
 from collections import Counter
@@ -44,17 +45,24 @@ def share(programs: list[csl_fuzz.Program], seeds: range) -> tuple[dict[str, int
 
 
 def extra(folder: str) -> list[csl_fuzz.Program]:
-    """Every folder with a `layout*.csl` or other CSL files: each file in turn is the one that is mutated."""
+    """Every CSL file below a folder in turn as the one that is mutated, with the layout beside it."""
     programs: list[csl_fuzz.Program] = []
     for path in sorted(Path(folder).rglob("*.csl")):
         beside = {str(p.relative_to(path.parent)): p.read_text() for p in path.parent.rglob("*.csl")}
         if "layout.csl" in beside:
-            programs.append(
-                csl_fuzz.Program(str(path), path.name, beside, csl_fuzz.defaults(beside["layout.csl"]))
-            )
+            programs.append(csl_fuzz.Program(str(path), path.name, beside, params(path.parent, beside)))
         else:
             programs.append(csl_fuzz.of_text(str(path), path.read_text()))
     return programs
+
+
+def params(folder: Path, files: dict[str, str]) -> dict[str, str]:
+    """What the commands of an example give for the parameters of its layout, else small values."""
+    found = csl_fuzz.defaults(files["layout.csl"])
+    for script in sorted(folder.glob("commands*.sh")):
+        for given in re.findall(r"--params=(\S+)", script.read_text()):
+            found |= dict(p.split(":", 1) for p in given.split(",") if ":" in p)
+    return found
 
 
 def main() -> int:

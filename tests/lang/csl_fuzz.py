@@ -38,7 +38,21 @@ PIECES = (
     "while (true)", "for (@range(u16, 3)) |i|", "switch (x)", "blk: {", "}", "{", "(", ")", "[", "]", ";",
     ",", ":", "|", "->", "=>", "align(16)",
 )  # fmt: skip
-_TOKEN = re.compile(r'\s+|//[^\n]*|"[^"\n]*"|@?\w+|.', re.S)
+_OPERANDS = tuple(
+    p for p in PIECES if re.match(r"[\w@.\"&*\[-]", p) and p not in (".*", ".a", "&", "-", "@map")
+)
+_BINARY = ("-", "*", "/", "%", "+", "<<", ">>", "==", "!=", "<", ">", "<=", ">=", "and", "or", "&", "|", "^")
+_BUILTINS = (
+    "@as", "@bitcast", "@zeros", "@constants", "@get_dsd", "@fadds", "@fmovs", "@mov32", "@map", "@activate",
+    "@block", "@increment_dsd_offset", "@set_dsd_length", "@get_color", "@is_same_type", "@fmacs", "@add16",
+    "@load_to_dsr", "@get_dsr", "@rank", "@dimensions", "@element_type", "@has_field", "@strlen", "@range",
+)  # fmt: skip
+_KEYWORDS = (
+    "const", "var", "param", "fn", "task", "comptime", "if", "else", "while", "for", "switch", "return",
+    "break", "continue", "struct", "enum", "export", "extern", "inline", "import", "layout", "packed",
+    "union", "and", "or",
+)  # fmt: skip
+_TOKEN = re.compile(r'\s+|//[^\n]*|"[^"\n]*"|@?\w+|[-=]>|<<|>>|[=!<>]=|.', re.S)
 
 
 @dataclass(frozen=True)
@@ -94,30 +108,77 @@ def defaults(layout: str) -> dict[str, str]:
 
 
 def mutated(text: str, rng: random.Random) -> str:
-    """The text with one to four tokens or characters removed, doubled, swapped, replaced or inserted."""
+    """The text with one to four changes; two in three times such that most of the text still parses."""
     parts = _TOKEN.findall(text)
+    change = _change_alike if rng.random() < 2 / 3 else _change_any
     for _ in range(rng.randint(1, 4)):
         solid = [i for i, p in enumerate(parts) if p.strip() and not p.startswith("//")]
-        if not solid:
-            break
-        i, j = rng.choice(solid), rng.choice(solid)
-        match rng.randrange(8):
-            case 0:
-                parts[i] = ""
-            case 1:
-                parts[i] += " " + parts[i]
-            case 2:
-                parts[i], parts[j] = parts[j], parts[i]
-            case 3 | 4:
-                parts[i] = rng.choice(PIECES)
-            case 5:
-                parts[i] += " " + rng.choice(PIECES)
-            case 6:
-                parts[i] = parts[j]
-            case _:
-                at = rng.randrange(len(parts[i]) + 1)
-                parts[i] = parts[i][:at] + rng.choice("0159(){}[].,;:|&*@\"'\n\0 é_aT") + parts[i][at:]
+        if solid:
+            change(parts, solid, rng)
     return "".join(parts)
+
+
+def _change_any(parts: list[str], solid: list[int], rng: random.Random) -> None:
+    """Removes, doubles, swaps, replaces or inserts a token or a character."""
+    i, j = rng.choice(solid), rng.choice(solid)
+    match rng.randrange(8):
+        case 0:
+            parts[i] = ""
+        case 1:
+            parts[i] += " " + parts[i]
+        case 2:
+            parts[i], parts[j] = parts[j], parts[i]
+        case 3 | 4:
+            parts[i] = rng.choice(PIECES)
+        case 5:
+            parts[i] += " " + rng.choice(PIECES)
+        case 6:
+            parts[i] = parts[j]
+        case _:
+            at = rng.randrange(len(parts[i]) + 1)
+            parts[i] = parts[i][:at] + rng.choice("0159(){}[].,;:|&*@\"'\n\0 é_aT") + parts[i][at:]
+
+
+def _change_alike(parts: list[str], solid: list[int], rng: random.Random) -> None:
+    """Puts a token in the place of another of its kind, an expression in the place of an operand, or moves a
+    statement."""
+    i = rng.choice(solid)
+    if rng.random() < 0.2:
+        return _move_statement(parts, rng)
+    kind = _kind(parts[i])
+    alike = [j for j in solid if _kind(parts[j]) == kind]
+    if kind in ("name", "number") and rng.random() < 0.5:
+        parts[i] = rng.choice(_OPERANDS)
+    elif kind == "operator":
+        parts[i] = rng.choice(_BINARY)
+    elif kind == "builtin" and rng.random() < 0.5:
+        parts[i] = rng.choice(_BUILTINS)
+    else:
+        parts[i] = parts[rng.choice(alike)]
+
+
+def _kind(token: str) -> str:
+    if token in _KEYWORDS:
+        return token
+    if token in _BINARY:
+        return "operator"
+    kinds = {"@": "builtin", '"': "string"}
+    return kinds.get(token[0]) or (
+        "number" if token[0].isdigit() else "name" if token.isidentifier() else token
+    )
+
+
+def _move_statement(parts: list[str], rng: random.Random) -> None:
+    """Removes, doubles or moves what stands between two `;`."""
+    ends = [i for i, p in enumerate(parts) if p == ";"]
+    if len(ends) < 2:
+        return
+    i, j = rng.randrange(len(ends) - 1), rng.choice(ends)
+    statement = "".join(parts[ends[i] + 1 : ends[i + 1] + 1])
+    if rng.random() < 0.7:
+        parts[ends[i] + 1 : ends[i + 1] + 1] = [""] * (ends[i + 1] - ends[i])
+    if rng.random() < 0.7:
+        parts[j] += statement
 
 
 def attempt(program: Program, rng: random.Random, folder: Path) -> tuple[str, Failure | None]:
@@ -126,7 +187,7 @@ def attempt(program: Program, rng: random.Random, folder: Path) -> tuple[str, Fa
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
-    options = CompileOptions(arch=rng.choice(("wse2", "wse3")), params=program.params)
+    options = CompileOptions(arch=rng.choice(("wse2", "wse3")), params=program.params, memcpy=True)
     start = time.perf_counter()
     try:
         with time_limit(LIMIT_S):
@@ -137,7 +198,7 @@ def attempt(program: Program, rng: random.Random, folder: Path) -> tuple[str, Fa
             render(diagnostic)
         return found.diagnostics[0].id, None
     except TooSlow:
-        return "slow", Failure("slow", f"{time.perf_counter() - start:.1f} s", files)
+        return "slow", Failure(f"slow: {program.name}", f"{time.perf_counter() - start:.1f} s", files)
     except Exception as problem:  # anything else is what this is about
         place = traceback.extract_tb(problem.__traceback__)[-1]
         kind = f"{type(problem).__name__} in {Path(place.filename).name}:{place.lineno} {place.name}"
