@@ -87,6 +87,7 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
             )
         params = value.known
     unit.tiles[x, y] = TileCode(path, params, node.span)
+    unit.steps = 0
     return _void()
 
 
@@ -112,6 +113,7 @@ def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
         raise error("color-set-twice", f"color {number} of PE ({x}, {y}) is configured twice", node.span)
     config = ev.expr(node.args[3])
     unit.routes[x, y, number] = _config_number(ev, unit, config, node)
+    unit.steps = 0
     return _void()
 
 
@@ -138,6 +140,8 @@ def _freeze(value: Value) -> object:
     known = value.known
     if isinstance(known, dict):
         return tuple((n, _freeze(v)) for n, v in known.items())
+    if isinstance(known, list):
+        return tuple(_freeze(v) if isinstance(v, Value) else v for v in known)
     return known
 
 

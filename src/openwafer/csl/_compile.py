@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
     files = FileLoader(options.import_path)
     unit = LayoutUnit(files, options, machine)
     tell("layout")
-    with _deep_recursion():
+    with _deep_recursion(), _without_collector():
         _execute(unit, path, options)
         _check_tiles(unit, path)
         for line in unit.printed:
@@ -70,6 +71,19 @@ def _deep_recursion() -> Iterator[None]:
         raise error("too-deep", "the program nests too deep to be compiled") from None
     finally:
         sys.setrecursionlimit(limit)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Pauses the search for cyclic garbage: a layout's hundred thousands of values have none, and looking for
+    it took a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _execute(unit: LayoutUnit, path: str, options: CompileOptions) -> None:

@@ -22,8 +22,9 @@ from openwafer.csl._values import Place, Ref, Static, Value, ValuePlace
 from openwafer.diag import Span, error
 
 MAX_CALL_DEPTH = 100
-BASE_STEPS = 1_000_000
-STEPS_PER_PE = 2_000
+MAX_STEPS = 400_000
+"""Statements executed at compile time; in a layout, between one placed thing (code, route) and the next."""
+ELEMENTS_A_STEP = 64
 MAX_ELEMENTS = 1 << 22
 
 
@@ -165,6 +166,7 @@ class Evaluator:
         return STMT_RULES[node.__class__](self, node)
 
     def statements(self, nodes: tuple[ast.Stmt, ...]) -> Signal | None:
+        self.unit.steps += len(nodes)
         for node in nodes:
             signal = STMT_RULES[node.__class__](self, node)
             if signal is not None:
@@ -227,11 +229,15 @@ class Evaluator:
         return self.program.loc(span)
 
     def step(self, span: Span) -> None:
-        """Counts one iteration of compile-time work."""
+        """Counts one iteration or call; raises when too much has been executed at compile time."""
         unit = self.unit
         unit.steps += 1
-        if unit.steps > BASE_STEPS and unit.steps > BASE_STEPS + STEPS_PER_PE * _area(unit):
-            raise error("comptime-limit", f"more than {unit.steps - 1:,} steps at compile time", span)
+        if unit.steps > MAX_STEPS:
+            raise error("comptime-limit", f"more than {MAX_STEPS:,} statements at compile time", span)
+
+    def step_elements(self, count: int) -> None:
+        """Counts work on many elements at once."""
+        self.unit.steps += count // ELEMENTS_A_STEP
 
     # --- known and unknown --------------------------------------------------
 
@@ -385,10 +391,6 @@ def init_static(ev: Evaluator, static: Static, value: Value) -> None:
     from openwafer.csl._memory import initialize
 
     initialize(ev, static, value)
-
-
-def _area(unit: Unit) -> int:
-    return unit.rectangle.width * unit.rectangle.height if unit.rectangle else 0
 
 
 def layout_unit(ev: Evaluator, node: ast.Builtin) -> LayoutUnit:

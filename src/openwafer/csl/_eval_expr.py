@@ -218,6 +218,7 @@ def _array_type(ev: Evaluator, node: ast.ArrayType, expected: ty.Type | None) ->
     t = ty.ArrayType(shape, ev.type_expr(node.element))
     if t.count > MAX_ELEMENTS:
         raise error("array-too-large", f"{t} has {t.count:,} elements; at most {MAX_ELEMENTS:,}", node.span)
+    ev.step_elements(t.count)
     return _type_value(t)
 
 

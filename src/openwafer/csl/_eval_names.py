@@ -37,14 +37,23 @@ _PRIMITIVES: dict[str, ValuePlace] = {
 
 @expr_rule(ast.Ident)
 def _ident(ev: Evaluator, node: ast.Ident, expected: ty.Type | None) -> Value:
-    return read(ev, lookup(ev, node.name, node.span), node.span)
+    name, scope = node.name, ev.scope
+    while scope is not None:
+        place = scope.names.get(name)
+        if place is not None:
+            break
+        scope = scope.parent
+    else:
+        place = _lookup_global(ev, name, node.span)
+    return place.value if isinstance(place, ValuePlace) else read(ev, place, node.span)
 
 
 def lookup(ev: Evaluator, name: str, span: Span) -> Place:
     """The place a name stands for; `unknown-name` with the nearest known one."""
-    found = ev.scope.find(name)
-    if found is not None:
-        return found
+    return ev.scope.find(name) or _lookup_global(ev, name, span)
+
+
+def _lookup_global(ev: Evaluator, name: str, span: Span) -> Place:
     found = ev.module.globals.get(name)
     if found is not None:
         return found
@@ -86,16 +95,16 @@ def read(ev: Evaluator, place: Place, span: Span) -> Value:
         case BitsPlace():
             return extract(ev, load(ev, place.word), place.type, place.low, span)
         case CellPlace():
-            return read_cell(place)
+            return read_cell(place, span)
         case FieldsPlace():
             return Value(place.type, {n: read(ev, p, span) for n, p in place.fields.items()})
 
 
-def read_cell(place: CellPlace) -> Value:
+def read_cell(place: CellPlace, span: Span) -> Value:
     value = place.cell.value
     for key in place.path:
         if isinstance(key, str):
-            value = value.known[key]
+            value = active_field(value, key, span)
         else:
             assert isinstance(value.type, ty.ArrayType)
             item = value.known[key]
@@ -103,6 +112,14 @@ def read_cell(place: CellPlace) -> Value:
     if isinstance(value.known, (list, dict)):
         place.cell.shared = True
     return value
+
+
+def active_field(value: Value, name: str, span: Span) -> Value:
+    """A field of a struct, or the one that a union holds."""
+    found = value.fields.get(name)
+    if found is None:
+        raise error("inactive-field", f"field `{name}` of {value.type} is not the active one", span)
+    return found
 
 
 def global_place(ev: Evaluator, module: Module, name: str, span: Span) -> Place:

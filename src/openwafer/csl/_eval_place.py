@@ -8,7 +8,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, expr_rule, is_constant
-from openwafer.csl._eval_names import global_place, lookup, read
+from openwafer.csl._eval_names import active_field, global_place, lookup, read
 from openwafer.csl._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl._module import Module
 from openwafer.csl._packed import inserted
@@ -122,10 +122,7 @@ def _field_of(ev: Evaluator, base: Place, name: str, span: Span) -> Place:
         case CellPlace():
             return CellPlace(fields[name], base.cell, (*base.path, name), base.const)
         case _:
-            value = read(ev, base, span)
-            field = value.known.get(name)
-            if field is None:
-                raise error("inactive-field", f"field `{name}` of {t} is not the active one", span)
+            field = active_field(read(ev, base, span), name, span)
             return ValuePlace(field.type, field)
 
 
@@ -292,7 +289,7 @@ def assign(ev: Evaluator, place: Place, value: Value, span: Span) -> None:
     """Assigns a value of any acceptable type to a place that `check_assignable` lets pass."""
     value = coerce(ev, value, place.type, span)
     if isinstance(place, CellPlace):
-        _assign_cell(place, value, span)
+        _assign_cell(ev, place, value, span)
         return
     if not ev.is_emitting():
         raise error("not-comptime", "a run-time variable cannot be assigned at compile time", span)
@@ -325,14 +322,15 @@ def _in_slot(ev: Evaluator, value: Value) -> Value:
     return Value(value.type, ir=ev.code.save(value.ir))
 
 
-def _assign_cell(place: CellPlace, value: Value, span: Span) -> None:
+def _assign_cell(ev: Evaluator, place: CellPlace, value: Value, span: Span) -> None:
     if not value.is_known:
         raise error("not-comptime", f"a compile-time variable of type {place.type} needs a known value", span)
     cell = place.cell
     if place.path and cell.shared:
+        ev.step_elements(len(cell.value.known))
         cell.value = copy_value(cell.value)
     cell.shared = not place.path or isinstance(value.known, (list, dict))
-    cell.value = _replaced(cell.value, place.path, value)
+    cell.value = _replaced(cell.value, place.path, value, span)
 
 
 def copy_value(value: Value) -> Value:
@@ -345,18 +343,18 @@ def copy_value(value: Value) -> Value:
     return value
 
 
-def _replaced(old: Value, path: tuple[str | int, ...], new: Value) -> Value:
+def _replaced(old: Value, path: tuple[str | int, ...], new: Value, span: Span) -> Value:
     if not path:
         return new
     key = path[0]
     if isinstance(key, str):
         fields = dict(old.known)
-        fields[key] = _replaced(fields[key], path[1:], new)
+        fields[key] = _replaced(active_field(old, key, span), path[1:], new, span)
         return Value(old.type, fields)
     assert isinstance(old.type, ty.ArrayType)
     item = old.known[key]
     inner = item if isinstance(item, Value) else Value(old.type.element, item)
-    replaced = _replaced(inner, path[1:], new)
+    replaced = _replaced(inner, path[1:], new, span)
     plain = replaced.ir is None and isinstance(replaced.known, (bool, int, float))
     old.known[key] = replaced.known if plain else replaced
     return old

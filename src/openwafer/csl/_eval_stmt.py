@@ -7,7 +7,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
-from openwafer.csl._eval import NEVER, Evaluator, Signal, Target, is_constant, stmt_rule
+from openwafer.csl._eval import NEVER, Evaluator, Scope, Signal, Target, is_constant, stmt_rule
 from openwafer.csl._eval_names import read, zero
 from openwafer.csl._eval_place import assign, check_assignable, place_of
 from openwafer.csl._memory import check_runtime, new_static, store
@@ -29,8 +29,12 @@ from openwafer.diag import Span, error
 def _block(ev: Evaluator, node: ast.Block) -> Signal | None:
     if node.label is not None and ev.is_emitting():
         return _labelled(ev, node)
-    with ev.new_scope():
+    outer = ev.scope
+    ev.scope = Scope(outer)
+    try:
         signal = ev.statements(node.statements)
+    finally:
+        ev.scope = outer
     if (
         signal is not None
         and signal.kind == "break"

@@ -24,6 +24,12 @@ IR_OPS = {
 
 def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
     """`a op b` for all operators but `and` and `or`."""
+    if a.known.__class__ is int and b.known.__class__ is int and a.ir is None and b.ir is None:
+        t = _integer_type(a, b)
+        if t is not None and op in numbers.COMPARISONS:
+            return Value(ty.BOOL, numbers.COMPARISONS[op](a.known, b.known))
+        if t is not None and op in "+-*":
+            return Value(t, _known(op, t, a, b, span))
     if op in ("<<", ">>"):
         return _shift(ev, op, a, b, span)
     if op in numbers.COMPARISONS:
@@ -41,6 +47,18 @@ def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
     if op in "&|^" and ty.is_float(t):
         raise error("bad-operand", f"`{op}` needs integers, found {t}", span)
     return Value(t, ir=_ir(ev, op, t, a, b))
+
+
+def _integer_type(a: Value, b: Value) -> ty.Type | None:
+    """The type of two known integers of one type, or of one that holds the other, a comptime_int."""
+    ta, tb = a.type, b.type
+    if ta is tb:
+        return ta if ta is ty.COMPTIME_INT or ta.__class__ is ty.IntType else None
+    if tb is ty.COMPTIME_INT:
+        return ta if isinstance(ta, ty.IntType) and ta.low <= b.known <= ta.high else None
+    return (
+        tb if ta is ty.COMPTIME_INT and isinstance(tb, ty.IntType) and tb.low <= a.known <= tb.high else None
+    )
 
 
 def _known(op: str, t: ty.Type, a: Value, b: Value, span: Span) -> object:
