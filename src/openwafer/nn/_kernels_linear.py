@@ -4,6 +4,14 @@
 from __future__ import annotations
 
 from openwafer.nn._kernel import KernelTable, Size, out, read, scratch, update
+from openwafer.nn._linear_cost import (
+    add_bias_cycles,
+    bias_grad_cycles,
+    grad_input_cycles,
+    grad_weight_cycles,
+    linear_cycles,
+    linear_half_cycles,
+)
 
 LINEAR = KernelTable()
 SIZES = (Size("n"), Size("k"), Size("t"))
@@ -25,6 +33,7 @@ BIAS_CASES = ({"n": 3, "t": 5}, {"n": 1, "t": 1}, {"n": 16, "t": 1}, {"n": 7, "t
     read("w", "k", "n", bank=1),
     *SIZES,
     cases=CASES,
+    cycles=linear_cycles,
 )
 def linear(y, x, w, n, k, t):
     y[:] = w.T @ x
@@ -39,6 +48,7 @@ def linear(y, x, w, n, k, t):
     *SIZES,
     cases=CASES,
     tolerance=2e-3,
+    cycles=linear_half_cycles,
 )
 def linear_half(y, half, x, w, n, k, t):
     y[:] = w.T @ x
@@ -51,6 +61,7 @@ def linear_half(y, half, x, w, n, k, t):
     read("w", "k", "n", bank=1),
     *SIZES,
     cases=CASES,
+    cycles=grad_input_cycles,
 )
 def linear_grad_input(dx, dy, w, n, k, t):
     dx[:] = w @ dy
@@ -64,16 +75,33 @@ def linear_grad_input(dx, dy, w, n, k, t):
     read("dy", "n", "t"),
     *SIZES,
     cases=(*CASES, {"n": 12, "k": 3, "t": 40}),
+    cycles=grad_weight_cycles,
 )
 def linear_grad_weight(dw, turned, x, dy, n, k, t):
     dw[:] += x @ dy.T
 
 
-@LINEAR.define("linear", update("y", "n", "t"), read("b", "n"), Size("n"), Size("t"), cases=BIAS_CASES)
+@LINEAR.define(
+    "linear",
+    update("y", "n", "t"),
+    read("b", "n"),
+    Size("n"),
+    Size("t"),
+    cases=BIAS_CASES,
+    cycles=add_bias_cycles,
+)
 def add_bias(y, b, n, t):
     y[:] += b[:, None]
 
 
-@LINEAR.define("linear", update("db", "n"), read("dy", "n", "t"), Size("n"), Size("t"), cases=BIAS_CASES)
+@LINEAR.define(
+    "linear",
+    update("db", "n"),
+    read("dy", "n", "t"),
+    Size("n"),
+    Size("t"),
+    cases=BIAS_CASES,
+    cycles=bias_grad_cycles,
+)
 def bias_grad(db, dy, n, t):
     db[:] += dy.sum(1)
