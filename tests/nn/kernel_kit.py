@@ -68,7 +68,7 @@ def compile_kernel(kernel: Kernel, sizes: Sizes, directory: Path, arch: str) -> 
         "names": "\n".join(f'  @export_name("{a.name}", [*]{a.dtype}, true);' for a in kernel.arrays),
         "arrays": "\n".join(
             [_declare(i, a, sizes) for i, a in enumerate(kernel.arrays)]
-            + [f"var {p.name}: u16 = {sizes[p.name]};" for p in kernel.parameters if _is_runtime(p)]
+            + [_variable(p, sizes) for p in kernel.parameters if not isinstance(p, Array) and p.runtime]
         ),
         "arguments": ", ".join(_argument(p, sizes) for p in kernel.parameters),
         "exports": "\n".join(f'  @export_symbol({a.name}_ptr, "{a.name}");' for a in kernel.arrays),
@@ -93,12 +93,14 @@ def _argument(parameter: Array | Size | Constant, sizes: Sizes) -> str:
             return f"{name}_ptr"
         case Size(name, runtime):
             return name if runtime else str(sizes[name])
-        case Constant(_, sample):
-            return repr(float(sample))
+        case Constant(name, sample, runtime):
+            return name if runtime else repr(float(sample))
 
 
-def _is_runtime(parameter: Array | Size | Constant) -> bool:
-    return isinstance(parameter, Size) and parameter.runtime
+def _variable(parameter: Size | Constant, sizes: Sizes) -> str:
+    if isinstance(parameter, Size):
+        return f"var {parameter.name}: u16 = {sizes[parameter.name]};"
+    return f"var {parameter.name}: f32 = {float(parameter.sample)!r};"
 
 
 def draw_inputs(kernel: Kernel, sizes: Sizes, seed: int = 0) -> dict[str, NDArray[Any]]:

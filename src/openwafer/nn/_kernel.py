@@ -72,10 +72,12 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """An argument of type f32. `sample` is its value in tests."""
+    """An argument of type f32: a constant of the call, or, if `runtime`, known only when the program runs.
+    `sample` is its value in tests."""
 
     name: str
     sample: float
+    runtime: bool = False
 
 
 Parameter = Array | Size | Constant

@@ -7,14 +7,20 @@ from pathlib import Path
 
 from openwafer.nn._kernel import Kernel
 from openwafer.nn._kernels_activation import ACTIVATION
+from openwafer.nn._kernels_attention import ATTENTION
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
 from openwafer.nn._kernels_linear import LINEAR
+from openwafer.nn._kernels_norm import NORM
+from openwafer.nn._kernels_softmax import SOFTMAX
 from openwafer.nn._kernels_vector import VECTOR
 
 KERNELS: dict[str, Kernel] = {
     **ELEMENTWISE,
     **ACTIVATION,
     **LINEAR,
+    **NORM,
+    **ATTENTION,
+    **SOFTMAX,
     **VECTOR,
 }
 

@@ -6,15 +6,15 @@ head h div (heads / groups). Queries are `[heads · hd][batch · seq]`, keys and
 `[groups · hd][batch][keys]`, scores `[heads][keys][batch · seq]`. `past` is the number of positions before
 the first token of this call, `column` the PE's own.
 
-    cache_append (k, v), attention_mask
-    scores → row_max → all-reduce max → exp_sum → all-reduce sum of `sum`
-           → values → all-reduce sum of `o` → divide_rows (o by sum)
-    gradient, past = 0, from do, the output o, and the probabilities p (exp_sum's, then divide_rows):
-    head_dot (delta) ; scores (dp from do and v, mask zeros, scale 1) → score_grad (ds)
+    cache_append (k, v), causal_mask
+    scores → row_max → all-reduce max → exp_sum → all-reduce sum of `sum` → reciprocal
+           → values → all-reduce sum of `o` → scale_rows (o)
+    gradient, past = 0, from do, the output o, and the probabilities p (exp_sum's, then scale_rows):
+    head_dot (delta) ; dots (dp from do and v) → score_grad (dp becomes ds)
     key_grad (dv from p and do; dk from ds and q) → spread_keys → all-reduce sum
     values (dq from ds and k) → all-reduce sum
 
-Scores of keys that a token must not see are at most −1e29; `exp_sum` makes 0 of them or less than 1e-37."""
+`exp_sum` makes 0 of the scores of keys that a token must not see. Slots that hold nothing must hold zeros."""
 
 # pyright: basic
 from __future__ import annotations
@@ -48,10 +48,6 @@ ROWS = (
 def mask_values(random, shape):
     """About a quarter of the keys hidden, by a number that leaves the others' errors visible."""
     return np.where(random.random(shape) < 0.25, -8, 0)
-
-
-def positive(random, shape):
-    return random.uniform(0.5, 4, shape)
 
 
 def _slots(keys, seq, columns, column, past):
@@ -117,6 +113,20 @@ def scores(s, q, k, mask, work, heads, groups, hd, keys, batch, seq, factor):
     """(q · k + mask) factor."""
     k = np.repeat(k, heads // groups, axis=0)
     s[:] = (np.einsum("hdbt,hdbc->hcbt", q, k) + mask[:, None, :]) * factor
+
+
+@ATTENTION.define(
+    "attention",
+    out("s", *SCORES),
+    read("q", *QUERIES),
+    read("k", *KEYS),
+    scratch("work", *SCORES),
+    *SIZES,
+    cases=CASES,
+)
+def dots(s, q, k, work, heads, groups, hd, keys, batch, seq):
+    """Of the gradient of the output and values: the gradient of the probabilities."""
+    s[:] = np.einsum("hdbt,hdbc->hcbt", q, np.repeat(k, heads // groups, axis=0))
 
 
 @ATTENTION.define(

@@ -85,11 +85,11 @@ def rms_grad_sum(s, dy, x, weight, work, f, t):
     "rms_norm",
     out("dx", "f", "t"),
     update("dweight", "f"),
+    update("s", "t"),
     read("dy", "f", "t"),
     read("x", "f", "t"),
     read("weight", "f"),
     read("r", "t", draw=positive),
-    read("s", "t"),
     scratch("work", "f", "t"),
     F,
     T,
@@ -97,9 +97,11 @@ def rms_grad_sum(s, dy, x, weight, work, f, t):
     cases=MATRICES,
     tolerance=2e-6,
 )
-def rms_grad(dx, dweight, dy, x, weight, r, s, work, f, t, features):
+def rms_grad(dx, dweight, s, dy, x, weight, r, work, f, t, features):
+    """`s` is used up."""
     dweight += (dy * x * r).sum(1)
-    dx[:] = r * weight[:, None] * dy - x * (r**3 * s / features)
+    s *= r**3 / features
+    dx[:] = r * weight[:, None] * dy - x * s
 
 
 @NORM.define(
@@ -112,9 +114,16 @@ def layer_sum(sums, x, work, f, t):
 
 
 @NORM.define(
-    "layer_norm", out("stats", 2, "t"), read("sums", 2, "t", draw=sums), T, FEATURES, EPS, cases=MATRICES
+    "layer_norm",
+    out("stats", 2, "t"),
+    read("sums", 2, "t", draw=sums),
+    scratch("work", "t"),
+    T,
+    FEATURES,
+    EPS,
+    cases=MATRICES,
 )
-def layer_scale(stats, sums, t, features, eps):
+def layer_scale(stats, sums, work, t, features, eps):
     """Means and inverse deviations; keep them for the gradient. `stats` may be `sums`."""
     mean = sums[0] / features
     stats[1] = 1 / np.sqrt(sums[1] / features - mean * mean + eps)
@@ -160,11 +169,11 @@ def layer_grad_sum(s, dy, x, weight, stats, work, f, t):
     out("dx", "f", "t"),
     update("dweight", "f"),
     update("dbias", "f"),
+    update("s", 2, "t"),
     read("dy", "f", "t"),
     read("x", "f", "t"),
     read("weight", "f"),
     read("stats", 2, "t", draw=statistics),
-    read("s", 2, "t"),
     scratch("work", "f", "t"),
     F,
     T,
@@ -172,10 +181,11 @@ def layer_grad_sum(s, dy, x, weight, stats, work, f, t):
     cases=MATRICES,
     tolerance=2e-6,
 )
-def layer_grad(dx, dweight, dbias, dy, x, weight, stats, s, work, f, t, features):
-    """Padded features of `dx` do not become zeros: `fill_rows` must follow where there are any."""
+def layer_grad(dx, dweight, dbias, s, dy, x, weight, stats, work, f, t, features):
+    """`s` is used up. Padded features of `dx` do not become zeros: `fill_rows` follows where there are any."""
     mean, r = stats
     normal = (x - mean) * r
     dweight += (dy * normal).sum(1)
     dbias += dy.sum(1)
-    dx[:] = r * (weight[:, None] * dy - s[0] / features - normal * s[1] / features)
+    s /= features
+    dx[:] = r * (weight[:, None] * dy - s[0] - normal * s[1])

@@ -28,10 +28,6 @@ def largest(random, shape):
     return random.uniform(22, 25, shape)
 
 
-def positive(random, shape):
-    return random.uniform(0.5, 100, shape)
-
-
 @SOFTMAX.define("softmax", out("m", "blocks", "t"), read("x", *BLOCK, draw=logits), *SIZES, cases=CASES)
 def row_max(m, x, blocks, rows, t):
     m[:] = x.max(1)
@@ -51,10 +47,10 @@ def exp_sum(x, sum, m, blocks, rows, t):
     sum[:] = x.sum(1)
 
 
-@SOFTMAX.define("softmax", update("x", *BLOCK), read("d", "blocks", "t", draw=positive), *SIZES, cases=CASES)
-def divide_rows(x, d, blocks, rows, t):
-    """x / d, d not 0."""
-    x /= d[:, None]
+@SOFTMAX.define("softmax", update("x", *BLOCK), read("r", "blocks", "t"), *SIZES, cases=CASES)
+def scale_rows(x, r, blocks, rows, t):
+    """With `r` the reciprocals of the sums: the end of a softmax."""
+    x *= r[:, None]
 
 
 @SOFTMAX.define(
