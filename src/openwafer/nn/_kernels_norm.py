@@ -182,7 +182,7 @@ def layer_grad_sum(s, dy, x, weight, stats, work, f, t):
     tolerance=2e-6,
 )
 def layer_grad(dx, dweight, dbias, s, dy, x, weight, stats, work, f, t, features):
-    """`s` is used up. Padded features of `dx` do not become zeros: `fill_rows` follows where there are any."""
+    """`s` is used up. Padded features of `dx` do not become zeros: clear them with `fill_rows`."""
     mean, r = stats
     normal = (x - mean) * r
     dweight += (dy * normal).sum(1)
