@@ -11,7 +11,10 @@ from openwafer.nn._kernels_attention import ATTENTION
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
 from openwafer.nn._kernels_linear import LINEAR
 from openwafer.nn._kernels_norm import NORM
+from openwafer.nn._kernels_optimizer import OPTIMIZER
+from openwafer.nn._kernels_rope import ROPE
 from openwafer.nn._kernels_softmax import SOFTMAX
+from openwafer.nn._kernels_tokens import TOKENS
 from openwafer.nn._kernels_vector import VECTOR
 
 KERNELS: dict[str, Kernel] = {
@@ -19,8 +22,11 @@ KERNELS: dict[str, Kernel] = {
     **ACTIVATION,
     **LINEAR,
     **NORM,
+    **ROPE,
     **ATTENTION,
     **SOFTMAX,
+    **TOKENS,
+    **OPTIMIZER,
     **VECTOR,
 }
 

@@ -12,7 +12,7 @@ from openwafer.nn._kernel import Constant, KernelTable, Size, out, read, update
 OPTIMIZER = KernelTable()
 LENGTHS = ({"n": 1}, {"n": 65}, {"n": 200})
 N = Size("n")
-LR, DECAY = Constant("lr", 0.01), Constant("decay", 0.1)
+LR, DECAY = Constant("lr", 0.01, runtime=True), Constant("decay", 0.1, runtime=True)
 
 
 def squares(random, shape):
@@ -38,8 +38,8 @@ def sgd(weight, grad, n, lr, decay):
     read("grad", "n"),
     N,
     LR,
-    Constant("momentum", 0.9),
-    Constant("dampening", 0.25),
+    Constant("momentum", 0.9, runtime=True),
+    Constant("dampening", 0.25, runtime=True),
     DECAY,
     cases=LENGTHS,
 )
@@ -56,8 +56,8 @@ def sgd_momentum(weight, velocity, grad, n, lr, momentum, dampening, decay):
     read("grad", "n"),
     N,
     LR,
-    Constant("momentum", 0.9),
-    Constant("dampening", 0.25),
+    Constant("momentum", 0.9, runtime=True),
+    Constant("dampening", 0.25, runtime=True),
     DECAY,
     cases=LENGTHS,
 )
@@ -75,12 +75,12 @@ def sgd_nesterov(weight, velocity, grad, n, lr, momentum, dampening, decay):
     read("grad", "n"),
     N,
     LR,
-    Constant("beta1", 0.9),
-    Constant("beta2", 0.999),
-    Constant("eps", 1e-8),
+    Constant("beta1", 0.9, runtime=True),
+    Constant("beta2", 0.999, runtime=True),
+    Constant("eps", 1e-8, runtime=True),
     DECAY,
-    Constant("correction1", 0.271),
-    Constant("correction2", 0.002997),
+    Constant("correction1", 0.271, runtime=True),
+    Constant("correction2", 0.002997, runtime=True),
     cases=LENGTHS,
     tolerance=2e-6,
 )
@@ -98,7 +98,11 @@ def square_sum(total, x, n):
 
 
 @OPTIMIZER.define(
-    "gradient", out("factor", 1), read("total", 1, draw=squares), Constant("most", 0.1), cases=({},)
+    "gradient",
+    out("factor", 1),
+    read("total", 1, draw=squares),
+    Constant("most", 0.1, runtime=True),
+    cases=({},),
 )
 def clip_factor(factor, total, most):
     """What gradients are scaled by so that their norm, the root of `total`, is at most `most`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from openwafer.nn._kernel import Constant, KernelTable, Size, out, read, update
+from openwafer.nn._kernel import Constant, KernelTable, Size, out, read, scratch, update
 
 TOKENS = KernelTable()
 F, V, T, ROW = Size("f"), Size("v"), Size("t"), Size("row", runtime=True)
@@ -97,6 +97,7 @@ def label_logit(picked, logits, labels, v, t, row):
     "cross_entropy",
     out("loss", 1),
     out("share", 1),
+    scratch("work", "t"),
     read("m", "t"),
     read("sum", "t", draw=positive),
     read("picked", "t"),
@@ -105,16 +106,18 @@ def label_logit(picked, logits, labels, v, t, row):
     IGNORE,
     cases=({"t": 7}, {"t": 2}, {"t": 70}),
 )
-def token_loss(loss, share, m, sum, picked, labels, t, ignore_index):
-    """The mean over the tokens that count, and `share`, 1 over their number. Without any, both are NaN."""
+def token_loss(loss, share, work, m, sum, picked, labels, t, ignore_index):
+    """The mean over the tokens that count, and `share`, 1 over their number. Without any, NaN and
+    infinity."""
     counts = labels != ignore_index
-    share[0] = 1 / np.float64(counts.sum()) if counts.any() else np.nan
+    share[0] = 1 / np.float64(counts.sum())
     loss[0] = ((np.log(sum) + m - picked) * counts).sum() * share[0]
 
 
 @TOKENS.define(
     "cross_entropy",
     update("x", "v", "t"),
+    scratch("work", "t"),
     read("sum", "t", draw=positive),
     read("labels", "t", dtype="i32", draw=labels),
     read("share", 1, draw=positive),
@@ -124,7 +127,7 @@ def token_loss(loss, share, m, sum, picked, labels, t, ignore_index):
     IGNORE,
     cases=LOGIT_CASES,
 )
-def loss_grad(x, sum, labels, share, v, t, row, ignore_index):
+def loss_grad(x, work, sum, labels, share, v, t, row, ignore_index):
     """x, the exponentials of the logits, becomes the gradient of the mean loss by the logits."""
     x /= sum
     for token, place in _local(labels, v, row):
