@@ -119,12 +119,19 @@ def engine_of(*kits: Kit, routes: Any = None) -> ReferenceEngine:
 
 
 def cycles_of(kits: list[Kit], channels: int, shared: Any, n: int) -> int:
-    """Cycles of a stream of n wavelets to every PE, all of which wait for it."""
+    """Cycles of a stream of n wavelets to every PE, all of which wait for it, from its first wavelet on."""
     engine = engine_of(*kits)
     engine.run()
     start = engine.now
     engine.run(engine.submit(StreamIn(IN, 0, 0, words(1, len(kits), n), channels, shared)))
-    return engine.now - start
+    return engine.now - start - MACHINE.host.stream_start_cycles
+
+
+def test_a_stream_begins_some_time_after_its_turn() -> None:
+    """The first wavelet is due `stream_start_cycles` after the stream's turn; it moves in that cycle."""
+    engine = engine_of(host_kit())
+    engine.run(engine.submit(StreamIn(IN, 0, 0, words(1, 1, 1))))
+    assert engine.now == MACHINE.host.stream_start_cycles + 1
 
 
 def eater() -> Kit:

@@ -167,6 +167,7 @@ class Task:
 class Host:
     copy_words_per_cycle: int = _integer("words/cycle", 1, 1024)
     stream_words_per_cycle: int = _integer("words/cycle", 1, 1024)
+    stream_start_cycles: int = _cycles()
     launch_cycles: int = _cycles()
     memcpy_margin_x: int = _integer("PEs", 0, 64)
     memcpy_margin_y: int = _integer("PEs", 0, 64)

@@ -45,7 +45,7 @@ class ReferenceEngine:
                 self._add(x, y)
         for router in self._routers.values():
             router.neighbours = [self._routers.get((router.x + dx, router.y + dy)) for dx, dy in OFFSETS]
-        self._host = Host(self._pes, machine.host.stream_words_per_cycle, self._schedule)
+        self._host = Host(self._pes, machine.host, self._schedule)
         for pe in self._pes.values():
             try:
                 pe.load()

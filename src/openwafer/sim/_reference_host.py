@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openwafer.diag import error
+from openwafer.machine import Host as Facts
 from openwafer.sim._engine import Command, Launch, StreamIn, StreamOut
 from openwafer.sim._reference_fabric import Schedule
 from openwafer.sim._reference_memory import ListedCommand, Ticket
@@ -15,9 +16,9 @@ Stream = StreamIn | StreamOut
 class Host:
     """Commands by ticket. Those from `released` on wait for one before them."""
 
-    def __init__(self, pes: dict[tuple[int, int], Pe], rate: int, schedule: Schedule) -> None:
-        """`rate` is wavelets a cycle and channel."""
-        self._pes, self._rate, self._schedule = pes, rate, schedule
+    def __init__(self, pes: dict[tuple[int, int], Pe], facts: Facts, schedule: Schedule) -> None:
+        self._pes, self._schedule = pes, schedule
+        self._rate, self._start_cycles = facts.stream_words_per_cycle, facts.stream_start_cycles
         self.tickets: list[Ticket] = []
         self.released = 0
         self._open: list[Ticket] = []
@@ -54,8 +55,9 @@ class Host:
         command = ticket.command
         if isinstance(command, (StreamIn, StreamOut)):
             for pe, port, feed in self._feeds(command):
-                feed.ticket, feed.start, port.feed = ticket, now, feed
-                self._schedule(pe, now)
+                start = now + self._start_cycles
+                feed.ticket, feed.start, port.feed = ticket, start, feed
+                self._schedule(pe, start)
             return
         for pe in self._pes.values():
             if _concerns(command, pe):
