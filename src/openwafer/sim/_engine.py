@@ -75,6 +75,19 @@ class StreamOut:
 Command = Launch | CopyIn | CopyOut | StreamIn | StreamOut
 
 
+def command_text(command: Command) -> str:
+    """A command in a sentence."""
+    match command:
+        case Launch(name):
+            return f"launch of `{name}`"
+        case CopyIn(name) | CopyOut(name):
+            return f"copy of `{name}`"
+        case StreamIn(color):
+            return f"stream to color {color}"
+        case StreamOut(color):
+            return f"stream from color {color}"
+
+
 @dataclass(frozen=True, slots=True)
 class PeStats:
     """Sums over all PEs since the start, in the unit of the name."""

@@ -33,8 +33,11 @@ from openwafer.sim._fast_state import (
     P_X,
     P_Y,
     PRESENT,
-    W_COMMAND_COUNT,
+    STREAM_IN,
     W_COMMANDS,
+    W_OPEN,
+    W_OPEN_STREAMS,
+    W_RELEASED,
 )
 
 OUT_OF_MEMORY = int(Fault.MEMORY)
@@ -46,6 +49,11 @@ def command_record(w: Any, number: Any) -> Any:
 
 
 @kernel
+def for_program(command: Any, pe: Any) -> Any:
+    return load64(load64(command + K_TABLE) + load64(load64(pe + P_PROGRAM) + G_NUMBER))
+
+
+@kernel
 def concerns(command: Any, pe: Any) -> Any:
     """Whether a PE with code has to do a command: it lies in the area, and its program exports the name."""
     x, y = load64(pe + P_X), load64(pe + P_Y)
@@ -53,13 +61,13 @@ def concerns(command: Any, pe: Any) -> Any:
         return False
     if y < load64(command + K_Y0) or y >= load64(command + K_Y1):
         return False
-    return load64(load64(command + K_TABLE) + load64(load64(pe + P_PROGRAM) + G_NUMBER)) != 0
+    return load64(command + K_KIND) < STREAM_IN and for_program(command, pe) != 0
 
 
 @kernel
 def next_command(w: Any, pe: Any) -> Any:
     """Number of the first command that this PE has yet to do, -1 if there is none."""
-    number, count = load64(pe + P_COMMAND), load64(w + W_COMMAND_COUNT)
+    number, count = load64(pe + P_COMMAND), load64(w + W_RELEASED)
     while number < count and not concerns(command_record(w, number), pe):
         number += 1
     store64(pe + P_COMMAND, number)
@@ -67,11 +75,20 @@ def next_command(w: Any, pe: Any) -> Any:
 
 
 @kernel
-def is_done_by_one_more(command: Any) -> Any:
-    """Counts that one PE has done a command; how many have yet to."""
+def is_done_by_one_more(w: Any, command: Any) -> Any:
+    """Counts that one PE has done a command."""
     left = load64(command + K_LEFT) - 1
     store64(command + K_LEFT, left)
-    return left
+    if left == 0:
+        count_open(w, command, -1)
+
+
+@kernel
+def count_open(w: Any, command: Any, more: Any) -> Any:
+    """Counts released commands that are not done."""
+    store64(w + W_OPEN, load64(w + W_OPEN) + more)
+    if load64(command + K_KIND) >= STREAM_IN:
+        store64(w + W_OPEN_STREAMS, load64(w + W_OPEN_STREAMS) + more)
 
 
 @kernel
@@ -79,7 +96,7 @@ def copy(w: Any, pe: Any, command: Any, now: Any) -> Any:
     """Moves this PE's part of a copy from or to the host."""
     memory = load64(pe + P_MEMORY)
     memory_bytes = load64(load64(pe + P_PROGRAM) + G_MEMORY_BYTES)
-    target = load64(load64(command + K_TABLE) + load64(load64(pe + P_PROGRAM) + G_NUMBER)) & (PRESENT - 1)
+    target = for_program(command, pe) & (PRESENT - 1)
     address, size = target >> 1, load64(command + K_ELEMENT_BYTES)
     if target & 1:
         address = load16(memory + address)

@@ -8,15 +8,15 @@ import time
 import numpy as np
 
 from openwafer.codegen._memory_op import CTX_ELEMENTS
-from openwafer.csl._tir import Export
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_loop as loop
 from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
-from openwafer.sim._engine import Command, CopyIn, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._fast_load import World, words
+from openwafer.sim._fast_records import command_record
 from openwafer.sim._print import Line, PrintLog
 
 FIRST_BUDGET_ITEMS = 10_000
@@ -51,56 +51,22 @@ class FastEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
-        if isinstance(command, (StreamIn, StreamOut)):
-            raise error("not-supported-streaming", "streams from and to the host are not supported yet")
         ticket = len(self._commands)
         if ticket == len(self._records):
-            self._records = np.concatenate([self._records, np.zeros_like(self._records)])
-            self.world.set(st.W_COMMANDS, words(self._records))
+            self._grow()
+        record, *arrays = command_record(self.world, command)
+        self._records[ticket] = record
+        self._tables.append(tuple(arrays))
         self._commands.append(command)
-        self._fill(self._records[ticket], command)
         self.world.set(st.W_COMMAND_COUNT, ticket + 1)
         self._call(loop.REWIND)
-        self._call(loop.SUBMIT, ticket)
+        self._call(loop.SUBMIT)
         return ticket
 
-    def _fill(self, record: np.ndarray, command: Command) -> None:
-        is_launch = isinstance(command, Launch)
-        table = np.array([self._target(n, command) for n in range(len(self.world.programs))], np.int64)
-        arguments = np.array(command.args if is_launch else (), np.int64)
-        fields = {st.K_KIND: st.LAUNCH, st.K_X1: self.world.width, st.K_Y1: self.world.height}
-        if not isinstance(command, Launch):
-            height, width, count = command.data.shape
-            fields = {
-                st.K_KIND: st.COPY_IN if isinstance(command, CopyIn) else st.COPY_OUT,
-                st.K_X0: command.x0, st.K_Y0: command.y0,
-                st.K_X1: command.x0 + width, st.K_Y1: command.y0 + height,
-                st.K_WORDS: count, st.K_ELEMENT_BYTES: command.element_bytes, st.K_DATA: words(command.data),
-            }  # fmt: skip
-            fields |= dict(
-                zip((st.K_STRIDE_Y, st.K_STRIDE_X, st.K_STRIDE_I), command.data.strides, strict=True)
-            )
-        fields |= {
-            st.K_TABLE: words(table),
-            st.K_ARGUMENTS: words(arguments),
-            st.K_ARGUMENT_COUNT: len(arguments),
-        }
-        for field, value in fields.items():
-            record[field // 8] = value
-        self._tables.append((table, arguments))
-
-    def _target(self, number: int, command: Command) -> int:
-        """What the command means to one program: K_TABLE's word."""
-        loaded = self.world.programs[number]
-        export = next((e for e in loaded.program.exports if e.name == command.name), None)
-        if export is None or (export.kind == "func") != isinstance(command, Launch):
-            return 0
-        if export.kind == "func":
-            return loaded.compiled.entries[export.target]
-        return st.PRESENT | self._address(number, export) << 1 | (export.kind == "ptr")
-
-    def _address(self, number: int, export: Export) -> int:
-        return self.world.programs[number].program.symbols[export.target].address
+    def _grow(self) -> None:
+        """Makes room for more commands."""
+        self._records = np.concatenate([self._records, np.zeros_like(self._records)])
+        self.world.set(st.W_COMMANDS, words(self._records))
 
     # --- running -----------------------------------------------------------
 

@@ -75,6 +75,7 @@ class World:
         self._fill_programs()
         self._fill_pes()
         self._fill_channels()
+        self._fill_ports()
 
     def set(self, field: int, value: int) -> None:
         self.w[field // 8] = value
@@ -160,6 +161,8 @@ class World:
         for id, color in {q.id: q.color for q in program.queues if q.direction == "out"}.items():
             record[st.G_OUTPUTS_OF // 8 + color] |= 1 << id
         loaded.queue_bytes = place
+        put(st.G_PORT_COUNT, len(program.host_in) + len(program.host_out))
+        put(st.G_HOST_OUT, _mask(program.host_out))
         for task in program.tasks:
             if task.kind not in ("local", "data"):
                 continue
@@ -240,6 +243,42 @@ class World:
             place = int(record[table // 8 + queue.id]) // 8
             block[:, place] = self.depth(queue.direction, queue.id) << 32
             block[:, place + 1] = -1
+
+    # --- host --------------------------------------------------------------
+
+    def _fill_ports(self) -> None:
+        """Host ports, for PEs whose programs have any."""
+        depth = self.machine.fabric.router_queue_depth
+        line = -(-(st.H_QUEUE + st.Q_ENTRIES + st.ENTRY_BYTES * depth) // st.LINE) * st.LINE
+        self.set(st.W_PORT_RECORD_BYTES, line)
+        self.set(st.W_HOST_RATE, self.machine.host.stream_words_per_cycle)
+        flat = self.layout.program_of.reshape(-1)
+        for number, loaded in enumerate(self.programs):
+            program = loaded.program
+            colors = [(c, False) for c in sorted(program.host_in)] + [
+                (c, True) for c in sorted(program.host_out)
+            ]
+            rows = np.flatnonzero(flat == number)
+            if not colors or not len(rows):
+                continue
+            ports = aligned_zeros(len(rows), len(colors), line // 8)
+            self._keep.append(ports)
+            for k, (color, is_out) in enumerate(colors):
+                ports[:, k, st.H_IS_OUT // 8] = is_out
+                ports[:, k, st.H_TARGET // 8] = self._port_target(number, rows, color, is_out)
+                ports[:, k, st.H_QUEUE // 8] = depth << 32
+                ports[:, k, (st.H_QUEUE + st.Q_POPPED) // 8] = -1
+            self._column(rows, st.P_PORTS, words(ports) + np.arange(len(rows)) * len(colors) * line)
+
+    def _port_target(self, number: int, rows: Ints, color: int, is_out: bool) -> int | Ints:
+        """H_TARGET of the ports of one color, on the PEs of one program."""
+        if is_out:
+            return int(self.program_records[number, st.G_OUTPUTS_OF // 8 + color])
+        bound = {q.id: q.color for q in self.programs[number].program.queues if q.direction == "in"}
+        ids = [id for id, its_color in bound.items() if its_color == color]
+        if not ids:
+            return 0
+        return self.pes[rows, st.P_QUEUES // 8] + self.program_records[number, st.G_INPUT // 8 + min(ids)]
 
     # --- fabric ------------------------------------------------------------
 

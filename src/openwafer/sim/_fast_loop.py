@@ -13,10 +13,11 @@ import numba as nb
 from openwafer.codegen._memory_op import source_hash
 from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
-from openwafer.sim._fast_commands import command_record, concerns
+from openwafer.sim._fast_commands import command_record, concerns, count_open
 from openwafer.sim._fast_fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
 from openwafer.sim._fast_pe import DSD_OP, call_code, grant, step_pe
+from openwafer.sim._fast_ports import start_stream
 from openwafer.sim._fast_schedule import clear, count, next_cycle, peek, pull_due, take, unwind
 from openwafer.sim._fast_state import (
     C_INPUT,
@@ -27,6 +28,7 @@ from openwafer.sim._fast_state import (
     END,
     FAULTED,
     IDLE,
+    K_KIND,
     K_LEFT,
     LIMIT,
     LINE,
@@ -50,13 +52,18 @@ from openwafer.sim._fast_state import (
     RAMP_BIT,
     REQUEST,
     S_WALKERS,
+    STREAM_IN,
     W_BUSY,
+    W_COMMAND_COUNT,
     W_FAULT,
     W_NOW,
+    W_OPEN,
+    W_OPEN_STREAMS,
     W_PE_COUNT,
     W_PE_RING,
     W_PES,
     W_PORT_BYTES,
+    W_RELEASED,
     W_ROUTER_RING,
     W_TIME,
 )
@@ -175,6 +182,8 @@ def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
         work += count(pes, now & 63)
         happened = _step_pes(w, pes, now) or happened
         store64(w + W_TIME, now + 1)
+        if load64(w + W_RELEASED) < load64(w + W_COMMAND_COUNT):
+            _release(w, now + 1)
         is_wrong = load64(w + W_FAULT) != 0
         if happened or is_wrong:
             store64(w + W_NOW, now + 1)
@@ -193,18 +202,34 @@ def _rewind(w: Any) -> Any:
 
 
 @kernel
-def _wake_concerned(w: Any, number: Any) -> Any:
-    """Counts the PEs that a new command concerns and has them look at it."""
-    command, concerned = command_record(w, number), 0
-    now = load64(w + W_TIME)
+def _wake_concerned(w: Any, command: Any, now: Any) -> Any:
+    """Has the PEs that a command concerns look at it; how many there are."""
+    concerned = 0
     for index in range(load64(w + W_PE_COUNT)):
         pe = load64(w + W_PES) + index * PE_BYTES
         if load64(pe + P_PROGRAM) != 0 and concerns(command, pe):
             concerned += 1
             if load64(pe + P_STATE) == IDLE:
                 wake_pe(w, index, pe, now, now)
-    store64(command + K_LEFT, concerned)
     return concerned
+
+
+@kernel
+def _release(w: Any, now: Any) -> Any:
+    """Releases the commands that can be taken from cycle `now` on: a stream waits for all commands before
+    it, the others wait for streams."""
+    number = load64(w + W_RELEASED)
+    while number < load64(w + W_COMMAND_COUNT):
+        command = command_record(w, number)
+        is_stream = load64(command + K_KIND) >= STREAM_IN
+        if load64(w + (W_OPEN if is_stream else W_OPEN_STREAMS)) != 0:
+            return
+        number += 1
+        store64(w + W_RELEASED, number)
+        concerned = start_stream(w, number - 1, now) if is_stream else _wake_concerned(w, command, now)
+        store64(command + K_LEFT, concerned)
+        if concerned != 0:
+            count_open(w, command, 1)
 
 
 @kernel
@@ -244,7 +269,7 @@ def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
     if what == REWIND:
         _rewind(w)
     elif what == SUBMIT:
-        return _wake_concerned(w, a)
+        _release(w, load64(w + W_TIME))
     else:
         _initialize(w)
     return 0

@@ -52,6 +52,7 @@ from openwafer.sim._fast_state import (
     FINISHING,
     FREE,
     G_DSRS,
+    G_HOST_OUT,
     G_INPUT,
     G_MEMORY_BYTES,
     G_OUTPUT,
@@ -331,13 +332,14 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
     id, queue, index = load64(slot + S_OUT_ID), load64(slot + S_OUT), load64(pe + P_INDEX)
     color = load64(load64(pe + P_PROGRAM) + G_OUTPUT_COLOR + 8 * id)
     router = router_record(w, index)
-    if (load64(router + R_COLORS) >> color) & 1 == 0:
+    has_route = (load64(router + R_COLORS) >> color) & 1 != 0
+    if not has_route and (load64(load64(pe + P_PROGRAM) + G_HOST_OUT) >> color) & 1 == 0:
         fault(w, FAULT_NO_OWN_ROUTE, index, load64(slot + S_LOC), color, now)
         return
     if load64(slot + S_FLAGS) & SENDS_CONTROL:
         data |= CONTROL_BIT
     ready = now + 1 + load64(w + W_RAMP_UP)
-    if push(queue, data, ready):
+    if push(queue, data, ready) and has_route:
         store64(router + R_OUT, load64(router + R_OUT) | 1 << id)
         store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << color)
         schedule(load64(w + W_ROUTER_RING), index, ready, now)

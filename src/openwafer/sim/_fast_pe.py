@@ -10,7 +10,7 @@ from typing import Any
 from openwafer.codegen._abi import Ctx, Req, Status
 from openwafer.codegen._memory_op import UNSUPPORTED_DETAIL
 from openwafer.codegen._raw import call_entry, kernel, load32, load64, store64, trailing_zeros
-from openwafer.sim._fast_commands import command_record, copy, is_done_by_one_more, next_command
+from openwafer.sim._fast_commands import command_record, copy, for_program, is_done_by_one_more, next_command
 from openwafer.sim._fast_fabric import fault, head_ready, wake_pe
 from openwafer.sim._fast_ops import (
     IN_USE,
@@ -24,6 +24,7 @@ from openwafer.sim._fast_ops import (
     step_slot,
     take_wavelet,
 )
+from openwafer.sim._fast_ports import ports_ready, serve_ports
 from openwafer.sim._fast_state import (
     BUSY,
     CANDIDATES,
@@ -35,13 +36,11 @@ from openwafer.sim._fast_state import (
     G_ENTRY,
     G_LOCAL,
     G_MEMORY_BYTES,
-    G_NUMBER,
     G_TASK_QUEUE,
     IDLE,
     K_ARGUMENT_COUNT,
     K_ARGUMENTS,
     K_KIND,
-    K_TABLE,
     K_WORDS,
     LAUNCH,
     MAIN,
@@ -61,6 +60,7 @@ from openwafer.sim._fast_state import (
     P_OUT_WAIT,
     P_PARAMS,
     P_PICKED,
+    P_PORTS,
     P_PROGRAM,
     P_QUEUES,
     P_SEEN,
@@ -102,9 +102,9 @@ def step_pe(w: Any, index: Any, now: Any) -> Any:
         store64(pe + P_FIRST, 0)
     store64(pe + P_SEEN, now)
     store64(pe + P_NEXT, NEVER)
-    happened = False
+    happened = load64(pe + P_PORTS) != 0 and serve_ports(w, pe, now)
     if load64(pe + P_USED) != 0:
-        happened = _retire_slots(w, pe, now)
+        happened = _retire_slots(w, pe, now) or happened
         happened = _serve_datapath(w, pe, now) or happened
     elif load64(pe + P_STATE) == BUSY:
         store64(pe + P_FIRST, 0)
@@ -180,7 +180,7 @@ def _run_main(w: Any, pe: Any, now: Any) -> Any:
     elif action in (END, COPY_END):
         store64(pe + P_STATE, IDLE)
         if action == COPY_END:
-            is_done_by_one_more(command_record(w, load64(pe + P_TAKEN)))
+            is_done_by_one_more(w, command_record(w, load64(pe + P_TAKEN)))
     else:
         return grant(w, pe, now)
     return True
@@ -310,10 +310,9 @@ def _take_command(w: Any, pe: Any, now: Any) -> Any:
     store64(pe + P_TAKEN, number)
     store64(pe + P_PICKED, COMMAND_ID)
     if load64(command + K_KIND) == LAUNCH:
-        is_done_by_one_more(command)
+        is_done_by_one_more(w, command)
         store64(pe + P_STREAM, 1)
-        program_number = load64(load64(pe + P_PROGRAM) + G_NUMBER)
-        _begin(w, pe, COMMAND_ID, load64(load64(command + K_TABLE) + program_number), now)
+        _begin(w, pe, COMMAND_ID, for_program(command, pe), now)
         return
     copy(w, pe, command, now)
     rate = load64(w + W_COPY_RATE)
@@ -348,5 +347,7 @@ def _schedule_next(w: Any, index: Any, pe: Any, now: Any) -> Any:
             data &= data - 1
             if queue != 0:
                 soonest = min(soonest, head_ready(queue))
+    if load64(pe + P_PORTS) != 0:
+        soonest = min(soonest, ports_ready(w, pe))
     if soonest < NEVER:
         wake_pe(w, index, pe, max(soonest, now + 1), now)

@@ -11,7 +11,7 @@ from openwafer.csl._dsd_ops import DSD_OPS_BY_NUMBER
 from openwafer.csl._tir import Program
 from openwafer.diag import DiagnosticError, error
 from openwafer.sim import _fast_state as st
-from openwafer.sim._engine import Command, Launch
+from openwafer.sim._engine import Command, command_text
 from openwafer.sim._fast_load import OFFSETS, Ints, World
 
 SHOWN_PES = 10
@@ -63,13 +63,12 @@ def deadlock(world: World, command: Command) -> DiagnosticError:
     busy = world.pes[:, st.P_STATE // 8] != st.IDLE
     stuck = (world.pes[:, st.P_STREAM // 8] != 0) & (world.pes[:, st.P_PROGRAM // 8] != 0)
     waiting = np.flatnonzero(used | busy | stuck)
-    verb = "launch" if isinstance(command, Launch) else "copy"
     cycle = world.get(st.W_NOW)
     notes = [f"{len(waiting)} PEs wait"]
     for index in waiting[:SHOWN_PES]:
         y, x = divmod(int(index), world.width)
         notes += [f"PE ({x}, {y}), cycle {cycle}, {wait}" for wait in _waits(world, int(index), command)]
-    message = f"nothing can happen any more, and the {verb} of `{command.name}` is not done"
+    message = f"nothing can happen any more, and the {command_text(command)} is not done"
     return error("deadlock", message, notes=notes)
 
 
@@ -86,7 +85,7 @@ def _waits(world: World, index: int, command: Command) -> Iterator[str]:
     if pe[st.P_STATE // 8] == st.BUSY and pe[st.P_ACTION // 8] == st.TRY:
         yield "the main thread waits for a microthread that is in use"
     elif pe[st.P_STATE // 8] == st.IDLE and pe[st.P_STREAM // 8]:
-        yield f"the command stream is blocked: `{command.name}` waits for `unblock_cmd_stream()`"
+        yield f"the command stream is blocked: the {command_text(command)} waits for `unblock_cmd_stream()`"
 
 
 def _wait(world: World, program: Program, index: int, slot: Ints) -> str:

@@ -23,23 +23,26 @@ def _fields(count: int) -> range:
     W_ROUTER_RING, W_TIME, W_NOW, W_WIDTH, W_COLORS, W_HOP, W_RAMP_UP, W_RAMP_DOWN,
     W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
     W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
-    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT, W_END,
-) = _fields(35)  # fmt: skip
-"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened."""
+    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
+    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_END,
+) = _fields(40)  # fmt: skip
+"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
+RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
+streams."""
 
 # PE.
 (
     P_STATE, P_WAKE, P_ACTION, P_FIRST, P_SEEN, P_USED, P_NEXT, P_INDEX,
     P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
     P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
-    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PAD0, P_PAD1, P_END,
+    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_PAD1, P_END,
 ) = _fields(32)  # fmt: skip
 PE_BYTES = P_END + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
 next command to look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in
 use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
-output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on. WHEEL
-and FAR belong to the schedule."""
+output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on, PORTS
+its host ports (0: none). WHEEL and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING = 0, 1, 2
 """P_STATE."""
@@ -76,9 +79,11 @@ G_INPUT = G_TASK_QUEUE + WORD * TASK_IDS
 G_OUTPUT = G_INPUT + WORD * QUEUE_IDS
 G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
 G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
-PROGRAM_BYTES = G_OUTPUTS_OF + WORD * COLOR_IDS
+G_PORT_COUNT = G_OUTPUTS_OF + WORD * COLOR_IDS
+G_HOST_OUT = G_PORT_COUNT + WORD
+PROGRAM_BYTES = G_HOST_OUT + WORD
 """NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
-TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color."""
+TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color, HOST_OUT a mask of colors."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -114,12 +119,24 @@ REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX = 1, 2, 4, 8, 16
     K_STRIDE_X,
     K_STRIDE_I,
 ) = _fields(12)
-K_TABLE, K_ARGUMENTS, K_ARGUMENT_COUNT, K_PAD = range(12 * WORD, 16 * WORD, WORD)
-COMMAND_BYTES = 16 * WORD
-LAUNCH, COPY_IN, COPY_OUT = 0, 1, 2
+K_TABLE, K_ARGUMENTS, K_ARGUMENT_COUNT, K_SHARED, K_CHANNELS = range(12 * WORD, 17 * WORD, WORD)
+COMMAND_BYTES = 24 * WORD
+LAUNCH, COPY_IN, COPY_OUT, STREAM_IN, STREAM_OUT = range(5)
+BY_PE, BY_ROW, BY_COLUMN = range(3)
+"""K_SHARED: what passes the host's link once."""
 """LEFT counts the PEs that have yet to do it. TABLE has one word a program: the entry of a launch, or the
-address of the data's symbol << 1 | is a pointer, plus PRESENT; 0 where the name is not exported."""
+address of the data's symbol << 1 | is a pointer, plus PRESENT, or 1 + the number of a stream's host port; 0
+where the name is not exported. CHANNELS is those of a stream."""
 PRESENT = 1 << 40
+
+# Host port: one color of one PE; then its host queue.
+(
+    H_IS_OUT, H_TARGET, H_COMMAND, H_DATA, H_LEFT, H_DONE, H_START, H_PLACE, H_COUNT, H_RATE, _H_0, _H_1,
+    _H_2, _H_3, _H_4, _H_5, H_QUEUE,
+) = _fields(17)  # fmt: skip
+"""TARGET is the PE's input queue, or a mask of its output queues. Of the stream under way: COMMAND is its
+number, DATA the place of the next wavelet, LEFT and DONE count wavelets, number i is due at
+START + (i · COUNT + PLACE) // RATE."""
 
 # Ring: the schedule of all PEs or all routers.
 (
