@@ -19,7 +19,7 @@ from openwafer.sim._reference import ReferenceEngine
 from tir_kit import used_bytes
 
 HAS_FAST = importlib.util.find_spec("openwafer.sim._fast_engine") is not None
-FAST_LACKS = frozenset({"streams", "fifos", "control", "index", "print", "priority"})
+FAST_LACKS = frozenset({"fifos", "control", "index", "print", "priority"})
 """What the fast engine does not run yet."""
 
 Script = Callable[[Engine], list[Any]]
