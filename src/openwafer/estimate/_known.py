@@ -1,0 +1,79 @@
+"""Models by name or by path."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from openwafer.diag import error, suggest
+from openwafer.estimate._config import ModelConfig, parse_config
+
+_DROPPED = ("-instruct", "-chat", "-it", "-hf", "-base", "-fp8", "-nvfp4", "-2507", "-0528")
+
+
+@cache
+def _configs() -> dict[str, dict[str, Any]]:
+    text = resources.files("openwafer.estimate").joinpath("data/models.json").read_text("utf-8")
+    return json.loads(text)
+
+
+def known_models() -> tuple[str, ...]:
+    """The models whose configs come with OpenWafer."""
+    return tuple(_configs())
+
+
+def load_model(name_or_path: str) -> ModelConfig:
+    """A known model by name, a `config.json`, or a directory that has one.
+
+    Diagnostics: model-not-found, model-unreadable, and those of `parse_config`.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "config.json"
+    if path.suffix == ".json" and path.is_file():
+        name = path.stem if path.stem != "config" else path.absolute().parent.name
+        return parse_config(name, _read(path), str(path))
+    found = canonical(name_or_path)
+    if found is None:
+        hint = suggest(_short(name_or_path), _configs()) or "name a config.json, or one of the known models"
+        notes = [f"known are {', '.join(_configs())}"]
+        raise error("model-not-found", f"no model and no file `{name_or_path}`", help=hint, notes=notes)
+    return _known(found)
+
+
+@cache
+def _known(name: str) -> ModelConfig:
+    config = _configs()[name]
+    return parse_config(name, json.dumps(_configs()[config["same_as"]] if "same_as" in config else config))
+
+
+def canonical(name: str) -> str | None:
+    """The name of a known model: case, organisation and suffixes like `-Instruct` do not matter."""
+    short = _short(name)
+    return next((n for n in (short, _stripped(short)) if n in _configs()), None)
+
+
+def _short(name: str) -> str:
+    short = name.rsplit("/", 1)[-1].lower().replace("_", "-").replace(" ", "-")
+    return short.replace("meta-llama", "llama").replace("llama3", "llama-3").replace("llama2", "llama-2")
+
+
+def _stripped(name: str) -> str:
+    changed = True
+    while changed:
+        stripped = name
+        for suffix in _DROPPED:
+            stripped = stripped.removesuffix(suffix)
+        changed, name = stripped != name, stripped
+    return name
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as reason:
+        why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)
+        raise error("model-unreadable", f"cannot read `{path}`: {why}") from None
