@@ -84,17 +84,13 @@ class _Times:
     def all_reduce(self) -> float:
         before, behind = self.line.sides
         if not before + behind:
-            return self.enter(0, 3)
-        free = self.root_enter() + self.issue
+            return self.enter(5, 0)
+        free = (self.enter(4, 2) if before and behind else self.enter(5, 2)) + self.issue
         if before:
             free = max(free, self.side(before)) + self.span(FIRST, self.stream(before)) + self.issue
         if behind:
             free = max(free, self.side(behind)) + self.span(SECOND, self.stream(behind)) + self.issue
         return free + self.hops(max(before, behind)) + self.span(SPREAD)
-
-    def root_enter(self) -> int:
-        before, behind = self.line.sides
-        return self.enter(2, 1) if before and behind else self.enter(2, 2) if before else self.enter(1, 3)
 
     def stream(self, last: int) -> int:
         """The stream that sets the pace of a side: inside the group if there is one, else between leaders."""
@@ -108,13 +104,13 @@ class _Times:
         if groups == 1:
             return chain + self.hops(1)
         outermost = self.chain(last - (groups - 1) * group)
-        own = self.enter(2, 2) + self.issue if group == 1 else chain + self.span(FIRST) + self.issue
+        own = self.enter(0, 1) + self.issue if group == 1 else chain + self.span(FIRST) + self.issue
         leader = max(own, outermost + self.hops(group))
         return leader + (groups - 2) * self.hops(group) + self.hops(1)
 
     def chain(self, count: int) -> float:
         """First element that the last of `count` PEs in a chain handles."""
-        sender, receiver = self.enter(1, 0) + self.issue, self.enter(2, 3) + self.issue
+        sender, receiver = self.enter(1, 1) + self.issue, self.enter(2, 1) + self.issue
         if count == 1:
             return sender
         return max(sender + self.hops(1), receiver) + (count - 2) * self.hops(1)
@@ -138,18 +134,12 @@ class _Times:
         """From the end of one operation to the first step of the next."""
         return self.machine.dsd.issue_cycles + self.machine.dsd.fabric_setup_cycles
 
-    def enter(self, right: int, wrong: int) -> int:
-        """From the call to the right branch: the call, the role, five DSDs, and comparisons that come out
-        right and wrong."""
+    def enter(self, wrong: int, right: int) -> int:
+        """From the call to the right branch, over comparisons that come out wrong and right."""
         s = self.machine.scalar
+        passed = wrong * (s.alu_cycles + s.branch_taken_cycles)
         taken = right * (s.alu_cycles + s.branch_not_taken_cycles)
-        return (
-            s.call_cycles
-            + s.load_cycles
-            + 5 * s.alu_cycles
-            + taken
-            + wrong * (s.alu_cycles + s.branch_taken_cycles)
-        )
+        return s.call_cycles + s.load_cycles + s.alu_cycles + passed + taken
 
 
 COLORS: tuple[str, ...] = ("chain_0", "chain_1", "lead_0", "lead_1", "spread")
