@@ -54,6 +54,7 @@ class Config:
     unblock: tir.Expr | None = None
     ut: tir.Expr | None = None
     index: tir.Expr | None = None
+    priority: int = 0
     on_control: tir.ControlAction | None = None
 
 
@@ -70,6 +71,7 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
         args = [ev.keep_order(a, mark) for a in args]
         args.append(value)
     config = _config(ev, node, node.args[wanted]) if len(node.args) > wanted else Config()
+    args = [_prioritized(a, config.priority) for a in args]
     operands = [_operand(ev, op, i, v, node.args[i].span) for i, v in enumerate(args[: 1 + op.sources])]
     scalar = _scalar_operand(ev, op, args[-1], node.args[wanted - 1].span) if op.scalar else None
     _check(ev, node, args, config)
@@ -99,6 +101,14 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
     if result is None:
         return Value(ty.VOID, ())
     return Value(ty.BOOL, ir=tir.Local("bool", result))
+
+
+def _prioritized(value: Value, flags: int) -> Value:
+    """A fabric operand with the priority of its operation."""
+    if not flags or value.type not in (ty.FABIN, ty.FABOUT) or value.ir is None:
+        return value
+    old = dsd.get(value.ir, DsdWord.FLAGS)
+    return Value(value.type, ir=dsd.replaced(value.ir, DsdWord.FLAGS, _or(old, flags)))
 
 
 def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) -> tir.Operand:
@@ -192,8 +202,6 @@ def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
         raise error(
             "activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span
         )
-    if "priority" in fields:
-        _check_priority(ev, fields["priority"], node, arg)
     index = fields.get("index")
     return Config(
         flag(ev, fields, "async", arg),
@@ -201,16 +209,17 @@ def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
         _task(ev, fields, "unblock", BLOCKABLE, arg),
         _microthread(ev, fields, arg),
         None if index is None else dsd.as_word(ev.runtime(coerce(ev, index, ty.U16, arg.span))),
+        _priority(ev, fields["priority"], node, arg) if "priority" in fields else 0,
         _on_control(ev, fields["on_control"], arg) if "on_control" in fields else None,
     )
 
 
-def _check_priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Expr) -> None:
-    """Priorities are accepted and have no effect: the datapath serves all in turn."""
+def _priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Expr) -> int:
+    """Flags for the fabric operands of the operation (WSE-2; later they stand in the DSD itself)."""
     if ev.unit.arch != "wse2":
         message = f"the priority of an operation stands in its fabric DSD on {ev.unit.arch}"
         raise error("wrong-arch", message, arg.span)
-    priority_flag(ev, value, node)
+    return priority_flag(ev, value, node)
 
 
 def _on_control(ev: Evaluator, value: Value, arg: ast.Expr) -> tir.ControlAction | None:

@@ -120,6 +120,8 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
         fifos=tuple(unit.fifos),
         host_in=tuple(unit.host_in),
         host_out=tuple(unit.host_out),
+        high=tuple(sorted(unit.high)),
+        main_priority=unit.main_priority,
     )
 
 

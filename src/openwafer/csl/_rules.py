@@ -2,6 +2,7 @@
 """Importing this fills the evaluator's tables: expressions, statements, builtins."""
 
 from openwafer.csl import (  # noqa: F401
+    _builtins_config,
     _builtins_dsd,
     _builtins_fifo,
     _builtins_host,

@@ -61,6 +61,10 @@ class DsdWord(enum.IntEnum):
     RESERVED = 15
 
 
+MEDIUM = 3
+"""The priority class of what has none of its own."""
+
+
 class DsdFlag(enum.IntFlag):
     """Bits of `DsdWord.FLAGS`. `ACTIONS` holds activate id + 1 (low byte) and unblock id + 1 (high byte)."""
 
@@ -527,7 +531,9 @@ class Program(msgspec.Struct, frozen=True):
     fills what depends on parameter cells (None: nothing does). `dsrs` names the DSRs in use
     (`dest:0`); `dsr_init` are DSRs loaded at compile time. `locations` maps `loc` to (file, line).
     `blocked` are task ids blocked at the start; `colors` routes from `@set_local_color_config`.
-    `host_in` and `host_out` are the colors of memcpy streams from and to the host."""
+    `host_in` and `host_out` are the colors of memcpy streams from and to the host. `high` are task ids of
+    high priority; `main_priority` is the class of the main thread (a microthread's: low 1, medium 3, high
+    5)."""
 
     name: str
     arch: str
@@ -546,3 +552,5 @@ class Program(msgspec.Struct, frozen=True):
     fifos: tuple[Fifo, ...] = ()
     host_in: tuple[int, ...] = ()
     host_out: tuple[int, ...] = ()
+    high: tuple[int, ...] = ()
+    main_priority: int = MEDIUM

@@ -119,6 +119,8 @@ class ProgramUnit(Unit):
         self.host_out: dict[int, Span] = {}
         self.blocked: set[int] = set()
         self.unblocked: dict[int, Span] = {}
+        self.high: set[int] = set()
+        self.main_priority = tir.MEDIUM
         self.activated: set[int] = set()
         self.colors: dict[int, tir.ColorConfig] = {}
         self.queue_spans: dict[tuple[str, int], Span] = {}
