@@ -122,6 +122,8 @@ class _Body:
                 return self._dsd_op(stmt)
             case tir.LoadDsr(_, v):
                 return self._costs.record(v) + self._machine.dsd.dsr_load_to_use_cycles
+            case tir.SetFifoLength(_, _, v):
+                return value(v) + scalar.store_cycles
             case tir.Activate(v) | tir.SetBlocked(v):
                 return value(v) + scalar.alu_cycles
             case tir.ReadTsc(addr):
@@ -134,7 +136,15 @@ class _Body:
                 return value(addr) + value(v) + scalar.store_cycles
             case tir.Tick(cycles):
                 return cycles
-            case tir.Loop() | tir.Block() | tir.Break() | tir.Continue() | tir.Assert() | tir.Yield():
+            case (
+                tir.Loop()
+                | tir.Block()
+                | tir.Break()
+                | tir.Continue()
+                | tir.Assert()
+                | tir.Yield()
+                | tir.Print()
+            ):
                 return 0
 
     def _dsd_op(self, op: tir.DsdOp) -> int:
