@@ -252,6 +252,7 @@ class World:
         line = -(-(st.H_QUEUE + st.Q_ENTRIES + st.ENTRY_BYTES * depth) // st.LINE) * st.LINE
         self.set(st.W_PORT_RECORD_BYTES, line)
         self.set(st.W_HOST_RATE, self.machine.host.stream_words_per_cycle)
+        self.set(st.W_STREAM_START, self.machine.host.stream_start_cycles)
         flat = self.layout.program_of.reshape(-1)
         for number, loaded in enumerate(self.programs):
             program = loaded.program

@@ -56,6 +56,7 @@ from openwafer.sim._fast_state import (
     W_PES,
     W_PORT_RECORD_BYTES,
     W_RAMP_DOWN,
+    W_STREAM_START,
     W_WIDTH,
 )
 
@@ -168,7 +169,8 @@ def _place_and_count(command: Any, x: Any, y: Any) -> Any:
 
 @kernel
 def start_stream(w: Any, number: Any, now: Any) -> Any:
-    """Gives each PE of a stream's rectangle its part, from cycle `now` on."""
+    """Gives each PE of a stream's rectangle its part; the stream has its turn in cycle `now`."""
+    start = now + load64(w + W_STREAM_START)
     command = command_record(w, number)
     x0, y0, words = load64(command + K_X0), load64(command + K_Y0), load64(command + K_WORDS)
     if words == 0:
@@ -186,10 +188,10 @@ def start_stream(w: Any, number: Any, now: Any) -> Any:
             store64(port + H_DATA, data + x * load64(command + K_STRIDE_X))
             store64(port + H_LEFT, words)
             store64(port + H_DONE, 0)
-            store64(port + H_START, now)
+            store64(port + H_START, start)
             store64(port + H_PLACE, place)
             store64(port + H_COUNT, count)
             store64(port + H_RATE, load64(command + K_CHANNELS) * load64(w + W_HOST_RATE))
-            wake_pe(w, index, pe, now, now)
+            wake_pe(w, index, pe, start, now)
             pes += 1
     return pes

@@ -24,8 +24,8 @@ def _fields(count: int) -> range:
     W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
     W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
     W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
-    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_END,
-) = _fields(40)  # fmt: skip
+    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START, W_END,
+) = _fields(41)  # fmt: skip
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
 streams."""
