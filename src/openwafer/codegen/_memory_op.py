@@ -1,7 +1,7 @@
 """`openwafer_memory_op`: a DSD operation on memory alone, done at once. See `_abi.MEMORY_OP_SYMBOL`.
 
-Elements are handled strictly one after the other. One-dimensional operands of the common operations take the
-loops of `_memory_loops`; all else goes element by element through `alu`.
+Elements are handled strictly one after the other: line by line where the operands allow it (`_memory_lines`),
+else one by one through `alu`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from openwafer.codegen import _alu as ops
 from openwafer.codegen._abi import Ctx
 from openwafer.codegen._alu import ADDC16, alu
 from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
-from openwafer.codegen._memory_loops import ARRAY_ARRAY, ARRAY_SCALAR, SCALAR_ARRAY, fast_loop, fast_sum
+from openwafer.codegen._memory_lines import run_lines
+from openwafer.codegen._memory_loops import fast_sum
 from openwafer.codegen._operand import (
     CIRCBUF,
-    EXTENTS,
     FABIN,
     FIFO,
     KIND,
@@ -38,7 +38,6 @@ from openwafer.codegen._operand import (
     advance_walker,
     base_after,
     operation_length,
-    outermost,
     start_walker,
 )
 from openwafer.codegen._raw import kernel, load16, load64, sext16, stack_block, store16, store64, to_pointer
@@ -106,57 +105,18 @@ def reduces_wrongly(op: Any, dest_kind: Any, kind0: Any, kind1: Any) -> Any:
 
 
 @kernel
-def _is_linear(walker: Any) -> Any:
-    """Whether element i lies at PLACE + i · STRIDE0 (if that does not wrap)."""
-    kind = load64(walker + KIND)
-    return kind == MEM1D or (kind == MEM4D and outermost(load64(walker + EXTENTS)) == 0)
-
-
-@kernel
-def _is_inside(place: Any, stride: Any, n: Any, size: Any, memory_bytes: Any) -> Any:
+def _try_sum(memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any) -> Any:
+    """Adds up f32 elements of one stride into a pointer; whether this was such an operation."""
+    if op != FADDS or load64(dest + KIND) != POINTER:
+        return False
+    if load64(src0 + KIND) != SCALAR or load64(src1 + KIND) != MEM1D:
+        return False
+    place, stride = load64(src1 + PLACE), sext16(load64(src1 + STRIDES))
     last = place + (n - 1) * stride
-    return min(place, last) >= 0 and max(place, last) + size <= memory_bytes
-
-
-@kernel
-def _try_fast(
-    memory: Any, memory_bytes: Any, op: Any, n: Any, dest: Any, src0: Any, src1: Any, s: Any
-) -> Any:
-    """Runs the operation in a special loop if its operands allow that; whether it did."""
-    size, size0, size1 = dest_bytes(op), src0_bytes(op), src1_bytes(op)
-    kind0, kind1 = load64(src0 + KIND), load64(src1 + KIND)
-    stride0, stride1 = sext16(load64(src0 + STRIDES)), sext16(load64(src1 + STRIDES))
-    place0, place1 = load64(src0 + PLACE), load64(src1 + PLACE)
-    a, b = place0, place1
-    shape = ARRAY_ARRAY
-    if kind0 == SCALAR:
-        shape = SCALAR_ARRAY
-        if size0 == 2:
-            a = place0 & 0xFFFF
-    elif _is_linear(src0) and _is_inside(place0, stride0, n, size0, memory_bytes):
-        a = memory + place0
-    else:
+    if min(place, last) < 0 or max(place, last) + 4 > memory_bytes:
         return False
-    if size1 > 0:
-        if kind1 == SCALAR:
-            if shape == SCALAR_ARRAY:
-                return False
-            shape = ARRAY_SCALAR
-            if size1 == 2:
-                b = place1 & 0xFFFF
-        elif _is_linear(src1) and _is_inside(place1, stride1, n, size1, memory_bytes):
-            b = memory + place1
-        else:
-            return False
-    place, stride = load64(dest + PLACE), sext16(load64(dest + STRIDES))
-    if load64(dest + KIND) == POINTER:
-        if op != FADDS or shape != SCALAR_ARRAY:
-            return False
-        total = ops.bits_from_f32(fast_sum(op, a, n, b, stride1))
-        return write_place(memory, memory_bytes, place, size, total)
-    if not (_is_linear(dest) and _is_inside(place, stride, n, size, memory_bytes)):
-        return False
-    return fast_loop(op, shape, n, memory + place, stride, a, stride0, b, stride1, s)
+    total = ops.bits_from_f32(fast_sum(op, load64(src0 + PLACE), n, memory + place, stride))
+    return write_place(memory, memory_bytes, load64(dest + PLACE), 4, total)
 
 
 @kernel
@@ -240,8 +200,10 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
         sext16(load64(w0 + STRIDES)), kind1, load64(w1 + PLACE) & 0xFFFF, sext16(load64(w1 + STRIDES)),
     )  # fmt: skip
     memory, memory_bytes = load64(ctx + MEMORY), load64(ctx + MEMORY_BYTES)
-    if not _try_fast(memory, memory_bytes, op, n, walkers, w0, w1, scalar):
-        wrong = _run_elements(memory, memory_bytes, op, n, walkers, w0, w1, scalar)
+    if not _try_sum(memory, memory_bytes, op, n, walkers, w0, w1):
+        sizes = dest_bytes(op), src0_bytes(op), src1_bytes(op)
+        done = run_lines(memory, memory_bytes, op, n, walkers, w0, w1, sizes[0], sizes[1], sizes[2], scalar)
+        wrong = _run_elements(memory, memory_bytes, op, n - done, walkers, w0, w1, scalar) if done < n else -1
         if wrong >= 0:
             return _fault(ctx, loc, wrong)
     if saved >= 0:
@@ -259,6 +221,7 @@ SOURCES = (
     "_alu",
     "_element_step",
     "_half",
+    "_memory_lines",
     "_memory_loops",
     "_memory_op",
     "_operand",
