@@ -77,12 +77,14 @@ def dsd_op(
     ut: int | None = None,
     index: int | None = None,
     cycles: int | None = None,
+    result: int | None = None,
+    on_control: tir.ControlAction | None = None,
 ) -> tir.DsdOp:
     """A DSD operation; records stand for `Dsd` operands, numbers for constants."""
     ids = [None if id is None else u16(id) for id in (activate, unblock, ut, index)]
     return tir.DsdOp(
         op, _operand(dest), _operand(src0), None if src1 is None else _operand(src1), scalar, is_async,
-        *ids, None, cycles, 0,
+        *ids, result, cycles, 0, on_control,
     )  # fmt: skip
 
 

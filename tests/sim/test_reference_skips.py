@@ -22,6 +22,7 @@ class EveryCycle(ReferenceEngine):
             for item in (*self._routers.values(), *self._pes.values()):
                 if item.step(now, self._schedule):
                     self.now = now + 1
+            self._host.advance(now + 1)
         self._begin = cycle + 1
         self._heap = sorted(entry for entry in self._heap if entry[0] > cycle)
         self._scheduled = set(self._heap)

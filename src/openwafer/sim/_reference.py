@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import heapq
 
+import numpy as np
+from numpy.typing import NDArray
+
 from openwafer.codegen._cost import add_costs
 from openwafer.csl._tir import ColorConfig, Program
 from openwafer.diag import error
@@ -17,14 +20,12 @@ from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
-from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
+from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router, Switch
 from openwafer.sim._reference_host import Host
 from openwafer.sim._reference_pe import Pe
 from openwafer.sim._reference_report import deadlock, fault
 
 Place = tuple[int, int]
-POSITIONS_START = 4
-"""The column of `Layout.configs` where the switch positions begin."""
 
 
 class ReferenceEngine:
@@ -62,21 +63,19 @@ class ReferenceEngine:
         program = int(self._layout.program_of[y, x])
         if program >= 0:
             cells = [int(cell) for cell in self._layout.cells[y, x]]
-            router.ramp = self._pes[x, y] = Pe(router, cells, self._codes[program], self._schedule)
+            router.ramp = self._pes[x, y] = Pe(router, cells, self._codes[program], self._schedule, self._log)
 
-    def _routes(self, x: int, y: int) -> dict[int, tuple[int, int]]:
-        """(rx, tx) by color: the layout's, overridden by the program's own."""
-        routes: dict[int, tuple[int, int]] = {}
-        for color, index in enumerate(self._layout.config_of[y, x]):
-            if index >= 0:
-                row = self._layout.configs[index]
-                rx, tx = row[POSITIONS_START + 2 * row[0] :][:2]
-                _set_route(routes, color, (int(rx), int(tx)) if rx >= 0 else None)
+    def _routes(self, x: int, y: int) -> dict[int, Switch]:
+        """By color: the layout's, overridden by the program's own."""
+        configs = {
+            color: _config(color, self._layout.configs[index])
+            for color, index in enumerate(self._layout.config_of[y, x])
+            if index >= 0
+        }
         program = int(self._layout.program_of[y, x])
         own: tuple[ColorConfig, ...] = self._programs[program].colors if program >= 0 else ()
-        for config in own:
-            _set_route(routes, config.color, config.positions[config.current])
-        return routes
+        configs |= {config.color: config for config in own}
+        return {c: Switch(config) for c, config in configs.items() if config.positions[config.current]}
 
     def _schedule(self, item: Router | Ramp, cycle: int) -> None:
         """Has `item` stepped in `cycle`; once, however often that is asked for."""
@@ -148,7 +147,9 @@ class ReferenceEngine:
         )
 
 
-def _set_route(routes: dict[int, tuple[int, int]], color: int, route: tuple[int, int] | None) -> None:
-    routes.pop(color, None)
-    if route is not None:
-        routes[color] = route
+def _config(color: int, row: NDArray[np.int16]) -> ColorConfig:
+    """A row of `Layout.configs`."""
+    current, ring, pop_mode, teardown, *masks = map(int, row)
+    pairs = zip(masks[::2], masks[1::2], strict=True)
+    positions = tuple((rx, tx) if rx >= 0 else None for rx, tx in pairs)
+    return ColorConfig(color, positions, current, bool(ring), pop_mode, bool(teardown))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from openwafer.csl import _tir as tir
 from openwafer.machine import Machine
 from openwafer.sim import _reference_values as values
+from openwafer.sim._print import value_text
 from openwafer.sim._reference_dsd import ADDRESS_MASK, Fault
 from openwafer.sim._reference_expr import Expression, Slots, compile_expression, to_memory
 from openwafer.sim._reference_issue import DsdStatement
@@ -72,6 +73,8 @@ class Code:
                 return Step(False, DsdStatement(self._expr, self.machine, node).run)
             case tir.Activate() | tir.SetBlocked() | tir.ReadTsc() | tir.UnblockCommands():
                 return Step(False, self._time_point(node))
+            case tir.SetFifoLength() | tir.Print():
+                return Step(False, self._time_point(node))
             case tir.Yield():
                 return Step(False, _yield)
             case _:
@@ -128,7 +131,13 @@ class Code:
         return run
 
     def _time_point(
-        self, node: tir.Activate | tir.SetBlocked | tir.ReadTsc | tir.UnblockCommands
+        self,
+        node: tir.Activate
+        | tir.SetBlocked
+        | tir.ReadTsc
+        | tir.UnblockCommands
+        | tir.SetFifoLength
+        | tir.Print,
     ) -> Callable[[Any, Slots], Run]:
         match node:
             case tir.Activate(id, loc):
@@ -139,6 +148,20 @@ class Code:
                 return _effect(self._expr(addr), loc, lambda pe, to: pe.write(to, 6, pe.now))
             case tir.UnblockCommands(loc):
                 return _effect(lambda pe, slots: 0, loc, lambda pe, _: pe.unblock_commands())
+            case tir.SetFifoLength(fifo, is_write, length, loc):
+                return _effect(
+                    self._expr(length),
+                    loc,
+                    lambda pe, n: pe.fifos[fifo].set_length(n, is_source=not is_write),
+                )
+            case tir.Print(text, None, _, loc):
+                return _effect(lambda pe, slots: 0, loc, lambda pe, _: pe.print(text))
+            case tir.Print(_, value, format, loc):
+                assert value is not None
+                type = value.type
+                return _effect(
+                    self._expr(value), loc, lambda pe, bits: pe.print(value_text(format, type, bits))
+                )
 
 
 def _effect(operand: Expression, loc: int, apply: Callable[[Any, int], None]) -> Callable[[Any, Slots], Run]:

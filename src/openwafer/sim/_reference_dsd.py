@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from openwafer.csl._dsd_ops import DsdOp
-from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
+from openwafer.csl._tir import MEDIUM, DsdFlag, DsdKind, DsdWord
 from openwafer.sim._reference_elements import LOW_HALF, element_function
+from openwafer.sim._reference_fifo import Fifo
 from openwafer.sim._reference_values import wrapper
 
 ENDLESS = 0x7FFF
 ADDRESS_MASK = 0xFFFF
+INDEX_BYTES = 2
 FABRIC = (DsdKind.FABIN, DsdKind.FABOUT)
 MEMORY = (DsdKind.MEM1D, DsdKind.MEM4D, DsdKind.CIRCBUF)
+PACKED = DsdFlag.SIMD_32 | DsdFlag.SIMD_64
+HIGH, LOW = 5, 1
+"""Priority classes; MEDIUM lies between."""
 _signed = wrapper("i16")
 
 
@@ -38,6 +43,10 @@ class Pe(Protocol):
     def pop(self, queue: int) -> int: ...
 
     def push(self, queue: int, data: int, control: bool) -> None: ...
+
+    def pop_fifo(self, fifo: Fifo) -> int: ...
+
+    def push_fifo(self, fifo: Fifo, bits: int) -> None: ...
 
 
 def extents(record: Sequence[int]) -> Sequence[int]:
@@ -102,11 +111,15 @@ def saved_base(record: Sequence[int]) -> int:
 
 @dataclass(slots=True)
 class Operand:
-    """One operand of a running operation: its record, element size, and the DSR that it came from."""
+    """One operand of a running operation: its record, element size, and the DSR that it came from.
+
+    `index` moves the start of one in memory that asks for it."""
 
     record: tuple[int, ...]
     element_bytes: int
     dsr: int | None = None
+    fifo: Fifo | None = None
+    index: int = 0
     half: int | None = None
     kind: int = field(init=False)
     queue: int = field(init=False)
@@ -114,7 +127,14 @@ class Operand:
 
     def __post_init__(self) -> None:
         self.kind, self.queue = self.record[DsdWord.KIND], self.record[DsdWord.BASE]
-        self.walk = addresses(self.record)
+        self.walk = addresses(self.moved())
+
+    def moved(self) -> tuple[int, ...]:
+        """The record with its base at the first element."""
+        if self.kind not in (DsdKind.MEM1D, DsdKind.MEM4D) or not self.has(DsdFlag.WAVELET_INDEX):
+            return self.record
+        kind, base, *rest = self.record
+        return (kind, base + INDEX_BYTES * self.index & ADDRESS_MASK, *rest)
 
     def has(self, flag: DsdFlag) -> bool:
         return bool(self.record[DsdWord.FLAGS] & flag)
@@ -157,6 +177,9 @@ class Operation:
         self.inputs = [o for o in sources if o.kind == DsdKind.FABIN]
         self.outputs = [dest] if dest.kind == DsdKind.FABOUT else []
         self.fabric = self.inputs + self.outputs
+        self.fifos = [(o.fifo, o is not dest) for o in (*sources, dest) if o.fifo]
+        self.is_stepped = bool(self.fabric or self.fifos)
+        self.result = True
         self.length = self._length()
         self.done = 0
         self.function = element_function(row.name)
@@ -166,24 +189,35 @@ class Operation:
         if dest.kind == DsdKind.POINTER and len(sources) == 2 and len(scalars) == 1:
             self.accumulator = scalars[0]
         self.total = scalars[0].scalar if self.accumulator else 0
+        self.is_written_once = dest.kind == DsdKind.POINTER and any(o.fifo for o in sources)
         self._check()
 
     def _length(self) -> int | None:
         for operand in (*self.sources, self.dest):
-            if length := length_of(operand.record):
+            if length := self._length_of(operand):
                 return None if operand.kind in FABRIC and length == ENDLESS else length
         return 1
 
+    def _length_of(self, operand: Operand) -> int:
+        if operand.fifo:
+            return operand.fifo.length(is_source=operand is not self.dest)
+        return length_of(operand.record)
+
+    def priority(self) -> int:
+        """The class that the operands on the fabric and the FIFOs give."""
+        flags = [DsdFlag(o.record[DsdWord.FLAGS]) for o in self.operands if o.kind in (*FABRIC, DsdKind.FIFO)]
+        if any(DsdFlag.PRIORITY_HIGH in f for f in flags):
+            return HIGH
+        return LOW if any(DsdFlag.PRIORITY_LOW in f for f in flags) else MEDIUM
+
     def _is_packed(self) -> bool:
-        is_wanted = any(o.has(DsdFlag.SIMD_32) for o in self.fabric)
+        is_wanted = any(o.has(PACKED) for o in self.fabric)
         return is_wanted and all(o.element_bytes == 2 for o in self.fabric)
 
     def _check(self) -> None:
         for operand in self.operands:
-            if operand.kind in (DsdKind.NONE, DsdKind.FIFO):
-                raise Fault(
-                    "unsupported", f"operand of kind {DsdKind(operand.kind).name} in `{self.row.name}`"
-                )
+            if operand.kind == DsdKind.NONE:
+                raise Fault("unsupported", f"operand of kind NONE in `{self.row.name}`")
         wrong = self.dest.kind == DsdKind.FABIN or any(o.kind == DsdKind.FABOUT for o in self.sources)
         if self.accumulator and self.accumulator.element_bytes != self.dest.element_bytes:
             wrong = True
@@ -194,8 +228,23 @@ class Operation:
     def is_finished(self) -> bool:
         return self.done == self.length
 
+    def next_count(self) -> int:
+        """Elements that a step handles."""
+        return self.simd if self.length is None else min(self.simd, self.length - self.done)
+
+    def lacking(self) -> list[tuple[Fifo, bool]]:
+        """The FIFOs, each with whether it is a source, that lack elements or places for a step."""
+        count = self.next_count()
+        return [(fifo, source) for fifo, source in self.fifos if fifo.lacks(count, is_source=source)]
+
+    def stop_at_miss(self) -> None:
+        """The FIFOs keep what was left of the length."""
+        for fifo, source in self.fifos:
+            if self.length is not None:
+                fifo.set_length(self.length - self.done, is_source=source)
+
     def step(self, pe: Pe, count: int) -> None:
-        """Handles the next `count` elements, fewer at the end; one fabric step handles `simd`."""
+        """Handles the next `count` elements, fewer at the end; one step handles `next_count()`."""
         if self.length is not None:
             count = min(count, self.length - self.done)
         for _ in range(count):
@@ -206,14 +255,21 @@ class Operation:
         for operand in self.outputs:
             if operand.half is not None:
                 self._push(pe, operand.half)
-        if self.is_finished() and self.accumulator:
+        if self.is_finished():
+            self.write_once(pe)
+
+    def write_once(self, pe: Pe) -> None:
+        """At the end: what a pointer receives only then."""
+        if self.accumulator or (self.is_written_once and self.done):
             pe.write(self.dest.record[DsdWord.BASE], self.dest.element_bytes, self.total)
 
     def _element(self, pe: Pe) -> None:
         read = [self._read(pe, operand) for operand in self.sources]
         bits = self.function(read[0], read[1] if len(read) == 2 else 0, self.scalar)
-        if self.accumulator:
+        if self.accumulator or self.is_written_once:
             self.total = bits
+        elif self.dest.fifo:
+            pe.push_fifo(self.dest.fifo, bits)
         elif self.dest.kind == DsdKind.FABOUT:
             self._send(pe, bits)
         else:
@@ -226,6 +282,8 @@ class Operation:
             return operand.scalar
         if operand.kind == DsdKind.FABIN:
             return self._receive(pe, operand)
+        if operand.fifo:
+            return pe.pop_fifo(operand.fifo)
         return pe.read(next(operand.walk), operand.element_bytes)
 
     def _receive(self, pe: Pe, operand: Operand) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
+from openwafer.csl._tir import ColorConfig
+from openwafer.sim import _control as control
 from openwafer.sim._reference_dsd import Fault
 
 RAMP = 4
@@ -88,14 +90,59 @@ Schedule: TypeAlias = Callable[["Router | Ramp", int], None]
 """Has a router or PE stepped in a cycle; more steps than needed do no harm."""
 
 
-class Router:
-    """`neighbours` are the routers at W E N S (None: outside the rectangle); `routes` (rx, tx) by color."""
+class Switch:
+    """How a router sends a color: by the position that is current; invalid ones are None."""
 
-    def __init__(self, x: int, y: int, routes: dict[int, tuple[int, int]], facts: Latencies) -> None:
+    def __init__(self, config: ColorConfig) -> None:
+        self.positions, self.current = config.positions, config.current
+        self.config = config
+
+    @property
+    def rx(self) -> int:
+        """The mask of ports from which wavelets are taken."""
+        return self._masks()[0]
+
+    @property
+    def outputs(self) -> list[int]:
+        tx = self._masks()[1]
+        return [port for port in range(PORTS) if tx >> port & 1]
+
+    def _masks(self) -> tuple[int, int]:
+        masks = self.positions[self.current]
+        assert masks is not None
+        return masks
+
+    def outputs_of(self, wavelet: Wavelet) -> list[int]:
+        """Where a wavelet goes: a control wavelet may ask not to be given to the PE."""
+        if wavelet.control and control.is_ignored_by_pe(wavelet.data):
+            return [port for port in self.outputs if port != RAMP]
+        return self.outputs
+
+    def command(self, word: int) -> int:
+        """Carries out the first command of a control wavelet; returns the word that is sent on."""
+        before, command = self.current, control.first_command(word)
+        if command == control.TEARDOWN:
+            raise Fault("not-supported-teardown", f"teardown of color {self.config.color}")
+        if command == control.RESET:
+            self.current = 0
+        elif command == control.ADVANCE:
+            self.current = self._next()
+        changed = self.current != before
+        pops = (False, True, changed, changed or command == control.NOP)
+        return control.without_first(word) if pops[self.config.pop_mode] else word
+
+    def _next(self) -> int:
+        later = (i for i in range(self.current + 1, len(self.positions)) if self.positions[i] is not None)
+        return next(later, 0 if self.config.ring else self.current)
+
+
+class Router:
+    """`neighbours` are the routers at W E N S (None: outside the rectangle); `routes` are by color."""
+
+    def __init__(self, x: int, y: int, routes: dict[int, Switch], facts: Latencies) -> None:
         self.x, self.y, self.routes, self.facts = x, y, routes, facts
         self.ramp: Ramp = NoPe()
         self.neighbours: list[Router | None] = [None] * RAMP
-        self.outputs = {c: [p for p in range(PORTS) if tx >> p & 1] for c, (_, tx) in routes.items()}
         self.queues = {(c, p): Queue(facts.depth) for c in routes for p in range(RAMP)}
         self.first = 0
         self.hops = 0
@@ -122,7 +169,7 @@ class Router:
 
     def _inputs(self, color: int) -> Iterator[tuple[int, Queue]]:
         """The queues from which a color may come, in the order in which they are tried."""
-        rx = self.routes[color][0]
+        rx = self.routes[color].rx
         for port in range(RAMP):
             if rx >> port & 1:
                 yield port, self.queues[color, port]
@@ -135,7 +182,7 @@ class Router:
         for port, queue in self._inputs(color):
             if queue.ready() > now or (port == RAMP and RAMP_INPUT in used):
                 continue
-            outputs = self.outputs[color]
+            outputs = self.routes[color].outputs_of(queue.items[0])
             if used.isdisjoint(outputs) and all(self._has_room(color, p, now) for p in outputs):
                 self._move(color, port, queue, outputs, now, schedule)
                 used.update(outputs, [RAMP_INPUT] if port == RAMP else [])
@@ -153,6 +200,8 @@ class Router:
         self, color: int, port: int, queue: Queue, outputs: list[int], now: int, schedule: Schedule
     ) -> None:
         wavelet = queue.pop(now)
+        if wavelet.control:
+            wavelet = wavelet._replace(data=self.routes[color].command(wavelet.data))
         if port == RAMP:
             schedule(self.ramp, now)
         elif (upstream := self.neighbours[port]) is not None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from openwafer.codegen._timing import setup_cycles
 from openwafer.csl import _tir as tir
 from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
-from openwafer.csl._tir import DsdFlag, DsdWord
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.machine import Machine
 from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, pointer_record, scalar_record
 from openwafer.sim._reference_expr import Expression, Slots
@@ -33,36 +33,48 @@ class DsdStatement:
         self.sources = [
             _operand(compile, node, ELEMENT_BYTES[type]) for node, type in sources if node is not None
         ]
+        action = node.on_control or tir.ControlAction(None, None)
         optional = (node.scalar, node.index, node.activate, node.unblock, node.ut)
-        self.optional = [_none if e is None else compile(e) for e in optional]
+        self.optional = [
+            _none if e is None else compile(e) for e in (*optional, action.activate, action.unblock)
+        ]
 
     def run(self, pe: Pe, slots: Slots) -> Run:
         pe.loc = self.node.loc
-        dest, sources = self.dest(pe, slots), [source(pe, slots) for source in self.sources]
-        scalar, index, activate, unblock, ut = [value(pe, slots) for value in self.optional]
+        scalar, index, activate, unblock, ut, *control = [value(pe, slots) for value in self.optional]
+        dest, *sources = [_bound(pe, make(pe, slots), index or 0) for make in (self.dest, *self.sources)]
         operation = Operation(self.row, dest, sources, scalar or 0, index, self.node.loc)
         actions = _actions(operation, activate, unblock)
-        if operation.fabric:
+        on_control = Actions(*control) if self.node.on_control else None
+        if operation.is_stepped:
             yield from pass_time(pe)
-            yield Start(operation, self._slot(operation, ut), actions)
+            yield Start(operation, self._slot(operation, ut), actions, on_control)
         else:
             pe.run_at_once(operation, self.setup)
             if actions:
                 yield from pass_time(pe)
                 apply_actions(pe, actions)
         if self.node.result is not None:
-            slots[self.node.result] = 1
+            slots[self.node.result] = int(operation.result)
         return None
 
     def _slot(self, operation: Operation, ut: int | None) -> int | None:
         """The microthread of an asynchronous operation, None for a synchronous one."""
         from_dsr = any(o.dsr is not None and o.has(DsdFlag.ASYNC) for o in operation.operands)
-        if not (self.node.is_async or from_dsr):
+        if not (self.node.is_async or from_dsr) or not operation.fabric:
             return None
         slot = ut if ut is not None else (operation.outputs + operation.inputs)[0].queue
         if slot >= self.microthreads:
             raise Fault("unsupported", f"microthread {slot}")
         return slot
+
+
+def _bound(pe: Pe, operand: Operand, index: int) -> Operand:
+    """An operand with its FIFO, or with the index that moves its start."""
+    if operand.kind == DsdKind.FIFO:
+        operand.fifo = pe.fifos[operand.queue]
+        return operand
+    return Operand(operand.record, operand.element_bytes, operand.dsr, index=index)
 
 
 def _actions(operation: Operation, activate: int | None, unblock: int | None) -> Actions:

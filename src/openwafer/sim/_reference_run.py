@@ -9,6 +9,7 @@ from openwafer.csl._tir import Task
 from openwafer.sim import _reference_values as values
 from openwafer.sim._reference_dsd import Actions, Operation
 from openwafer.sim._reference_expr import Memory
+from openwafer.sim._reference_fifo import Fifo
 from openwafer.sim._reference_values import Value
 
 YIELD_LIMIT = 4096
@@ -16,34 +17,44 @@ YIELD_LIMIT = 4096
 
 
 class Start(NamedTuple):
-    """A fabric operation to be started in a slot; None stands for the synchronous one."""
+    """An operation to be started in a slot; None stands for the synchronous one.
+
+    `on_control` is what follows instead of `actions` when a control wavelet ends it."""
 
     operation: Operation
     slot: int | None
     actions: Actions
+    on_control: Actions | None
 
 
 Request: TypeAlias = Start | None
 """What a generator yields: an operation to start, or None to let the gathered cycles pass."""
 
 
-class Pe(Memory, Protocol):
+class Tasks(Protocol):
+    """Who keeps which tasks are active and blocked."""
+
+    def activate(self, id: int) -> None: ...
+
+    def set_blocked(self, id: int, blocked: bool) -> None: ...
+
+
+class Pe(Tasks, Memory, Protocol):
     """What a statement needs of its PE. `loc` is the place of the last statement that has one."""
 
     gathered: int
     loc: int
     now: int
     dsrs: list[tuple[int, ...]]
+    fifos: list[Fifo]
 
     def copy(self, dest: int, source: int, size: int) -> None: ...
-
-    def activate(self, id: int) -> None: ...
-
-    def set_blocked(self, id: int, blocked: bool) -> None: ...
 
     def unblock_commands(self) -> None: ...
 
     def random16(self) -> int: ...
+
+    def print(self, piece: str) -> None: ...
 
     def run_at_once(self, operation: Operation, setup: int) -> None: ...
 
@@ -64,7 +75,7 @@ def pass_time(pe: Pe) -> Run:
     return None
 
 
-def apply_actions(pe: Pe, actions: Actions) -> None:
+def apply_actions(pe: Tasks, actions: Actions) -> None:
     """Activates, then unblocks."""
     if actions.activate is not None:
         pe.activate(actions.activate)

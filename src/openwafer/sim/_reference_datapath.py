@@ -1,0 +1,210 @@
+"""The part of a PE that carries out DSD operations: slots, who gets the datapath, FIFOs, DSRs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from openwafer.codegen._timing import memory_beats, timing_tables
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord, Program
+from openwafer.machine import Machine
+from openwafer.sim import _reference_values as values
+from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, saved_base
+from openwafer.sim._reference_fabric import NEVER, Router, Schedule
+from openwafer.sim._reference_fifo import Fifo
+from openwafer.sim._reference_memory import Memory
+from openwafer.sim._reference_queues import Queues
+from openwafer.sim._reference_run import Request, apply_actions
+from openwafer.sim._reference_values import Value
+
+SYNCHRONOUS = 8
+MAIN = 9
+CANDIDATES = 10
+
+
+@dataclass(slots=True)
+class Slot:
+    """An operation under way: no step before `start`; `done_at` is set after the last one."""
+
+    operation: Operation
+    actions: Actions
+    on_control: Actions | None
+    start: int
+    is_async: bool
+    done_at: int = NEVER
+
+
+class Datapath(Memory, Queues):
+    """`wake` holds while the main thread is busy: it has a task and does not wait for slot 8."""
+
+    def __init__(self, router: Router, program: Program, machine: Machine, schedule: Schedule) -> None:
+        Memory.__init__(self, program, machine.memory.bytes_per_pe)
+        Queues.__init__(self, router, program, machine, schedule)
+        self.machine = machine
+        self.timing = timing_tables(machine)
+        self.dsrs: list[tuple[int, ...]] = [(0,) * values.DSD_WORDS for _ in program.dsrs]
+        self.fifos = [Fifo(fifo, program.symbols[fifo.symbol].address) for fifo in program.fifos]
+        self.active: set[int] = set(program.activated)
+        self.blocked: set[int] = set(program.blocked)
+        self.slots: list[Slot | None] = [None] * (SYNCHRONOUS + 1)
+        self.first = 0
+        self.main: Generator[Request, None, Value | None] | None = None
+        self.is_waiting, self.loc = False, -1
+        self.gathered, self.wake, self.busy_cycles = 0, 0, 0
+        self.steps, self.elements = 0, 0
+
+    def is_busy(self) -> bool:
+        return self.main is not None and not self.is_waiting
+
+    def wait(self, cycles: int) -> None:
+        """The main thread goes on so much later."""
+        self.wake += cycles
+        self.busy_cycles += cycles
+
+    def activate(self, id: int) -> None:
+        self.active.add(id)
+
+    def set_blocked(self, id: int, blocked: bool) -> None:
+        (self.blocked.add if blocked else self.blocked.discard)(id)
+
+    def pop_fifo(self, fifo: Fifo) -> int:
+        bits, activated = fifo.pop(self)
+        if activated is not None:
+            self.activate(activated)
+        return bits
+
+    def push_fifo(self, fifo: Fifo, bits: int) -> None:
+        activated = fifo.push(self, bits)
+        if activated is not None:
+            self.activate(activated)
+
+    # operations on memory alone
+
+    def run_at_once(self, operation: Operation, setup: int) -> None:
+        """A memory-only operation: done now, its cycles gathered."""
+        assert operation.length is not None
+        self.gathered += setup + self._beats(operation, operation.length)
+        self.elements += operation.length
+        operation.step(self, operation.length)
+        self._save_addresses(operation)
+
+    def _beats(self, operation: Operation, length: int) -> int:
+        facts: list[int] = []
+        for operand in operation.sources:
+            facts += [operand.kind, operand.moved()[DsdWord.BASE], _inner_stride(operand)]
+        facts += [DsdKind.NONE, 0, 0] * (2 - len(operation.sources))
+        dest = operation.dest
+        number = operation.row.number
+        return int(memory_beats(*self.timing, number, length, dest.kind, _inner_stride(dest), *facts))
+
+    def _save_addresses(self, operation: Operation) -> None:
+        for operand in operation.operands:
+            if operand.dsr is not None and operand.has(DsdFlag.SAVE_ADDRESS):
+                kind, _, *rest = self.dsrs[operand.dsr]
+                self.dsrs[operand.dsr] = (kind, saved_base(operand.record), *rest)
+
+    # operations in slots
+
+    def retire(self, now: int) -> bool:
+        done = [(n, slot) for n, slot in enumerate(self.slots) if slot and slot.done_at <= now]
+        for number, slot in done:
+            self.slots[number] = None
+            self._save_addresses(slot.operation)
+            apply_actions(self, slot.actions)
+            if number == SYNCHRONOUS:
+                self.is_waiting, self.wake = False, now
+        return bool(done)
+
+    def ready(self, slot: Slot) -> int:
+        """The first cycle in which the slot could make a step as things are."""
+        if (control := self._control(slot)) < NEVER:
+            return max(control, slot.start)
+        return NEVER if slot.operation.lacking() else self._fabric_ready(slot)
+
+    def next_step(self, slot: Slot) -> int:
+        """As `ready`, or when the slot misses an element or a place for the first time."""
+        if slot.done_at < NEVER:
+            return slot.done_at
+        lacking = slot.operation.lacking()
+        is_new = not all(fifo.is_marked(is_source=source) for fifo, source in lacking)
+        return self._fabric_ready(slot) if lacking and is_new else self.ready(slot)
+
+    def is_served(self, queue: int) -> bool:
+        """Whether an operation under way takes what comes in an input queue."""
+        return any(o.queue == queue for slot in self.slots if slot for o in slot.operation.inputs)
+
+    def _control(self, slot: Slot) -> int:
+        """When a control wavelet can end the operation: NEVER if none is at the head of its queues."""
+        if slot.on_control is None or slot.done_at < NEVER:
+            return NEVER
+        queues = [self.inputs[o.queue] for o in slot.operation.inputs if o.queue in self.inputs]
+        return min((q.ready() for q in queues if q.items and q.items[0].control), default=NEVER)
+
+    def _fabric_ready(self, slot: Slot) -> int:
+        if slot.done_at < NEVER:
+            return NEVER
+        inputs = [o.queue for o in slot.operation.inputs]
+        heads = [self.inputs[queue].ready() if queue in self.inputs else NEVER for queue in inputs]
+        is_full = any(not self.outputs[o.queue].has_room() for o in slot.operation.outputs)
+        return NEVER if is_full else max([slot.start, *heads])
+
+    def miss(self, now: int) -> bool:
+        """Operations that lack nothing but FIFO elements or places; returns whether one ended."""
+        return any([self._miss(slot, now) for slot in self.slots if slot and slot.operation.fifos])
+
+    def _miss(self, slot: Slot, now: int) -> bool:
+        if self._control(slot) <= now or self._fabric_ready(slot) > now:
+            return False
+        actions = [fifo.mark(is_source=source) for fifo, source in slot.operation.lacking()]
+        self.loc = slot.operation.loc if actions else self.loc
+        for action in actions:
+            if action == "fault":
+                raise Fault("fifo-fault", "a FIFO is empty or full, and its action is `fault`")
+            if action == "terminate" or (action == "test_or_suspend" and not slot.is_async):
+                slot.operation.result = action == "terminate"
+                slot.operation.stop_at_miss()
+                slot.done_at = now + 1 + self.machine.dsd.completion_cycles
+                return True
+        return False
+
+    def serve(self, now: int) -> bool:
+        """The datapath of one cycle; returns whether a slot made a step."""
+        candidates = {n: slot for n, slot in enumerate(self.slots) if slot and self.ready(slot) <= now}
+        classes = {n: slot.operation.priority() for n, slot in candidates.items()}
+        if self.is_busy():
+            classes[MAIN] = self.program.main_priority
+        if not classes:
+            return False
+        highest = max(classes.values())
+        numbers = [n for n, priority in classes.items() if priority == highest]
+        winner = min(numbers, key=lambda n: (n - self.first) % CANDIDATES)
+        self.first = (winner + 1) % CANDIDATES
+        if winner == MAIN:
+            return False
+        self._step(candidates[winner], now)
+        if self.is_busy():
+            self.wait(max(self.wake, now) + 1 - self.wake)
+        return True
+
+    def _step(self, slot: Slot, now: int) -> None:
+        operation, before = slot.operation, slot.operation.done
+        self.loc = operation.loc
+        self.steps += 1
+        if self._control(slot) <= now:
+            self._end_by_control(slot)
+        else:
+            operation.step(self, operation.simd)
+        self.elements += operation.done - before
+        if operation.is_finished() or slot.actions is slot.on_control:
+            slot.done_at = now + 1 + self.machine.dsd.completion_cycles
+
+    def _end_by_control(self, slot: Slot) -> None:
+        assert slot.on_control is not None
+        queues = [o.queue for o in slot.operation.inputs]
+        self.pop(next(q for q in queues if self.inputs[q].items and self.inputs[q].items[0].control))
+        slot.actions = slot.on_control
+        slot.operation.write_once(self)
+
+
+def _inner_stride(operand: Operand) -> int:
+    return values.wrapper("i16")(operand.record[DsdWord.STRIDE0])
