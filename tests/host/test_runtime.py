@@ -168,3 +168,16 @@ def test_an_unknown_engine_is_a_diagnostic(out: Path, monkeypatch: pytest.Monkey
 
 def test_coordinates_of_the_fabric(runtime: SdkRuntime) -> None:
     assert runtime.coord_logical_to_physical((2, 1)) == (6, 2)
+
+
+def test_the_wafer_goes_on_while_the_host_turns_to_its_next_command(
+    runtime: SdkRuntime, engines: list[FakeEngine]
+) -> None:
+    """After a blocking call the engine gets some cycles; after a nonblocking one none."""
+    runtime.launch("compute", nonblock=True)
+    runtime.launch("compute", nonblock=True)
+    assert engines[0].done == 0
+    runtime.launch("compute")
+    assert not engines[0].finished
+    runtime.launch("compute", nonblock=True)
+    assert engines[0].finished and engines[0].done == 3

@@ -55,7 +55,7 @@ def test_a_chain_of_pes_on_wse2_costs_6_cycles_a_pe() -> None:
 
 def test_assumed_lists_what_rests_on_nothing(machine: Machine) -> None:
     names = {fact.name for fact in machine.assumed()}
-    assert "host.launch_cycles" in names and "memory.bytes_per_pe" not in names
+    assert "host.copy_words_per_cycle" in names and "memory.bytes_per_pe" not in names
 
 
 def test_hash_is_of_the_values_only(tmp_path: Path) -> None:

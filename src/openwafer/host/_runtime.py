@@ -30,6 +30,7 @@ from openwafer.host._streams import stream_color
 from openwafer.host._symbols import Rectangle, Symbols, index
 from openwafer.host._transfer import check_transfer
 from openwafer.image import read
+from openwafer.machine import load_machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
 
 _POLL_CYCLES = 10_000
@@ -49,8 +50,9 @@ class Task:
 class SdkRuntime:
     """Runs the image in directory `name`; methods and arguments are those of the SDK's documentation.
 
-    A blocking call simulates until its command is done. A nonblocking one returns a `Task`; the next blocking
-    call simulates it too. Simulated time passes only inside calls.
+    A blocking call simulates until its command is done; before the next command the wafer has
+    `host.launch_cycles` more for what it still does, since the host takes that long. A nonblocking call
+    returns a `Task`; the next blocking call simulates it too. Simulated time passes only inside calls.
     Diagnostics: those of `image.read`, and not-supported-hardware."""
 
     def __init__(
@@ -79,6 +81,8 @@ class SdkRuntime:
         self._engine: Engine | None = None
         self._state: State = "new"
         self._pending: list[Task] = []
+        self._was_blocking = False
+        self._turnaround_cycles = load_machine(self._image.machine).host.launch_cycles
 
     def load(self) -> None:
         """Puts the image onto a fresh wafer. Diagnostics: runtime-state, unknown-engine."""
@@ -173,11 +177,7 @@ class SdkRuntime:
         """Whether the command is done; if it is not, simulates a little further first."""
         engine = self._engine_of("is_task_done", task_handle)
         if not engine.is_done(task_handle.ticket):
-            try:
-                self._advance(engine, task_handle.ticket, _POLL_CYCLES)
-            except DiagnosticError as failure:
-                if any(d.id != "max-cycles" for d in failure.diagnostics):
-                    raise
+            self._advance_up_to(engine, task_handle.ticket, _POLL_CYCLES)
         self._settle()
         return engine.is_done(task_handle.ticket)
 
@@ -254,8 +254,19 @@ class SdkRuntime:
         finally:
             self._log.update(engine)
 
+    def _advance_up_to(self, engine: Engine, ticket: int | None, cycles: int) -> None:
+        """Simulates so far at most; nothing to do, or the end of the ticket, ends it sooner."""
+        try:
+            self._advance(engine, ticket, cycles)
+        except DiagnosticError as failure:
+            if any(d.id != "max-cycles" for d in failure.diagnostics):
+                raise
+
     def _submit(self, command: Command, nonblock: bool, finish: Callable[[], None] | None = None) -> Task:
         engine = self._running("submit")
+        if self._was_blocking:
+            self._advance_up_to(engine, None, self._turnaround_cycles)
+        self._was_blocking = not nonblock
         task = Task(engine.submit(command), finish)
         self._pending.append(task)
         if not nonblock:
