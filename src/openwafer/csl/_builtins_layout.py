@@ -166,7 +166,9 @@ def color_config_row(ev: Evaluator, config: Value, node: ast.Builtin) -> tuple[i
     pop_mode = POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0
     positions = [rx, tx]
     for name in ("pos1", "pos2", "pos3"):
-        positions += _position(ev, switches.get(name), rx, tx, node)
+        changed = _position(ev, switches.get(name), rx, tx, node)
+        positions += changed
+        rx, tx = (rx, tx) if changed[0] < 0 else changed
     current = 0
     if "current_switch_pos" in switches:
         current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
@@ -181,6 +183,9 @@ def _fields(value: Value, span: Span) -> dict[str, Value]:
 
 
 def _position(ev: Evaluator, value: Value | None, rx: int, tx: int, node: ast.Builtin) -> list[int]:
+    """A switch position: it changes one direction of the valid position before it (`rx`, `tx`).
+
+    Source: cholesky of the public examples, whose third position must not have the first one's `.tx`."""
     if value is None:
         return [-1, -1]
     fields = _fields(value, node.span)
