@@ -1,4 +1,4 @@
-"""Every local kernel does what its NumPy definition says; its first sizes on both machines and both engines."""
+"""Every local kernel does what its NumPy definition says; its first sizes on both machines, both engines."""
 
 from __future__ import annotations
 
