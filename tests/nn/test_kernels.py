@@ -10,7 +10,9 @@ from kernel_kit import check
 from openwafer.nn._kernel import Kernel, Sizes
 from openwafer.nn._kernels import KERNELS, kernel_sources
 
-CASES = [(kernel, sizes, "wse3") for kernel in KERNELS.values() for sizes in kernel.cases]
+CASES: list[tuple[Kernel, Sizes, str]] = [
+    (kernel, sizes, "wse3") for kernel in KERNELS.values() for sizes in kernel.cases
+]
 CASES += [(kernel, kernel.cases[0], "wse2") for kernel in KERNELS.values()]
 
 
