@@ -11,9 +11,9 @@ from openwafer.nn._kernel import Kernel, Sizes
 from openwafer.nn._kernels import KERNELS, kernel_sources
 
 CASES: list[tuple[Kernel, Sizes, str]] = [
-    (kernel, sizes, "wse3") for kernel in KERNELS.values() for sizes in kernel.cases
+    *((kernel, sizes, "wse3") for kernel in KERNELS.values() for sizes in kernel.cases),
+    *((kernel, kernel.cases[0], "wse2") for kernel in KERNELS.values()),
 ]
-CASES += [(kernel, kernel.cases[0], "wse2") for kernel in KERNELS.values()]
 
 
 def label(case: object) -> str:
