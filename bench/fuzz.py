@@ -1,7 +1,8 @@
 """Which mutated CSL programs break the compiler: `fuzz.py [COUNT] [SEED] [--extra DIR] [--keep DIR]`.
 
-Each worker compiles its share with 5 s a program and 3 GiB of memory; a share that does not come back in time
-is killed and counted as `hang`. `--extra` adds the CSL files below a directory; `--keep` writes reproducers.
+Each worker compiles its share with 5 s of processor time a program and 3 GiB of memory; a share that does not
+come back in time is killed and counted as `hang`. `--extra` takes the CSL files below a directory instead of
+ours; `--keep` writes reproducers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def share(programs: list[csl_fuzz.Program], seeds: range) -> tuple[dict[str, int
     process.start()
     send.close()
     try:
-        done = receive.poll(SHARE * csl_fuzz.LIMIT_S / 2)
+        done = receive.poll(SHARE * csl_fuzz.LIMIT_S)
         return receive.recv() if done else ({"hang": 1}, [csl_fuzz.Failure("hang", str(seeds), {})])
     except EOFError:
         return {"died": 1}, [csl_fuzz.Failure("died", str(seeds), {})]

@@ -55,7 +55,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
     example(root, "a/lines", "cs_python run.py", run="raise ValueError('\\nNot equal\\n\\n x: 1')")
     example(root, "b/slow", "sleep 60 & sleep 60")
     example(root, "b/missing", "cs_python run.py", run="from openwafer.image import read; read('nowhere')")
-    code, found = results(root, "--timeout=10")
+    code, found = results(root, "--timeout=3")
     assert code == 1
     assert {name: r["result"] for name, r in found.items()} == {
         "a/good wse2": "pass",
@@ -74,7 +74,7 @@ def test_results(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) ->
     assert found["b/stream wse2"]["reason"] == (
         "not-supported-streaming: `memcpy_h2d` with `streaming=True` is not supported yet"
     )
-    assert found["b/slow wse2"]["reason"] == "not done after 10 s"
+    assert found["b/slow wse2"]["reason"] == "not done after 3 s"
     assert str(found["b/missing wse2"]["reason"]).startswith("image-not-found: ")
     text = capsys.readouterr().out
     assert "2 pass, 4 fail, 1 not yet supported" in text

@@ -39,6 +39,7 @@ from openwafer.sim._fast_state import (
     W_OPEN_STREAMS,
     W_RELEASED,
 )
+from openwafer.sim._fast_team import atomic_add, part
 
 OUT_OF_MEMORY = int(Fault.MEMORY)
 
@@ -77,18 +78,17 @@ def next_command(w: Any, pe: Any) -> Any:
 @kernel
 def is_done_by_one_more(w: Any, command: Any) -> Any:
     """Counts that one PE has done a command."""
-    left = load64(command + K_LEFT) - 1
-    store64(command + K_LEFT, left)
-    if left == 0:
+    if atomic_add(command + K_LEFT, -1) == 1:
         count_open(w, command, -1)
 
 
 @kernel
 def count_open(w: Any, command: Any, more: Any) -> Any:
     """Counts released commands that are not done."""
-    store64(w + W_OPEN, load64(w + W_OPEN) + more)
+    leader = part(w, 0)
+    atomic_add(leader + W_OPEN, more)
     if load64(command + K_KIND) >= STREAM_IN:
-        store64(w + W_OPEN_STREAMS, load64(w + W_OPEN_STREAMS) + more)
+        atomic_add(leader + W_OPEN_STREAMS, more)
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from threading import Thread
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
 from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._fast_load import World, words
+from openwafer.sim._fast_pace import Pace
 from openwafer.sim._fast_records import command_record
+from openwafer.sim._fast_team import TEAM_GO, TEAM_YIELD
 from openwafer.sim._print import Line, PrintLog
 
 FIRST_BUDGET_ITEMS = 10_000
@@ -26,12 +29,15 @@ FIRST_COMMANDS = 64
 
 
 class FastEngine:
-    """`threads` is accepted; all work is done on one thread so far."""
+    """With `threads` > 1 the wafer is cut into bands of rows, and cycles with much to do are served by as
+    many threads; results and cycles are the same."""
 
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
-        self.world = World(image, machine)
+        self.world = World(image, machine, threads)
+        self.world.team[TEAM_YIELD // 8] = _yield_address()
         self._enter = loop.entry_point()
         self._log = PrintLog()
+        self._pace = Pace()
         self._commands: list[Command] = []
         self._records = np.zeros((FIRST_COMMANDS, st.COMMAND_BYTES // 8), np.int64)
         self._tables: list[tuple[np.ndarray, ...]] = []
@@ -80,7 +86,7 @@ class FastEngine:
         said, budget = st.MORE, FIRST_BUDGET_ITEMS
         while said == st.MORE:
             start = time.perf_counter()
-            said = self._call(loop.RUN_CYCLES, wanted, limit, budget)
+            said = self._run_round(wanted, limit, budget)
             budget = budget * 2 if time.perf_counter() - start < ROUND_S else max(budget // 2, 1)
         if said == st.FAULTED:
             raise report.fault(self.world)
@@ -88,6 +94,24 @@ class FastEngine:
             raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
         if said == st.QUIET and ticket is not None:
             raise report.deadlock(self.world, self._commands[ticket])
+
+    def _run_round(self, ticket: int, limit: int, budget: int) -> int:
+        """Runs cycles, with the help of other threads if that pays."""
+        world = self.world
+        is_wanted = self._pace.calls_helpers(world.get(st.W_ITEMS), world.get(st.W_WIDE_ITEMS))
+        addresses = [int(a) for a in world.part_addresses[1:]] if is_wanted else []
+        generation = int(world.team[TEAM_GO // 8])
+        threads = [Thread(target=self._enter, args=(loop.HELP, a, generation, 0, 0)) for a in addresses]
+        world.set(st.W_HELPERS, len(threads))
+        for thread in threads:
+            thread.start()
+        start = time.perf_counter()
+        try:
+            return self._call(loop.RUN_CYCLES, ticket, limit, budget)
+        finally:
+            for thread in threads:
+                thread.join()
+            self._pace.note(bool(threads), world.get(st.W_ITEMS), time.perf_counter() - start)
 
     # --- memory and sums ---------------------------------------------------
 
@@ -117,8 +141,16 @@ class FastEngine:
     def stats(self) -> PeStats:
         world = self.world
         return PeStats(
-            steps=world.get(st.W_STEPS),
-            wavelet_hops=world.get(st.W_HOPS),
-            dsd_elements=world.get(st.W_ELEMENTS) + int(world.ctx[CTX_ELEMENTS]),
-            busy_cycles=world.get(st.W_BUSY),
+            steps=world.total(st.W_STEPS),
+            wavelet_hops=world.total(st.W_HOPS),
+            dsd_elements=world.total(st.W_ELEMENTS) + int(world.ctx[:, CTX_ELEMENTS].sum()),
+            busy_cycles=world.total(st.W_BUSY),
         )
+
+
+def _yield_address() -> int:
+    """Where the operating system's `sched_yield` lies, 0 if it has none."""
+    try:
+        return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+    except (AttributeError, OSError, TypeError):
+        return 0

@@ -36,6 +36,7 @@ from openwafer.sim._fast_state import (
     R_PE,
     RAMP_BIT,
     ROUTER_BYTES,
+    W_BEHIND,
     W_CHANNEL_BYTES,
     W_COLORS,
     W_FAULT,
@@ -43,8 +44,11 @@ from openwafer.sim._fast_state import (
     W_FAULT_DETAIL,
     W_FAULT_LOC,
     W_FAULT_PE,
+    W_FIRST,
     W_HOP,
     W_HOPS,
+    W_PART_ITEMS,
+    W_PARTS,
     W_PE_RING,
     W_PES,
     W_PORT_BYTES,
@@ -118,8 +122,8 @@ def pop(queue: Any, now: Any) -> Any:
 
 @kernel
 def fault(w: Any, kind: Any, pe: Any, loc: Any, detail: Any, now: Any) -> Any:
-    """Notes the first fault; the loop stops after the item that made it."""
-    if load64(w + W_FAULT) == 0:
+    """Notes the first fault of the lowest PE; the loop stops after the phase in which it was made."""
+    if load64(w + W_FAULT) == 0 or pe < load64(w + W_FAULT_PE):
         store64(w + W_FAULT, kind)
         store64(w + W_FAULT_PE, pe)
         store64(w + W_FAULT_LOC, loc)
@@ -150,11 +154,19 @@ def neighbour(w: Any, index: Any, port: Any) -> Any:
 
 
 @kernel
+def home(w: Any, index: Any) -> Any:
+    """The world record of the part that a PE or router belongs to."""
+    if index >= load64(w + W_FIRST) and index < load64(w + W_BEHIND):
+        return w
+    return load64(load64(w + W_PARTS) + 8 * (index // load64(w + W_PART_ITEMS)))
+
+
+@kernel
 def wake_pe(w: Any, index: Any, pe: Any, cycle: Any, now: Any) -> Any:
     """Has a PE stepped in a cycle ≥ `now`, or earlier if that is wanted already."""
     if cycle < load64(pe + P_NEXT):
         store64(pe + P_NEXT, cycle)
-        schedule(load64(w + W_PE_RING), index, cycle, now)
+        schedule(load64(home(w, index) + W_PE_RING), index, cycle, now)
 
 
 @kernel
@@ -190,7 +202,7 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
             head = target - CHANNEL_HEAD_BYTES - (port ^ 1) * load64(w + W_PORT_BYTES)
             store64(head + C_PORTS, load64(head + C_PORTS) | 1 << (port ^ 1))
             store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << color)
-            schedule(load64(w + W_ROUTER_RING), other, ready, now)
+            schedule(load64(home(w, other) + W_ROUTER_RING), other, ready, now)
     if tx & RAMP_BIT:
         ready = now + load64(w + W_RAMP_DOWN)
         if push(load64(channel + C_INPUT), data, ready):
@@ -215,7 +227,8 @@ def _move_from_port(
 ) -> Any:
     data = load64(head_place(queue))
     if pop(queue, now):
-        schedule(load64(w + W_ROUTER_RING), neighbour(w, index, port), now + 1, now)
+        other = neighbour(w, index, port)
+        schedule(load64(home(w, other) + W_ROUTER_RING), other, now + 1, now)
     if queue_count(queue) == 0:
         store64(channel + C_PORTS, load64(channel + C_PORTS) & ~(1 << port))
     _send(w, index, color, channel, tx, data, now)

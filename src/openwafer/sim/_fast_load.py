@@ -21,12 +21,17 @@ from openwafer.csl._tir import Program
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_state as st
+from openwafer.sim._fast_team import TEAM_BYTES
 
 Ints = NDArray[np.int64]
 YIELD_LIMIT = 4096
 DENSE_ABOVE_BYTES = 1 << 28
 """Memory of all PEs from which on each gets only what its data need, rather than all that a PE has."""
 LINE_WORDS = 8
+PART_ROWS = 8
+"""The least rows of a part: fewer are not worth a thread."""
+WIDE_ITEMS = 256
+"""So many PEs or routers due in one cycle are worth several threads: an order takes as long as a dozen."""
 POSITIONS = 4
 """The column of `Layout.configs` where the switch positions begin."""
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
@@ -56,32 +61,39 @@ class Loaded:
 
 
 class World:
-    """Owns all arrays. `w` is the world record; `address` its address."""
+    """Owns all arrays. `parts` are the world records, `address` is that of the first, the leader's."""
 
-    def __init__(self, image: Image, machine: Machine) -> None:
+    def __init__(self, image: Image, machine: Machine, threads: int = 1) -> None:
         self.machine, self.layout = machine, image.layout
         self.width, self.height = image.layout.width, image.layout.height
         self.pe_count = self.width * self.height
         self._keep: list[Any] = []
         self.programs = _load_programs(image.layout, machine)
-        self.w = np.zeros(st.W_END // 8 + 1, np.int64)
-        self.address = words(self.w)
+        count = max(min(threads, self.height // PART_ROWS), 1)
+        self.parts = aligned_zeros(count, st.WORLD_BYTES // 8)
+        self.address = words(self.parts)
+        self.team = aligned_zeros(TEAM_BYTES // 8)
         self.pes = aligned_zeros(self.pe_count, st.PE_BYTES // 8)
         self.routers = aligned_zeros(self.pe_count, st.ROUTER_BYTES // 8)
         self.slots = aligned_zeros(st.SLOTS, self.pe_count, st.SLOT_BYTES // 8)
         self.program_records = np.zeros((len(self.programs), st.PROGRAM_BYTES // 8), np.int64)
-        self.ctx = np.zeros(CTX_WORDS, np.int64)
+        self.ctx = aligned_zeros(count, CTX_WORDS)
         self._fill_world()
+        self._fill_parts()
         self._fill_programs()
         self._fill_pes()
         self._fill_channels()
         self._fill_ports()
 
     def set(self, field: int, value: int) -> None:
-        self.w[field // 8] = value
+        self.parts[:, field // 8] = value
 
     def get(self, field: int) -> int:
-        return int(self.w[field // 8])
+        return int(self.parts[0, field // 8])
+
+    def total(self, field: int) -> int:
+        """The sum over the parts."""
+        return int(self.parts[:, field // 8].sum())
 
     def keep(self, array: NDArray[Any]) -> int:
         """Address of an array that must live as long as the world."""
@@ -101,7 +113,7 @@ class World:
         facts = {
             st.W_PES: words(self.pes), st.W_ROUTERS: words(self.routers), st.W_SLOTS: words(self.slots),
             st.W_SLOT_STRIDE: self.pe_count * st.SLOT_BYTES, st.W_PROGRAMS: words(self.program_records),
-            st.W_CTX: words(self.ctx), st.W_WIDTH: self.width, st.W_COLORS: fabric.colors,
+            st.W_WIDTH: self.width, st.W_COLORS: fabric.colors,
             st.W_HOP: fabric.hop_cycles,
             st.W_RAMP_UP: fabric.ramp_up_cycles, st.W_RAMP_DOWN: fabric.ramp_down_cycles,
             st.W_FABRIC_SETUP: machine.dsd.fabric_setup_cycles,
@@ -109,23 +121,43 @@ class World:
             st.W_DISPATCH: machine.task.dispatch_cycles, st.W_COPY_RATE: machine.host.copy_words_per_cycle,
             st.W_MICROTHREADS: machine.dsd.microthreads, st.W_PORT_BYTES: port_bytes,
             st.W_CHANNEL_BYTES: st.CHANNEL_HEAD_BYTES + 4 * port_bytes, st.W_PE_COUNT: self.pe_count,
-            st.W_PE_RING: self._ring(self.pes, st.P_WHEEL),
-            st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL),
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
         timing = timing_tables(machine)
-        self.ctx[Ctx.YIELD_LIMIT] = YIELD_LIMIT
-        self.ctx[CTX_TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
-        self.ctx[CTX_TIMING_FACTS] = self.keep(np.ascontiguousarray(timing.facts))
+        self.ctx[:, Ctx.YIELD_LIMIT] = YIELD_LIMIT
+        self.ctx[:, CTX_TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
+        self.ctx[:, CTX_TIMING_FACTS] = self.keep(np.ascontiguousarray(timing.facts))
 
-    def _ring(self, records: Ints, wheel: int) -> int:
-        ring = np.zeros(st.RING_BYTES // 8, np.int64)
-        capacity = 2 * self.pe_count + 64
+    def _fill_parts(self) -> None:
+        """Bands of rows, the first ones of equal height."""
+        count = len(self.parts)
+        items = -(-self.height // count) * self.width
+        self.part_addresses = words(self.parts) + np.arange(count) * st.WORLD_BYTES
+        self.set(st.W_PARTS, words(self.part_addresses))
+        self.set(st.W_PART_COUNT, count)
+        self.set(st.W_PART_ITEMS, items)
+        self.set(st.W_TEAM, words(self.team))
+        self.set(st.W_WIDE, WIDE_ITEMS)
+        for k, record in enumerate(self.parts):
+            first, behind = k * items, min((k + 1) * items, self.pe_count)
+            fields = {
+                st.W_FIRST: first, st.W_INNER_FIRST: first + (self.width if k > 0 else 0),
+                st.W_BEHIND: behind, st.W_INNER_BEHIND: behind - (self.width if k < count - 1 else 0),
+                st.W_CTX: words(self.ctx[k]), st.W_PE_RING: self._ring(self.pes, st.P_WHEEL, items),
+                st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL, items),
+            }  # fmt: skip
+            for field, value in fields.items():
+                record[field // 8] = value
+
+    def _ring(self, records: Ints, wheel: int, items: int) -> int:
+        """The schedule of a part with so many items."""
+        ring = aligned_zeros(-(-st.RING_BYTES // 64) * 8)
+        capacity = 2 * items + 64
         fields = {
-            st.T_COUNTS: self.keep(np.zeros(st.WHEEL_CYCLES, np.int64)),
-            st.T_LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, self.pe_count), np.int32)),
-            st.T_ITEMS: self.pe_count, st.T_RECORDS: words(records), st.T_RECORD_BYTES: records.shape[1] * 8,
+            st.T_COUNTS: self.keep(aligned_zeros(st.WHEEL_CYCLES)),
+            st.T_LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, items), np.int32)),
+            st.T_ITEMS: items, st.T_RECORDS: words(records), st.T_RECORD_BYTES: records.shape[1] * 8,
             st.T_WHEEL: wheel,
             st.T_HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.T_HEAP_CAPACITY: capacity,
         }  # fmt: skip

@@ -18,7 +18,17 @@ from openwafer.sim._fast_fabric import channel_record, fault, router_record, ser
 from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
 from openwafer.sim._fast_pe import DSD_OP, call_code, grant, step_pe
 from openwafer.sim._fast_ports import start_stream
-from openwafer.sim._fast_schedule import clear, count, next_cycle, peek, pull_due, take, unwind
+from openwafer.sim._fast_schedule import (
+    clear,
+    count,
+    is_due,
+    next_cycle,
+    peek,
+    pull_due,
+    put_back,
+    take,
+    unwind,
+)
 from openwafer.sim._fast_state import (
     C_INPUT,
     C_NEXT,
@@ -53,19 +63,43 @@ from openwafer.sim._fast_state import (
     REQUEST,
     S_WALKERS,
     STREAM_IN,
+    W_ASIDE,
     W_BUSY,
     W_COMMAND_COUNT,
     W_FAULT,
+    W_HAPPENED,
+    W_HELPERS,
+    W_INNER_BEHIND,
+    W_INNER_FIRST,
+    W_ITEMS,
     W_NOW,
     W_OPEN,
     W_OPEN_STREAMS,
+    W_PART_COUNT,
     W_PE_COUNT,
     W_PE_RING,
     W_PES,
     W_PORT_BYTES,
     W_RELEASED,
     W_ROUTER_RING,
+    W_TEAM,
     W_TIME,
+    W_WIDE,
+    W_WIDE_ITEMS,
+)
+from openwafer.sim._fast_team import (
+    PES,
+    ROUTERS,
+    STOP,
+    TEAM_ARRIVED,
+    TEAM_NOW,
+    TEAM_PHASE,
+    atomic_add,
+    await_helpers,
+    give_order,
+    merge_faults,
+    next_order,
+    part,
 )
 
 AHEAD, NEAR, NEXT = 8, 4, 2
@@ -126,22 +160,41 @@ def _prefetch_pe(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
 
 
 @kernel
-def _serve_routers(w: Any, ring: Any, now: Any) -> Any:
-    """Whether a wavelet moved anywhere."""
-    bucket, happened = now & 63, False
+def _serve_routers(w: Any, first: Any, behind: Any, now: Any) -> Any:
+    """Serves the routers of a part that are due, except that it puts those before `first` and from `behind`
+    on aside; whether a wavelet moved."""
+    ring, bucket, happened, aside = load64(w + W_ROUTER_RING), now & 63, False, 0
+    pull_due(ring, now, NEVER)
     n = count(ring, bucket)
     for k in range(n):
         _prefetch_router(w, ring, bucket, k, n)
-        if serve_router(w, take(ring, bucket, k), now):
+        index = take(ring, bucket, k)
+        if index < first or index >= behind:
+            put_back(ring, bucket, aside, index)
+            aside += 1
+        elif serve_router(w, index, now):
             happened = True
     clear(ring, bucket)
+    store64(w + W_ASIDE, aside)
     return happened
 
 
 @kernel
-def _step_pes(w: Any, ring: Any, now: Any) -> Any:
-    """Whether something happened on any PE. PEs whose time has been put off since are left out."""
-    bucket, happened = now & 63, False
+def _serve_aside(w: Any, now: Any) -> Any:
+    """Serves the routers that were put aside; whether a wavelet moved."""
+    happened = False
+    for k in range(load64(w + W_ASIDE)):
+        if serve_router(w, peek(load64(w + W_ROUTER_RING), now & 63, k), now):
+            happened = True
+    return happened
+
+
+@kernel
+def _step_pes(w: Any, now: Any) -> Any:
+    """Steps the PEs of a part that are due; whether something happened. PEs whose time has been put off since
+    are left out."""
+    ring, bucket, happened = load64(w + W_PE_RING), now & 63, False
+    pull_due(ring, now, NEVER)
     n = count(ring, bucket)
     pes = load64(w + W_PES)
     for k in range(n):
@@ -159,36 +212,132 @@ def _step_pes(w: Any, ring: Any, now: Any) -> Any:
 
 
 @kernel
+def _do(w: Any, phase: Any, now: Any) -> Any:
+    """One part's share of a phase that all threads work on."""
+    if phase == ROUTERS:
+        happened = _serve_routers(w, load64(w + W_INNER_FIRST), load64(w + W_INNER_BEHIND), now)
+    else:
+        happened = _step_pes(w, now)
+    store64(w + W_HAPPENED, 1 if happened else 0)
+
+
+@kernel
+def _help(w: Any, seen: Any) -> Any:
+    """What a helper does: its part of each phase, until told to stop."""
+    team = load64(w + W_TEAM)
+    while True:
+        seen = next_order(team, seen)
+        phase = load64(team + TEAM_PHASE)
+        if phase == STOP:
+            return
+        _do(w, phase, load64(team + TEAM_NOW))
+        atomic_add(team + TEAM_ARRIVED, 1)
+
+
+@kernel
+def _do_together(w: Any, phase: Any, now: Any) -> Any:
+    """A phase on all threads; then the leader serves the routers at the edges between parts."""
+    give_order(w, phase, now)
+    _do(w, phase, now)
+    await_helpers(w)
+    happened = False
+    for k in range(load64(w + W_PART_COUNT)):
+        happened = load64(part(w, k) + W_HAPPENED) != 0 or happened
+        if phase == ROUTERS:
+            happened = _serve_aside(part(w, k), now) or happened
+    return happened
+
+
+@kernel
+def _do_alone(w: Any, phase: Any, now: Any) -> Any:
+    """A phase on the leader's thread."""
+    happened = False
+    for k in range(load64(w + W_PART_COUNT)):
+        if phase == ROUTERS:
+            happened = _serve_routers(part(w, k), 0, NEVER, now) or happened
+        else:
+            happened = _step_pes(part(w, k), now) or happened
+    return happened
+
+
+@kernel
+def _size(w: Any, ring: Any, now: Any) -> Any:
+    """How many items are due, as far as it matters."""
+    size, wide = 0, load64(w + W_WIDE)
+    for k in range(load64(w + W_PART_COUNT)):
+        its = load64(part(w, k) + ring)
+        pull_due(its, now, wide)
+        size += count(its, now & 63)
+        if is_due(its, now):
+            size += wide
+    return size
+
+
+@kernel
+def _phase(w: Any, phase: Any, now: Any) -> Any:
+    """Whether something happened in a phase; `merge_faults` tells what went wrong."""
+    size = _size(w, W_ROUTER_RING if phase == ROUTERS else W_PE_RING, now)
+    store64(w + W_ITEMS, load64(w + W_ITEMS) + size)
+    if size >= load64(w + W_WIDE):
+        store64(w + W_WIDE_ITEMS, load64(w + W_WIDE_ITEMS) + size)
+        if load64(w + W_HELPERS) != 0:
+            return _do_together(w, phase, now)
+    return _do_alone(w, phase, now)
+
+
+@kernel
+def _next(w: Any) -> Any:
+    """The next cycle in which something is due, NEVER if there is none."""
+    now, soonest = load64(w + W_TIME), NEVER
+    for k in range(load64(w + W_PART_COUNT)):
+        routers, pes = load64(part(w, k) + W_ROUTER_RING), load64(part(w, k) + W_PE_RING)
+        soonest = min(soonest, min(next_cycle(routers, now), next_cycle(pes, now)))
+    return soonest
+
+
+@kernel
+def _cycle(w: Any, now: Any) -> Any:
+    """Simulates one cycle; whether something went wrong, which ends it after the phase."""
+    happened = _phase(w, ROUTERS, now)
+    is_wrong = merge_faults(w)
+    if not is_wrong:
+        happened = _phase(w, PES, now) or happened
+        is_wrong = merge_faults(w)
+    store64(w + W_TIME, now + 1)
+    if load64(w + W_RELEASED) < load64(w + W_COMMAND_COUNT):
+        _release(w, now + 1)
+    if happened or is_wrong:
+        store64(w + W_NOW, now + 1)
+    return is_wrong
+
+
+@kernel
 def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
     """Simulates cycles < `limit` until command `ticket` (-1: none) is done, nothing is left, or `budget`
     items have been served; returns which."""
-    routers, pes = load64(w + W_ROUTER_RING), load64(w + W_PE_RING)
-    work = 0
+    cycles = 0
+    store64(w + W_ITEMS, 0)
+    store64(w + W_WIDE_ITEMS, 0)
     while True:
         if ticket >= 0 and load64(command_record(w, ticket) + K_LEFT) == 0:
             return DONE
-        now = load64(w + W_TIME)
-        now = min(next_cycle(routers, now), next_cycle(pes, now))
+        now = _next(w)
         if now == NEVER:
             return QUIET
         if now >= limit:
             return LIMIT
-        if work > budget:
+        if cycles + load64(w + W_ITEMS) > budget:
             return MORE
-        pull_due(routers, now)
-        work += 1 + count(routers, now & 63)
-        happened = _serve_routers(w, routers, now)
-        pull_due(pes, now)
-        work += count(pes, now & 63)
-        happened = _step_pes(w, pes, now) or happened
-        store64(w + W_TIME, now + 1)
-        if load64(w + W_RELEASED) < load64(w + W_COMMAND_COUNT):
-            _release(w, now + 1)
-        is_wrong = load64(w + W_FAULT) != 0
-        if happened or is_wrong:
-            store64(w + W_NOW, now + 1)
-        if is_wrong:
+        cycles += 1
+        if _cycle(w, now):
             return FAULTED
+
+
+@kernel
+def _run_round(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
+    said = _run(w, ticket, limit, budget)
+    give_order(w, STOP, 0)
+    return said
 
 
 @kernel
@@ -196,8 +345,9 @@ def _rewind(w: Any) -> Any:
     """Sets the time back to NOW, after cycles in which nothing happened."""
     time, now = load64(w + W_TIME), load64(w + W_NOW)
     if now < time:
-        unwind(load64(w + W_ROUTER_RING), time)
-        unwind(load64(w + W_PE_RING), time)
+        for k in range(load64(w + W_PART_COUNT)):
+            unwind(load64(part(w, k) + W_ROUTER_RING), time)
+            unwind(load64(part(w, k) + W_PE_RING), time)
         store64(w + W_TIME, now)
 
 
@@ -225,7 +375,8 @@ def _release(w: Any, now: Any) -> Any:
         if load64(w + (W_OPEN if is_stream else W_OPEN_STREAMS)) != 0:
             return
         number += 1
-        store64(w + W_RELEASED, number)
+        for k in range(load64(w + W_PART_COUNT)):
+            store64(part(w, k) + W_RELEASED, number)
         concerned = start_stream(w, number - 1, now) if is_stream else _wake_concerned(w, command, now)
         store64(command + K_LEFT, concerned)
         if concerned != 0:
@@ -265,8 +416,10 @@ def _initialize(w: Any) -> Any:
 @kernel
 def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
     if what == RUN_CYCLES:
-        return _run(w, a, b, c)
-    if what == REWIND:
+        return _run_round(w, a, b, c)
+    if what == HELP:
+        _help(w, a)
+    elif what == REWIND:
         _rewind(w)
     elif what == SUBMIT:
         _release(w, load64(w + W_TIME))
@@ -275,7 +428,7 @@ def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
     return 0
 
 
-RUN_CYCLES, REWIND, SUBMIT, INITIALIZE = 0, 1, 2, 3
+RUN_CYCLES, REWIND, SUBMIT, INITIALIZE, HELP = 0, 1, 2, 3, 4
 """What `entry_point()` does; its other arguments are those of the functions above."""
 
 

@@ -98,16 +98,29 @@ def next_cycle(ring: Any, now: Any) -> Any:
 
 
 @kernel
-def pull_due(ring: Any, now: Any) -> Any:
-    """Moves what the heap holds for cycle `now` into the wheel."""
+def pull_due(ring: Any, now: Any, most: Any) -> Any:
+    """Moves what the heap holds for cycle `now` into the wheel, `most` entries of it."""
     heap = load64(ring + T_HEAP)
-    while load64(ring + T_HEAP_LENGTH) > 0 and load64(heap) <= now:
+    while most > 0 and load64(ring + T_HEAP_LENGTH) > 0 and load64(heap) <= now:
+        most -= 1
         cycle, item = load64(heap), load64(heap + 8)
         heap_pop(ring)
         place = far_place(ring, item)
         if load64(place) == cycle:
             store64(place, 0)
             schedule(ring, item, now, now)
+
+
+@kernel
+def is_due(ring: Any, now: Any) -> Any:
+    """Whether the heap still holds something for cycle `now`."""
+    return load64(ring + T_HEAP_LENGTH) > 0 and load64(load64(ring + T_HEAP)) <= now
+
+
+@kernel
+def put_back(ring: Any, bucket: Any, k: Any, item: Any) -> Any:
+    """Writes an item that was taken to place `k` of the list."""
+    store32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + k), item)
 
 
 @kernel

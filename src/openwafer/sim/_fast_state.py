@@ -24,11 +24,19 @@ def _fields(count: int) -> range:
     W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
     W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
     W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
-    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START, W_END,
-) = _fields(41)  # fmt: skip
+    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
+    W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
+    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_END,
+) = _fields(55)  # fmt: skip
+WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
-streams."""
+streams. The wafer is cut into PART_COUNT parts of PART_ITEMS PEs, each a band of rows with a record of its
+own: PARTS has their addresses, FIRST to BEHIND are the PEs of this one, INNER_FIRST to INNER_BEHIND those
+whose routers have no neighbour in another part. The records differ in these, in rings, context and sums; the
+first is the leader's, who keeps time. HELPERS are the threads besides the leader, HAPPENED and ASIDE what a
+part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round served, in all and in phases with
+at least WIDE items."""
 
 # PE.
 (
