@@ -1,0 +1,76 @@
+"""What a node of PyTorch's graph stands for while it is captured.
+
+Constants are PyTorch tensors; `Param` is a parameter or a rearrangement of one; `View` (`_view.py`) is an activation.
+The others are parts of a pattern that is not complete yet: they become an operator when it is.
+"""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openwafer.nn._view import View
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter: `index[i, j, …]` is the place of the element in the flat parameter."""
+
+    name: str
+    index: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    """-x, of a part of a matrix."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """rotate_half(x): the last dimension's second half negated, then its first half."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class RotatedTimes:
+    """rotate_half(x) · table."""
+
+    view: View
+    table: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Squares:
+    """x² of a matrix."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class MeanSquare:
+    """mean(x²) + eps over the last dimension; with `inverse`, 1 / √ of it."""
+
+    view: View
+    eps: float = 0.0
+    inverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights. `q`, `k` are [batch, heads, tokens, dim]."""
+
+    q: View
+    k: View
+    scale: float = 1.0
+    is_masked: bool = False
+    softmax: bool = False
+
+
+Pending = Negated | Rotated | RotatedTimes | Squares | MeanSquare | Scores

@@ -1,0 +1,90 @@
+"""What each ATen operator does to captured values: the table `ATEN`, keyed by overload."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from openwafer.nn import _aten_attention as attention
+from openwafer.nn import _aten_compute as compute
+from openwafer.nn import _aten_elementwise as elementwise
+from openwafer.nn import _aten_views as views
+from openwafer.nn._capture import Handler
+
+aten: Any = torch.ops.aten
+
+ATEN: dict[Any, Handler] = {
+    # layers
+    aten.linear.default: compute.linear,
+    aten.addmm.default: compute.addmm,
+    aten.mm.default: compute.matmul,
+    aten.matmul.default: compute.matmul,
+    aten.bmm.default: compute.matmul,
+    aten.embedding.default: compute.embedding,
+    aten.rms_norm.default: compute.rms_norm,
+    aten.layer_norm.default: compute.layer_norm,
+    aten.scaled_dot_product_attention.default: attention.scaled_dot_product_attention,
+    aten.cross_entropy_loss.default: compute.cross_entropy,
+    aten.mse_loss.default: compute.mse_loss,
+    # elementwise
+    aten.relu.default: elementwise.unary("relu"),
+    aten.silu.default: elementwise.unary("silu"),
+    aten.tanh.default: elementwise.unary("tanh"),
+    aten.sigmoid.default: elementwise.unary("sigmoid"),
+    aten.gelu.default: elementwise.gelu,
+    aten.add.Tensor: elementwise.add,
+    aten.sub.Tensor: elementwise.sub,
+    aten.mul.Tensor: elementwise.mul,
+    aten.mul.Scalar: elementwise.mul,
+    aten.div.Tensor: elementwise.div,
+    aten.neg.default: elementwise.neg,
+    aten.pow.Tensor_Scalar: elementwise.power,
+    aten.square.default: elementwise.square,
+    aten.mean.dim: elementwise.mean,
+    aten.rsqrt.default: elementwise.rsqrt,
+    aten.cat.default: elementwise.cat,
+    # attention written by hand
+    aten.softmax.int: attention.softmax,
+    aten._softmax.default: attention.softmax,
+    aten.masked_fill.Scalar: attention.masked_fill,
+    aten.where.self: attention.where,
+    aten.where.ScalarSelf: attention.where,
+    # views
+    aten.view.default: views.reshape,
+    aten.reshape.default: views.reshape,
+    aten._unsafe_view.default: views.reshape,
+    aten.flatten.using_ints: views.reshape,
+    aten.unflatten.int: views.reshape,
+    aten.squeeze.default: views.reshape,
+    aten.squeeze.dim: views.reshape,
+    aten.squeeze.dims: views.reshape,
+    aten.unsqueeze.default: views.reshape,
+    aten.transpose.int: views.transpose,
+    aten.t.default: views.t,
+    aten.numpy_T.default: views.t,
+    aten.permute.default: views.permute,
+    aten.expand.default: views.expand,
+    aten.repeat_interleave.self_int: views.repeat_interleave,
+    aten.slice.Tensor: views.slice_,
+    aten.narrow.default: views.narrow,
+    aten.select.int: views.select,
+    aten.split.Tensor: views.split,
+    aten.split.sizes: views.split,
+    aten.split_with_sizes.default: views.split,
+    aten.chunk.default: views.chunk,
+    aten.unbind.int: views.unbind,
+    # nothing happens
+    aten.contiguous.default: views.same,
+    aten.clone.default: views.same,
+    aten.alias.default: views.same,
+    aten.detach.default: views.same,
+    aten.detach_.default: views.same,
+    aten.lift_fresh_copy.default: views.same,
+    aten.to.dtype: views.cast,
+    aten.to.dtype_layout: views.cast,
+    aten._to_copy.default: views.cast,
+    aten.type_as.default: views.cast,
+    aten.dropout.default: views.dropout,
+}

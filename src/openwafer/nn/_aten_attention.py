@@ -1,0 +1,110 @@
+"""Attention, as one operator or written by hand as products and a softmax."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from openwafer.nn._abstract import Scores
+from openwafer.nn._capture import Capture
+from openwafer.nn._graph import Shape
+from openwafer.nn._view import Atom, View, ViewError, length, merged
+
+
+def scaled_dot_product_attention(
+    context: Capture, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
+) -> View:  # fmt: skip
+    if dropout_p:
+        raise context.unsupported("dropout in attention is not supported", help="call `model.eval()`")
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = Scores(q, k, scale, is_causal)
+    if attn_mask is not None:
+        if not isinstance(attn_mask, torch.Tensor):
+            raise context.unsupported("a mask that is computed from inputs")
+        hidden = ~attn_mask if attn_mask.dtype == torch.bool else attn_mask < -1e4
+        is_exact = attn_mask.dtype == torch.bool or bool(((attn_mask == 0) | hidden).all())
+        scores = with_mask(context, scores, hidden, is_exact)
+    return attend(context, scores, v)
+
+
+def scores(context: Capture, q: View, k: View) -> Scores:
+    """q · kᵀ; `k` is already transposed."""
+    dims = (*k.dims[:-2], k.dims[-1], k.dims[-2])
+    return Scores(q, replace(k, dims=dims))
+
+
+def softmax(context: Capture, x: Any, dim: int, *_: Any) -> Scores:
+    if isinstance(x, Scores) and dim % len(x.q.dims) == len(x.q.dims) - 1 and not x.softmax:
+        return replace(x, softmax=True)
+    raise context.unsupported("softmax is supported only over the keys of attention")
+
+
+def masked_fill(context: Capture, x: Any, mask: Any, value: float) -> Scores:
+    if isinstance(x, Scores) and isinstance(mask, torch.Tensor) and value < -1e4:
+        return with_mask(context, x, mask, True)
+    raise context.unsupported("it is supported only for the mask of attention")
+
+
+def where(context: Capture, mask: Any, a: Any, b: Any) -> Scores:
+    """where(visible, scores, -inf) and where(hidden, -inf, scores)."""
+    if isinstance(mask, torch.Tensor):
+        if isinstance(a, Scores) and float(b) < -1e4:
+            return with_mask(context, a, ~mask, True)
+        if isinstance(b, Scores) and float(a) < -1e4:
+            return with_mask(context, b, mask, True)
+    raise context.unsupported("it is supported only for the mask of attention")
+
+
+def with_mask(context: Capture, x: Scores, hidden: torch.Tensor, is_exact: bool) -> Scores:
+    """The mask must be the causal one, or hide nothing."""
+    seq = (x.q.shape[-2], x.k.shape[-2])
+    causal = torch.ones(seq, dtype=torch.bool).triu(1)
+    hidden = hidden.expand(*hidden.shape[:-2], *seq) if hidden.dim() >= 2 else hidden.expand(seq)
+    if is_exact and not hidden.any():
+        return x
+    if not is_exact or not (hidden == causal).all():
+        raise context.unsupported("only causal masks, or none, are supported")
+    return replace(x, is_masked=True)
+
+
+def attend(context: Capture, x: Scores, v: View) -> View:
+    """Emits `sdpa`; the result lies as the queries do."""
+    q, k, v = context.whole(x.q), _without_repeats(x.k), _without_repeats(v)
+    k, v = (context.whole(view) for view in (k, v))
+    heads, kv_heads = _heads(q), _heads(k)
+    seq, dim = q.shape[-2], q.shape[-1]
+    if _heads(v) != kv_heads or heads % kv_heads or k.shape[-2] != seq or v.shape[-1] != dim:
+        raise context.unsupported(f"queries {list(q.shape)}, keys {list(k.shape)}, values {list(v.shape)}")
+    for view in (q, k, v):
+        _check(view, seq, dim)
+    made = context.emit(
+        "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"), heads=heads, kv_heads=kv_heads, dim=dim,
+        batch=q.value.tokens // seq, seq=seq, is_causal=x.is_masked, scale=x.scale,
+    )  # fmt: skip
+    return q.on(made)
+
+
+def _without_repeats(view: View) -> View:
+    """The keys or values without the repetition for heads that share them; it must be the inner one."""
+    dims = tuple(merged(a for a in d if a.axis != "n") for d in view.dims)
+    for dim in view.dims:
+        kinds = [a.axis for a in dim]
+        if "n" in kinds and kinds not in (["f", "n"], ["n"]):
+            raise ViewError("heads that share keys must lie next to each other")
+    return replace(view, dims=dims)
+
+
+def _heads(view: View) -> int:
+    return view.value.features // length(view.dims[-1])
+
+
+def _check(view: View, seq: int, dim: int) -> None:
+    """[batch, heads, tokens, dim] with heads outside dim, and batch outside tokens."""
+    wanted = (Atom("t", 1, seq),) if seq > 1 else ()
+    if view.dims[-2] != wanted or view.dims[-1] != ((Atom("f", 1, dim),) if dim > 1 else ()):
+        raise ViewError(f"attention needs [batch, heads, tokens, dim], found {list(view.shape)} lying otherwise")

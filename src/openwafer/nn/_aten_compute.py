@@ -1,0 +1,92 @@
+"""ATen operators that are operators of the graph too."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from openwafer.nn._abstract import Param, Scores
+from openwafer.nn._aten_attention import attend, scores
+from openwafer.nn._aten_elementwise import norm
+from openwafer.nn._capture import Capture
+from openwafer.nn._graph import SCALAR, Shape, Weight
+from openwafer.nn._view import Atom, View
+
+
+def linear(context: Capture, x: Any, weight: Any, bias: Any = None) -> View:
+    if not isinstance(weight, Param | torch.Tensor):
+        raise context.unsupported("the weight must be a parameter or a constant")
+    view = context.rows(x)
+    weights = [context.weight(weight), *([context.weight(bias)] if bias is not None else [])]
+    return _linear(context, view, weights)
+
+
+def _linear(context: Capture, view: View, weights: list[Weight]) -> View:
+    features = weights[0].shape[0]
+    made = context.emit("linear", [view.value], Shape(features, view.value.tokens), weights=weights)
+    last = (Atom("f", 1, features),) if features > 1 else ()
+    return View(made, (*view.dims[:-1], last))
+
+
+def addmm(context: Capture, bias: Any, x: Any, weight: Any, *, beta: float = 1, alpha: float = 1) -> View:
+    if beta != 1 or alpha != 1 or not isinstance(weight, Param):
+        raise context.unsupported("only bias + x · weight")
+    return linear(context, x, Param(weight.name, weight.index.t()), bias)
+
+
+def matmul(context: Capture, a: Any, b: Any) -> Any:
+    """x · weight, or one of the two products of attention."""
+    if isinstance(b, Param) and b.index.dim() == 2:
+        return linear(context, a, Param(b.name, b.index.t()))
+    if isinstance(a, Scores) and a.softmax and isinstance(b, View):
+        return attend(context, a, b)
+    if isinstance(a, View) and isinstance(b, View) and len(a.dims) == len(b.dims) >= 3:
+        return scores(context, a, b)
+    raise context.unsupported("only products with a parameter, and those of attention")
+
+
+def embedding(context: Capture, table: Any, ids: Any, padding_idx: int = -1, *_: Any, **__: Any) -> Any:
+    if isinstance(table, Param) and isinstance(ids, torch.Tensor):
+        return Param(table.name, table.index[ids])
+    if not isinstance(ids, View):
+        raise context.unsupported("ids must be inputs or constants")
+    view = context.whole(ids)
+    weight = context.weight(table)
+    features = weight.shape[1]
+    made = context.emit("embedding", [view.value], Shape(features, view.value.tokens), weights=[weight])
+    return View(made, (*view.dims, (Atom("f", 1, features),) if features > 1 else ()))
+
+
+def rms_norm(context: Capture, x: Any, shape: list[int], weight: Any = None, eps: Any = None) -> View:
+    return norm(context, "rms_norm", x, shape, weight, None, eps)
+
+
+def layer_norm(
+    context: Capture, x: Any, shape: list[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+) -> View:  # fmt: skip
+    return norm(context, "layer_norm", x, shape, weight, bias, eps)
+
+
+def cross_entropy(
+    context: Capture, x: Any, target: Any, weight: Any = None, reduction: int = 1,
+    ignore_index: int = -100, label_smoothing: float = 0.0,
+) -> View:  # fmt: skip
+    if weight is not None or reduction != 1 or label_smoothing:
+        raise context.unsupported("only the mean, without class weights or label smoothing")
+    logits, labels = context.rows(x), context.whole(target)
+    if labels.value.shape.kind != "ids" or logits.dims[:-1] != labels.dims:
+        raise context.unsupported("labels must be one class a row of the logits")
+    inputs = [logits.value, labels.value]
+    made = context.emit("cross_entropy", inputs, SCALAR, logits.value.shape, ignore_index=ignore_index)
+    return View(made, ())
+
+
+def mse_loss(context: Capture, x: Any, target: Any, reduction: int = 1) -> View:
+    if reduction != 1:
+        raise context.unsupported("only the mean")
+    a, b = context.whole(x), context.whole(target)
+    if a.dims != b.dims:
+        raise context.unsupported(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
+    return View(context.emit("mse_loss", [a.value, b.value], SCALAR, a.value.shape), ())

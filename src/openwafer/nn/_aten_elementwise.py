@@ -1,0 +1,271 @@
+"""ATen operators on single elements, and the patterns that they make: RMSNorm and RoPE written by hand."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from openwafer.nn._abstract import MeanSquare, Negated, Param, Rotated, RotatedTimes, Scores, Squares
+from openwafer.nn._capture import Capture, Handler, matrix_of
+from openwafer.nn._graph import Shape, Value
+from openwafer.nn._view import Atom, View, ViewError, length
+
+Scalar = int | float
+
+
+def unary(function: str) -> Handler:
+    """The handler of a function of one element."""
+
+    def handle(context: Capture, x: Any) -> View:
+        view = context.whole(x)
+        return view.on(context.emit("unary", [view.value], view.value.shape, function=function))
+
+    return handle
+
+
+def gelu(context: Capture, x: Any, *, approximate: str = "none") -> View:
+    return unary("gelu_tanh" if approximate == "tanh" else "gelu")(context, x)
+
+
+def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
+    if alpha != 1:
+        raise context.unsupported("`alpha` is not supported")
+    a, b = _activation_first(a, b)
+    match a, b:
+        case (MeanSquare(inverse=False), _) if (c := scalar(b)) is not None:
+            return replace(a, eps=a.eps + c)
+        case (RotatedTimes(), View()) | (View(), RotatedTimes()):
+            return _rope(context, *((a, b) if isinstance(a, RotatedTimes) else (b, a)))
+        case (Scores(), torch.Tensor()):
+            return _mask(context, a, b)
+    if (c := scalar(b)) is not None:
+        return affine(context, a, 1.0, c)
+    if isinstance(b, Param | torch.Tensor):
+        return _add_table(context, context.whole(a), b)
+    return binary(context, "add", a, b)
+
+
+def sub(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
+    if isinstance(b, View) and isinstance(a, View):
+        return binary(context, "sub", a, b)
+    if isinstance(b, torch.Tensor | int | float):
+        return add(context, a, -b, alpha=alpha)
+    return add(context, neg(context, b), a, alpha=alpha)
+
+
+def mul(context: Capture, a: Any, b: Any) -> Any:
+    a, b = _activation_first(a, b)
+    match a, b:
+        case (Scores(softmax=False), _) if (c := scalar(b)) is not None:
+            return replace(a, scale=a.scale * c)
+        case (Rotated(), torch.Tensor()):
+            return RotatedTimes(a.view, b)
+        case (View(), MeanSquare(inverse=True)) | (MeanSquare(inverse=True), View()):
+            return _normalise(context, *((a, b) if isinstance(a, View) else (b, a)))
+        case (View(), View()) if a == b:
+            return Squares(a)
+    if (c := scalar(b)) is not None:
+        return affine(context, a, c, 0.0)
+    if isinstance(b, Param | torch.Tensor):
+        return _times_table(context, context.whole(a), b)
+    return binary(context, "mul", a, b)
+
+
+def div(context: Capture, a: Any, b: Any) -> Any:
+    if isinstance(b, torch.Tensor | int | float) and not isinstance(a, Param):
+        return mul(context, a, 1.0 / b)
+    raise context.unsupported("division by what is computed on the wafer")
+
+
+def neg(context: Capture, x: Any) -> Any:
+    if isinstance(x, View) and not x.is_whole():
+        return Negated(x)
+    return affine(context, x, -1.0, 0.0)
+
+
+def power(context: Capture, x: Any, exponent: Scalar) -> Any:
+    if exponent != 2:
+        raise context.unsupported(f"the power {exponent} is not supported, only 2")
+    return Squares(context.whole(x))
+
+
+def square(context: Capture, x: Any) -> Any:
+    return Squares(context.whole(x))
+
+
+def mean(context: Capture, x: Any, dims: list[int], keepdim: bool = False, **_: Any) -> Any:
+    """Only of squares over the last dimension: a part of RMSNorm."""
+    if isinstance(x, Squares) and [d % len(x.view.dims) for d in dims] == [len(x.view.dims) - 1] and keepdim:
+        return MeanSquare(x.view)
+    raise context.unsupported("a mean is supported only within RMSNorm: `mean(x², -1, keepdim=True)`")
+
+
+def rsqrt(context: Capture, x: Any) -> Any:
+    if isinstance(x, MeanSquare) and not x.inverse:
+        return replace(x, inverse=True)
+    raise context.unsupported("it is supported only within RMSNorm")
+
+
+def cat(context: Capture, tensors: list[Any], dim: int = 0) -> Any:
+    """Only of rotate_half: the negated second half before the first."""
+    match tensors:
+        case [Negated(view=high), View() as low] if dim % len(low.dims) == len(low.dims) - 1:
+            half = length(low.dims[-1])
+            inner = Atom("f", 1, half)
+            rest = (high.dims[:-1], high.value, high.token) == (low.dims[:-1], low.value, low.token)
+            if rest and high.dims[-1] == low.dims[-1] == (inner,) and high.feature == low.feature + half:
+                return Rotated(replace(low, dims=(*low.dims[:-1], (Atom("f", 1, 2 * half),))))
+    raise context.unsupported("concatenation is supported only within rotary position embedding (rotate_half)")
+
+
+def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
+    """factor · x + offset."""
+    view = context.whole(x) if not isinstance(x, Squares) else _squared(context, x)
+    return view.on(context.emit("affine", [view.value], view.value.shape, factor=factor, offset=offset))
+
+
+def binary(context: Capture, name: str, a: Any, b: Any) -> View:
+    """Two matrices of the same arrangement."""
+    a = _squared(context, a) if isinstance(a, Squares) else context.whole(a)
+    b = _squared(context, b) if isinstance(b, Squares) else context.whole(b)
+    if a.dims != b.dims:
+        raise ViewError(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
+    return a.on(context.emit(name, [a.value, b.value], a.value.shape))
+
+
+def scalar(x: Any) -> float | None:
+    """The number, if it is one."""
+    if isinstance(x, bool) or (isinstance(x, torch.Tensor) and x.numel() != 1):
+        return None
+    return float(x) if isinstance(x, int | float | torch.Tensor) else None
+
+
+def _squared(context: Capture, x: Squares) -> View:
+    view = context.whole(x.view)
+    return view.on(context.emit("mul", [view.value, view.value], view.value.shape))
+
+
+def _activation_first(a: Any, b: Any) -> tuple[Any, Any]:
+    return (b, a) if isinstance(a, Param | torch.Tensor | int | float) else (a, b)
+
+
+def _spread(context: Capture, view: View, table: Param | torch.Tensor) -> np.ndarray[Any, Any]:
+    """A parameter's index, or a constant, as [features][tokens]."""
+    array = table.index if isinstance(table, Param) else table.to(torch.float32)
+    if context.shape != view.shape:
+        raise ViewError(f"{list(view.shape)} would have to be repeated to {list(context.shape)}")
+    return matrix_of(array, view)
+
+
+def _one_column(spread: np.ndarray[Any, Any]) -> bool:
+    return bool((spread == spread[:, :1]).all())
+
+
+def _vector(context: Capture, table: Any, column: np.ndarray[Any, Any]) -> Any:
+    return (
+        context.parameter(table.name, column) if isinstance(table, Param) else context.constant(column)
+    )
+
+
+def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
+    """x + a value a feature (a bias), or + a row of a table a token (positions)."""
+    spread = _spread(context, view, table)
+    if _one_column(spread):
+        weight = _vector(context, table, spread[:, 0])
+        return view.on(context.emit("bias", [view.value], view.value.shape, weights=[weight]))
+    rows, ids = np.unique(spread.T, axis=0, return_inverse=True)
+    rows = _first_seen(rows, ids)
+    positions = _constant_ids(context, _renumber(ids))
+    looked = context.emit(
+        "embedding", [positions], view.value.shape, weights=[_vector(context, table, rows)]
+    )
+    return view.on(context.emit("add", [view.value, looked], view.value.shape))
+
+
+def _renumber(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Numbers in the order of first occurrence."""
+    _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int32)
+
+
+def _first_seen(rows: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    _, first = np.unique(ids, return_index=True)
+    return rows[np.argsort(first)]
+
+
+def _constant_ids(context: Capture, ids: np.ndarray[Any, Any]) -> Value:
+    return context.emit("constant_ids", [], Shape(1, ids.size, "ids"), data=ids)
+
+
+def _times_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
+    spread = _spread(context, view, table)
+    if _one_column(spread):
+        weight = _vector(context, table, spread[:, 0])
+        return view.on(context.emit("scale", [view.value], view.value.shape, weights=[weight]))
+    if isinstance(table, Param):
+        raise context.unsupported("a product with a parameter that differs from token to token")
+    weight = context.constant(spread)
+    made = context.emit("mul_table", [view.value], view.value.shape, weights=[weight], table=table)
+    return view.on(made)
+
+
+def _normalise(context: Capture, view: View, stat: MeanSquare) -> View:
+    if view != stat.view:
+        raise context.unsupported("RMSNorm of one tensor times another")
+    return norm(context, "rms_norm", view, [length(view.dims[-1])], None, None, stat.eps)
+
+
+def norm(
+    context: Capture, name: str, x: Any, shape: list[int], weight: Any, bias: Any, eps: float | None
+) -> View:
+    """rms_norm or layer_norm over the last dimension: all features, or each head's."""
+    view = context.whole(x)
+    group = length(view.dims[-1])
+    if len(shape) != 1 or view.dims[-1] != (Atom("f", 1, group),):
+        raise context.unsupported("norms are supported over the last dimension, which must hold features")
+    scale = torch.ones(group) if weight is None else weight
+    weights = [context.weight(scale)]
+    if name == "layer_norm":
+        weights.append(context.weight(torch.zeros(group) if bias is None else bias))
+    features, tokens = view.value.features, view.value.tokens
+    rows = Shape((features // group) * len(weights), tokens, "rows")
+    eps = torch.finfo(torch.float32).eps if eps is None else eps
+    made = context.emit(name, [view.value], view.value.shape, rows, weights=weights, group=group, eps=eps)
+    return view.on(made)
+
+
+def _rope(context: Capture, rotated: RotatedTimes, plain: View) -> View:
+    """x · cos + rotate_half(x) · sin, with the same angle for both halves of a head."""
+    op = context.graph.producers.get(plain.value)
+    if op is None or op.name != "mul_table" or op.inputs[0] is not rotated.view.value:
+        raise context.unsupported("rotate_half(x) · sin without x · cos")
+    view = rotated.view
+    size = length(view.dims[-1])
+    cos, sin = (
+        _angles(context, view, table, size) for table in (op.attributes["table"], rotated.table)
+    )
+    weights = [context.constant(cos), context.constant(sin)]
+    made = context.emit("rope", [view.value], view.value.shape, weights=weights, head=size, seq=view.shape[-2])
+    return view.on(made)
+
+
+def _angles(context: Capture, view: View, table: torch.Tensor, size: int) -> np.ndarray[Any, Any]:
+    """[half a head][tokens of a sequence] of a table that heads, halves and sequences share."""
+    seq = view.shape[-2]
+    parts = _spread(context, view, table).reshape(-1, 2, size // 2, view.value.tokens // seq, seq)
+    first = parts[0, 0, :, 0]
+    if not (parts == first[None, None, :, None]).all():
+        raise context.unsupported("rotary angles that differ between heads, halves or sequences")
+    return first
+
+
+def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:
+    from openwafer.nn._aten_attention import with_mask
+
+    return with_mask(context, scores, mask == float("-inf"), bool(((mask == 0) | (mask < -1e4)).all()))
+
+

@@ -1,0 +1,131 @@
+"""ATen operators that only rearrange: nothing is computed and nothing moves."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from openwafer.nn import _view
+from openwafer.nn._abstract import Param, Scores
+from openwafer.nn._capture import Capture
+from openwafer.nn._view import View, ViewError
+
+
+def _view_of(context: Capture, x: Any) -> View:
+    return x if isinstance(x, View) else context.whole(x)
+
+
+def reshape(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
+    """view, reshape, flatten, squeeze, unsqueeze: the result's shape says all."""
+    if isinstance(x, Param):
+        return Param(x.name, x.index.reshape(context.shape))
+    return _view.reshape(_view_of(context, x), context.shape)
+
+
+def transpose(context: Capture, x: Any, a: int, b: int) -> Any:
+    order = list(range(len(_dims(x))))
+    order[a], order[b] = order[b], order[a]
+    return permute(context, x, order)
+
+
+def t(context: Capture, x: Any) -> Any:
+    return permute(context, x, list(range(len(_dims(x))))[::-1])
+
+
+def permute(context: Capture, x: Any, order: list[int]) -> Any:
+    if isinstance(x, Param):
+        return Param(x.name, x.index.permute(*order))
+    return _view.permute(_view_of(context, x), order)
+
+
+def expand(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
+    if isinstance(x, Param):
+        return Param(x.name, x.index.expand(context.shape))
+    return _view.expand(_view_of(context, x), context.shape)
+
+
+def repeat_interleave(context: Capture, x: Any, repeats: int, dim: int, **_: Any) -> Any:
+    """Each element of a dimension several times in a row: heads that share keys."""
+    view = _view_of(context, x)
+    dim %= len(view.dims)
+    dims = list(view.dims)
+    dims[dim] = (*dims[dim], _view.Atom("n", 0, repeats))
+    return View(view.value, tuple(dims), view.feature, view.token)
+
+
+def slice_(context: Capture, x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
+    size = _dims(x)[dim]
+    begin, stop, stride = slice(start, end, step).indices(size)
+    count = max(0, (stop - begin + stride - 1) // stride)
+    return _narrow(context, x, dim, begin, count, stride)
+
+
+def narrow(context: Capture, x: Any, dim: int, start: int, size: int) -> Any:
+    return _narrow(context, x, dim, start % _dims(x)[dim], size)
+
+
+def select(context: Capture, x: Any, dim: int, index: int) -> Any:
+    if isinstance(x, Param):
+        return Param(x.name, x.index.select(dim, index))
+    dim %= len(_dims(x))
+    view = _narrow(context, x, dim, index % _dims(x)[dim], 1)
+    return View(view.value, view.dims[:dim] + view.dims[dim + 1 :], view.feature, view.token)
+
+
+def split(context: Capture, x: Any, sizes: int | list[int], dim: int = 0) -> list[Any]:
+    total = _dims(x)[dim]
+    if isinstance(sizes, int):
+        sizes = [min(sizes, total - i) for i in range(0, total, sizes)]
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [_narrow(context, x, dim, start, size) for start, size in zip(starts, sizes, strict=True)]
+
+
+def chunk(context: Capture, x: Any, chunks: int, dim: int = 0) -> list[Any]:
+    return split(context, x, -(-_dims(x)[dim] // chunks), dim)
+
+
+def unbind(context: Capture, x: Any, dim: int = 0) -> list[Any]:
+    return [select(context, x, dim, i) for i in range(_dims(x)[dim])]
+
+
+def same(_: Capture, x: Any, *__: Any, **___: Any) -> Any:
+    return x
+
+
+def cast(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
+    """Casts between float types change nothing: everything is f32 on the wafer."""
+    dtype = context.node.meta["val"].dtype
+    is_ids = isinstance(x, View) and x.value.shape.kind == "ids"
+    if dtype.is_floating_point == is_ids:
+        raise context.unsupported(f"a cast to {dtype} of what is computed on the wafer")
+    return x
+
+
+def dropout(context: Capture, x: Any, p: float, train: bool) -> Any:
+    if train and p > 0:
+        raise context.unsupported(
+            "dropout in training is not supported", help="set its probability to 0, or call `model.eval()`"
+        )
+    return x
+
+
+def _narrow(context: Capture, x: Any, dim: int, start: int, size: int, step: int = 1) -> Any:
+    if isinstance(x, Param):
+        chosen = torch.arange(start, start + size * step, step)
+        return Param(x.name, x.index.index_select(dim, chosen))
+    view = _view_of(context, x)
+    return _view.narrow(view, dim % len(view.dims), start, size, step)
+
+
+def _dims(x: Any) -> tuple[int, ...]:
+    match x:
+        case Param():
+            return tuple(x.index.shape)
+        case View():
+            return x.shape
+        case Scores():
+            raise ViewError("attention weights are only multiplied with values")
+        case _:
+            return tuple(x.view.shape)

@@ -1,0 +1,219 @@
+"""Attention with heads over one axis and keys over the other, and rotary position embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openwafer.diag import error
+from openwafer.nn._differentiate import Tape
+from openwafer.nn._graph import Op, Value
+from openwafer.nn._lower import Lowering
+from openwafer.nn._mesh import Axis, Split, other
+from openwafer.nn._place import Placing
+from openwafer.nn._program import Argument, Buffer, Ref, Runtime, Share
+from openwafer.nn.ops._operator import Operator
+
+HIDDEN = -1e30
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Local sizes of one attention: `keys` slots a sequence on each of the `columns` PEs of `axis`."""
+
+    heads: int
+    groups: int
+    hd: int
+    keys: int
+    batch: int
+    seq: int
+    axis: Axis
+    columns: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """In the order of the kernels' parameters."""
+        return (self.heads, self.groups, self.hd, self.keys, self.batch, self.seq)
+
+    @property
+    def tokens(self) -> int:
+        return self.batch * self.seq
+
+    @property
+    def scores(self) -> tuple[int, ...]:
+        return (self.heads, self.keys, self.tokens)
+
+
+def _sizes(op: Op, to: Lowering) -> _Sizes:
+    q, k = op.inputs[:2]
+    a = op.attributes
+    axis = other(to.axis(q))
+    heads, groups = to.local(q) // a["dim"], to.local(k) // a["dim"]
+    if heads * a["kv_heads"] != groups * a["heads"]:
+        raise error("heads-apart", f"`{q.name}` and `{k.name}` cannot be split by groups of heads")
+    columns = to.length(axis)
+    positions = a.get("context", a["seq"])
+    return _Sizes(heads, groups, a["dim"], -(-positions // columns), a["batch"], a["seq"], axis, columns)
+
+
+def _past(op: Op) -> Argument:
+    return Runtime("past") if "context" in op.attributes else 0
+
+
+def _position(s: _Sizes, to: Lowering, past: Argument) -> tuple[Argument, ...]:
+    return (s.columns, to.position(s.axis), past)
+
+
+class _PlaceHeads(Operator):
+    def place(self, op: Op, placing: Placing) -> None:
+        """Whole groups of heads on a PE; queries, keys and values on one axis."""
+        a = op.attributes
+        q, k, v, *rest = [*op.inputs, *(o for o in op.outputs if o.shape.kind == "matrix")]
+        share = a["heads"] // a["kv_heads"]
+        placing.parallel(k, q)
+        placing.same(v, k)
+        for value in rest:
+            if value.shape.kind == "matrix":
+                placing.same(value, q if value.features == q.features else k)
+        placing.unit(q, share * a["dim"])
+        placing.unit(k, a["dim"])
+
+
+class Attention(_PlaceHeads):
+    """softmax(q kᵀ scale + mask) v; the second output is the softmax, for the gradient.
+
+    With the attribute `context` keys and values stay in a cache of that many positions, and the tokens of this call
+    follow `past` earlier ones."""
+
+    name = "sdpa"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        super().place(op, placing)
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        q, k, v = op.inputs
+        o, p = op.outputs
+        s = _sizes(op, to)
+        keys, values = (_cached(op, to, s, x, role) for x, role in ((k, "keys"), (v, "values")))
+        work = to.scratch("attention.work", *s.scores)
+        name = to.memory.free(p.name)
+        scores = to.set(p, Buffer(name, s.scores, "temporary"))
+        most, total = to.scratch("attention.max", s.heads, s.tokens), to.scratch("attention.sum", s.heads, s.tokens)
+        to.call("scores", scores, to.ref(q), keys, _mask(op, to, s), work, *s.shape, op.attributes["scale"])
+        to.call("row_max", most, scores, *s.scores)
+        to.max(s.axis, most, s.heads * s.tokens)
+        to.call("exp_sum", scores, total, most, *s.scores)
+        to.sum(s.axis, total, s.heads * s.tokens)
+        to.call("values", to.ref(o), scores, values, work, *s.shape)
+        to.sum(s.axis, to.ref(o), to.local(o) * s.tokens)
+        to.call("divide_rows", to.ref(o), total, s.heads, s.hd, s.tokens)
+        if to.is_used(p):
+            to.call("divide_rows", scores, total, *s.scores)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        q, k, v = op.inputs
+        made = tape.graph.emit(
+            "sdpa_grad", [q, k, v, *op.outputs, grad], [q.shape, k.shape, v.shape], origin=tape.origin,
+            **op.attributes,
+        )  # fmt: skip
+        for value, part in zip(op.inputs, made.outputs, strict=True):
+            tape.add(value, part)
+
+
+def _cached(op: Op, to: Lowering, s: _Sizes, x: Value, role: str) -> Ref:
+    """The keys (or values) of this PE's positions, the tokens of this call among them."""
+    shape = (to.local(x), s.batch, s.keys)
+    if "context" in op.attributes:
+        cache = Ref(to.memory.kept(f"{op.attributes['cache']}.{role}", shape, "cache"))
+    else:
+        cache = to.scratch(f"attention.{role}", *shape)
+        if s.seq % s.columns:
+            to.call("zero", cache, cache.buffer.size)
+    where = _position(s, to, _past(op))
+    to.call("cache_append", cache, to.ref(x), to.local(x), s.batch, s.keys, s.seq, *where)
+    return cache
+
+
+def _mask(op: Op, to: Lowering, s: _Sizes) -> Ref:
+    """One mask serves all layers of a call."""
+    causal = op.attributes["is_causal"]
+    key = ("mask", causal, s.keys, s.seq, s.axis)
+    if key in to.shared:
+        return to.shared[key]
+    mask = to.shared[key] = to.scratch("mask", s.keys, s.seq)
+    if causal:
+        to.call("causal_mask", mask, s.keys, s.seq, *_position(s, to, _past(op)))
+        return mask
+    to.call("zero", mask, s.keys * s.seq)
+    if s.seq % s.columns:
+        to.call("fill_rows", mask, s.keys, s.seq, Share(s.axis, s.seq, s.columns), HIDDEN)
+    return mask
+
+
+class AttentionGrad(_PlaceHeads):
+    """Gradients of q, k and v from the probabilities kept."""
+
+    name = "sdpa_grad"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        super().place(op, placing)
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        q, k, v, o, p, do = op.inputs
+        dq, dk, dv = op.outputs
+        s = _sizes(op, to)
+        keys, values = (_cached(op, to, s, x, role) for x, role in ((k, "keys"), (v, "values")))
+        work = to.scratch("attention.work", *s.scores)
+        delta, ds = to.scratch("attention.delta", s.heads, s.tokens), to.scratch("attention.ds", *s.scores)
+        dot = to.scratch("attention.dot", to.local(q), s.tokens)
+        to.call("head_dot", delta, to.ref(do), to.ref(o), dot, s.heads, s.hd, s.tokens)
+        to.call("scores", ds, to.ref(do), values, _zeros(to, s), work, *s.shape, 1.0)
+        to.call("score_grad", ds, to.ref(p), delta, *s.scores, op.attributes["scale"])
+        for out, scores, with_ in ((dk, ds, q), (dv, to.ref(p), do)):
+            _key_grad(to, s, out, scores, with_, work)
+        to.call("values", to.ref(dq), ds, keys, work, *s.shape)
+        to.sum(s.axis, to.ref(dq), to.local(dq) * s.tokens)
+
+
+def _key_grad(to: Lowering, s: _Sizes, out: Value, scores: Ref, queries: Value, work: Ref) -> None:
+    part = to.scratch("attention.part", to.local(out), s.batch, s.keys)
+    to.call("key_grad", part, scores, to.ref(queries), work, *s.shape)
+    where = _position(s, to, 0)
+    to.call("spread_keys", to.ref(out), part, to.local(out), s.batch, s.keys, s.seq, *where)
+    to.sum(s.axis, to.ref(out), to.local(out) * s.tokens)
+
+
+def _zeros(to: Lowering, s: _Sizes) -> Ref:
+    key = ("zeros", s.keys, s.seq)
+    if key not in to.shared:
+        to.shared[key] = to.scratch("zeros", s.keys, s.seq)
+        to.call("zero", to.shared[key], s.keys * s.seq)
+    return to.shared[key]
+
+
+class Rope(Operator):
+    """Rotary position embedding of whole heads; weights are the tables of cosines and sines [head / 2, seq]."""
+
+    name = "rope"
+    kernel = "rope"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        super().place(op, placing)
+        placing.unit(op.inputs[0], op.attributes["head"])
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        head, seq = op.attributes["head"], op.attributes["seq"]
+        tables = [to.table(w, tuple(Split(n) for n in w.shape)) for w in op.weights]
+        heads, batch = to.local(x) // head, x.tokens // seq
+        work = to.scratch("rope.work", heads, head // 2, x.tokens)
+        to.call(self.kernel, to.ref(y), to.ref(x), *tables, work, heads, head, head // 2, batch, seq)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,) = op.inputs
+        if tape.needs(x):
+            tape.add(x, tape.emit("rope_grad", [grad], x.shape, weights=op.weights, **op.attributes))
+
+
+class RopeGrad(Rope):
+    name = "rope_grad"
+    kernel = "rope_grad"

@@ -1,0 +1,77 @@
+"""Linear layers: the three products, each local, and one all-reduce for two of them."""
+
+from __future__ import annotations
+
+from openwafer.nn._differentiate import Tape
+from openwafer.nn._graph import Op, Value, Weight
+from openwafer.nn._lower import Lowering
+from openwafer.nn._mesh import other
+from openwafer.nn._place import Placing
+from openwafer.nn.ops._operator import Operator
+
+
+class Linear(Operator):
+    """y = W x (+ b), `weights` = (W [N, K], b [N]); from one axis to the other."""
+
+    name = "linear"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        weight = op.weights[0]
+        placing.same(op.inputs[0], (weight, 1))
+        placing.flip((weight, 1), (weight, 0))
+        placing.same(op.output, (weight, 0))
+        for bias in op.weights[1:]:
+            placing.same(op.output, (bias, 0))
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        k, n, t = to.local(x), to.local(y), x.tokens
+        to.call("linear", to.ref(y), to.weight(op.weights[0]), to.ref(x), k, n, t)
+        to.sum(to.axis(x), to.ref(y), n * t)
+        for bias in op.weights[1:]:
+            to.call("add_bias", to.ref(y), to.ref(y), to.weight(bias, y), n, t)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,), weight = op.inputs, op.weights[0]
+        for bias in op.weights[1:]:
+            tape.effect("bias_grad", [grad], [bias])
+        tape.effect("linear_grad_weight", [x, grad], [weight])
+        if tape.needs(x):
+            tape.add(x, tape.emit("linear_grad_input", [grad], x.shape, weights=[weight]))
+
+
+class LinearGradInput(Operator):
+    """dx = Wᵀ dy."""
+
+    name = "linear_grad_input"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        weight = op.weights[0]
+        placing.same(op.inputs[0], (weight, 0))
+        placing.same(op.output, (weight, 1))
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (dy,), dx = op.inputs, op.output
+        k, n, t = to.local(dx), to.local(dy), dy.tokens
+        to.call("linear_grad_input", to.ref(dx), to.weight(op.weights[0]), to.ref(dy), k, n, t)
+        to.sum(to.axis(dy), to.ref(dx), k * t)
+
+
+class LinearGradWeight(Operator):
+    """dW += dy xᵀ, without communication."""
+
+    name = "linear_grad_weight"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        weight = op.weights[0]
+        placing.same(op.inputs[0], (weight, 1))
+        placing.same(op.inputs[1], (weight, 0))
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        x, dy = op.inputs
+        weight: Weight = op.weights[0]
+        assert to.axis(x) == other(to.axis(dy))
+        gradient = to.gradient(weight)
+        to.call(
+            "linear_grad_weight", gradient, to.ref(x), to.ref(dy), to.local(x), to.local(dy), x.tokens
+        )

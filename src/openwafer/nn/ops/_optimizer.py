@@ -1,0 +1,59 @@
+"""Optimisers: local, each weight as soon as its gradient is complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openwafer.nn._graph import Op
+from openwafer.nn._lower import Lowering
+from openwafer.nn._place import Placing
+from openwafer.nn._program import Argument, Ref, Runtime
+from openwafer.nn.ops._operator import Operator
+
+
+class _Optimizer(Operator):
+    def place(self, op: Op, placing: Placing) -> None:
+        """Works on what lies there."""
+
+    def operands(self, op: Op, to: Lowering, *states: str) -> tuple[list[Argument], int]:
+        """Weight, its states, its gradient; and their number of elements on a PE."""
+        (weight,) = op.weights
+        gradient = to.gradients[weight]
+        assert gradient.layout is not None
+        kept = [
+            Ref(to.memory.kept(
+                f"{weight.name}.{state}", gradient.shape, "state", layout=gradient.layout, weight=weight,
+                is_tile=gradient.is_tile,
+            ))
+            for state in states
+        ]  # fmt: skip
+        return [Ref(to.memory.weight(weight, gradient.layout, is_tile=gradient.is_tile)), *kept, Ref(gradient)], gradient.size
+
+
+class Sgd(_Optimizer):
+    """torch.optim.SGD."""
+
+    name = "sgd"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        a: Any = op.attributes
+        if a["momentum"] == 0:
+            operands, n = self.operands(op, to)
+            to.call("sgd", *operands, n, Runtime("lr"), a["decay"])
+            return
+        operands, n = self.operands(op, to, "velocity")
+        kernel = "sgd_nesterov" if a["nesterov"] else "sgd_momentum"
+        to.call(kernel, *operands, n, Runtime("lr"), a["momentum"], Runtime("dampening"), a["decay"])
+
+
+class AdamW(_Optimizer):
+    """torch.optim.AdamW; with decay 0 also Adam."""
+
+    name = "adamw"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        a: Any = op.attributes
+        operands, n = self.operands(op, to, "m", "v")
+        corrections = (Runtime("correction1"), Runtime("correction2"))
+        constants = (a["beta1"], a["beta2"], a["eps"], a["decay"])
+        to.call("adamw", *operands, n, Runtime("lr"), *constants, *corrections)

@@ -1,0 +1,125 @@
+"""Token look-up, choosing tokens, and moving a matrix from one axis to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.nn._differentiate import Tape
+from openwafer.nn._graph import Op, Value, Weight
+from openwafer.nn._lower import Lowering
+from openwafer.nn._mesh import Split, other
+from openwafer.nn._place import Placing
+from openwafer.nn.ops._elementwise import elements
+from openwafer.nn.ops._operator import Operator
+
+
+class ConstantIds(Operator):
+    """Ids that are known, such as positions."""
+
+    name = "constant_ids"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        ids: NDArray[np.int32] = op.attributes["data"]
+        name = to.memory.free(op.output.name)
+        weight = Weight(name, ids.shape, constant=ids)  # type: ignore[arg-type]
+        layout = (Split(ids.size),)
+        buffer = to.memory.kept(name, ids.shape, "constant", dtype="i32", layout=layout, weight=weight)
+        to.set(op.output, buffer)
+
+
+class Embedding(Operator):
+    """Rows of a table [vocabulary, features]: the tile of a tied output layer."""
+
+    name = "embedding"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        table = op.weights[0]
+        placing.same(op.output, (table, 1))
+        placing.flip((table, 1), (table, 0))
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (ids,), y, table = op.inputs, op.output, op.weights[0]
+        _, vocabulary = to.weight_layout(table)
+        axis = other(to.axis(y))
+        f, t = to.local(y), y.tokens
+        row = to.position(axis)
+        to.call("embed", to.ref(y), to.ref(ids), to.weight(table), f, vocabulary.local, t, row)
+        to.sum(axis, to.ref(y), f * t)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        tape.effect("embedding_grad", [op.inputs[0], grad], op.weights)
+
+
+class EmbeddingGrad(Operator):
+    """Adds each token's gradient to its row."""
+
+    name = "embedding_grad"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        placing.same(op.inputs[1], (op.weights[0], 1))
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (ids, dy), table = op.inputs, op.weights[0]
+        _, vocabulary = to.weight_layout(table)
+        row = to.position(other(to.axis(dy)))
+        gradient = to.gradient(table)
+        sizes = (to.local(dy), vocabulary.local, dy.tokens)
+        to.call("embed_grad", gradient, to.ref(dy), to.ref(ids), *sizes, row)
+
+
+def _runs(index: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """(place among the chosen, first token, count) of each run of neighbouring tokens."""
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    for part in np.split(np.arange(index.size), breaks):
+        yield int(part[0]), int(index[part[0]]), part.size
+
+
+class TakeTokens(Operator):
+    """Some tokens of a matrix, by the attribute `index`."""
+
+    name = "take_tokens"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        for place, first, count in _runs(op.attributes["index"]):
+            sizes = (to.local(x), y.tokens, x.tokens)
+            to.call("copy_tokens", to.ref(y), to.ref(x), *sizes, place, first, count)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,) = op.inputs
+        if tape.needs(x):
+            tape.add(x, tape.emit("put_tokens", [grad], x.shape, **op.attributes))
+
+
+class PutTokens(Operator):
+    """The transpose of `take_tokens`: zeros for the tokens not chosen."""
+
+    name = "put_tokens"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        to.call("zero", to.ref(y), elements(to, y))
+        for place, first, count in _runs(op.attributes["index"]):
+            sizes = (to.local(x), y.tokens, x.tokens)
+            to.call("copy_tokens", to.ref(y), to.ref(x), *sizes, first, place, count)
+
+
+class Move(Operator):
+    """The same matrix split over the other axis: each PE puts in what it has, and the sum along the old axis is all."""
+
+    name = "move"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        """The pass that inserts moves places them."""
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        f, g, t = to.local(x), to.local(y), x.tokens
+        where = (to.position(to.axis(y)), to.position(to.axis(x)))
+        to.call("repack", to.ref(y), to.ref(x), g, f, t, *where)
+        to.sum(to.axis(x), to.ref(y), g * t)
+
+
