@@ -15,6 +15,7 @@ from openwafer.nn._kernels_optimizer import OPTIMIZER
 from openwafer.nn._kernels_rope import ROPE
 from openwafer.nn._kernels_softmax import SOFTMAX
 from openwafer.nn._kernels_tokens import TOKENS
+from openwafer.nn._kernels_matrix import MATRIX
 from openwafer.nn._kernels_vector import VECTOR
 
 KERNELS: dict[str, Kernel] = {
@@ -27,6 +28,7 @@ KERNELS: dict[str, Kernel] = {
     **SOFTMAX,
     **TOKENS,
     **OPTIMIZER,
+    **MATRIX,
     **VECTOR,
 }
 
