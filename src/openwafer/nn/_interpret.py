@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.nn._kernel import NUMPY_DTYPES, Array, Kernel, Size
-from openwafer.nn._kernels import KERNELS
+from openwafer.nn._definitions import DEFINITIONS
 from openwafer.nn._program import (
     Argument,
     Buffer,
@@ -73,7 +73,7 @@ class Interpreter:
         data[:] = reduce(data, axis=axis, keepdims=True)
 
     def _call(self, call: Call, runtime: Mapping[str, float]) -> None:
-        kernel = KERNELS[call.kernel]
+        kernel = DEFINITIONS[call.kernel]
         mesh = self.program.mesh
         with np.errstate(all="ignore"):
             for y in range(mesh.h):

@@ -20,7 +20,7 @@ def shift(y, x, n, offset):
 @MATRIX.define(
     "matrix", out("y", "f", "t"), read("x", "f", "t"), read("w", "f"), Size("f"), Size("t"), cases=MATRICES
 )
-def scale_rows(y, x, w, f, t):
+def scale_features(y, x, w, f, t):
     """`y` may be `x`."""
     y[:] = x * w[:, None]
 

@@ -103,11 +103,12 @@ class Attention(_PlaceHeads):
         to.max(s.axis, most, s.heads * s.tokens)
         to.call("exp_sum", scores, total, most, *s.scores)
         to.sum(s.axis, total, s.heads * s.tokens)
+        to.call("reciprocal", total, total, s.heads * s.tokens)
         to.call("values", to.ref(o), scores, values, work, *s.shape)
         to.sum(s.axis, to.ref(o), to.local(o) * s.tokens)
-        to.call("divide_rows", to.ref(o), total, s.heads, s.hd, s.tokens)
+        to.call("scale_rows", to.ref(o), total, s.heads, s.hd, s.tokens)
         if to.is_used(p):
-            to.call("divide_rows", scores, total, *s.scores)
+            to.call("scale_rows", scores, total, *s.scores)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         q, k, v = op.inputs
@@ -166,7 +167,7 @@ class AttentionGrad(_PlaceHeads):
         delta, ds = to.scratch("attention.delta", s.heads, s.tokens), to.scratch("attention.ds", *s.scores)
         dot = to.scratch("attention.dot", to.local(q), s.tokens)
         to.call("head_dot", delta, to.ref(do), to.ref(o), dot, s.heads, s.hd, s.tokens)
-        to.call("scores", ds, to.ref(do), values, _zeros(to, s), work, *s.shape, 1.0)
+        to.call("dots", ds, to.ref(do), values, work, *s.shape)
         to.call("score_grad", ds, to.ref(p), delta, *s.scores, op.attributes["scale"])
         for out, scores, with_ in ((dk, ds, q), (dv, to.ref(p), do)):
             _key_grad(to, s, out, scores, with_, work)
@@ -180,14 +181,6 @@ def _key_grad(to: Lowering, s: _Sizes, out: Value, scores: Ref, queries: Value, 
     where = _position(s, to, 0)
     to.call("spread_keys", to.ref(out), part, to.local(out), s.batch, s.keys, s.seq, *where)
     to.sum(s.axis, to.ref(out), to.local(out) * s.tokens)
-
-
-def _zeros(to: Lowering, s: _Sizes) -> Ref:
-    key = ("zeros", s.keys, s.seq)
-    if key not in to.shared:
-        to.shared[key] = to.scratch("zeros", s.keys, s.seq)
-        to.call("zero", to.shared[key], s.keys * s.seq)
-    return to.shared[key]
 
 
 class Rope(Operator):

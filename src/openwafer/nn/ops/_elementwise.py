@@ -123,7 +123,8 @@ class Bias(Operator):
 
     def lower(self, op: Op, to: Lowering) -> None:
         (x,), y = op.inputs, op.output
-        to.call("add_bias", to.ref(y), to.ref(x), to.weight(op.weights[0], x), to.local(x), x.tokens)
+        to.call("copy", to.ref(y), to.ref(x), elements(to, x))
+        to.call("add_bias", to.ref(y), to.weight(op.weights[0], x), to.local(x), x.tokens)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         tape.effect("bias_grad", [grad], op.weights)
@@ -147,7 +148,7 @@ class Scale(Operator):
 
     def lower(self, op: Op, to: Lowering) -> None:
         (x,), y = op.inputs, op.output
-        to.call("scale_rows", to.ref(y), to.ref(x), to.weight(op.weights[0], x), to.local(x), x.tokens)
+        to.call("scale_features", to.ref(y), to.ref(x), to.weight(op.weights[0], x), to.local(x), x.tokens)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         (x,) = op.inputs

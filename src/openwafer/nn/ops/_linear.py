@@ -26,10 +26,10 @@ class Linear(Operator):
     def lower(self, op: Op, to: Lowering) -> None:
         (x,), y = op.inputs, op.output
         k, n, t = to.local(x), to.local(y), x.tokens
-        to.call("linear", to.ref(y), to.weight(op.weights[0]), to.ref(x), k, n, t)
+        to.call("linear", to.ref(y), to.ref(x), to.weight(op.weights[0]), n, k, t)
         to.sum(to.axis(x), to.ref(y), n * t)
         for bias in op.weights[1:]:
-            to.call("add_bias", to.ref(y), to.ref(y), to.weight(bias, y), n, t)
+            to.call("add_bias", to.ref(y), to.weight(bias, y), n, t)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         (x,), weight = op.inputs, op.weights[0]
@@ -53,7 +53,7 @@ class LinearGradInput(Operator):
     def lower(self, op: Op, to: Lowering) -> None:
         (dy,), dx = op.inputs, op.output
         k, n, t = to.local(dx), to.local(dy), dy.tokens
-        to.call("linear_grad_input", to.ref(dx), to.weight(op.weights[0]), to.ref(dy), k, n, t)
+        to.call("linear_grad_input", to.ref(dx), to.ref(dy), to.weight(op.weights[0]), n, k, t)
         to.sum(to.axis(dy), to.ref(dx), k * t)
 
 
@@ -72,6 +72,6 @@ class LinearGradWeight(Operator):
         weight: Weight = op.weights[0]
         assert to.axis(x) == other(to.axis(dy))
         gradient = to.gradient(weight)
-        to.call(
-            "linear_grad_weight", gradient, to.ref(x), to.ref(dy), to.local(x), to.local(dy), x.tokens
-        )
+        k, n, t = to.local(x), to.local(dy), x.tokens
+        turned = to.scratch("linear.turned", t, n)
+        to.call("linear_grad_weight", gradient, turned, to.ref(x), to.ref(dy), n, k, t)

@@ -101,13 +101,14 @@ class LayerNorm(_Norm):
         x, y, t = op.inputs[0], op.outputs[0], op.inputs[0].tokens
         stats = self.statistics(op, to)
         work = to.scratch("norm.work", to.local(x), t)
+        root = to.scratch("norm.root", t)
         weight, bias = (_vector(op, to, w) for w in op.weights)
         group, eps = op.attributes["group"], op.attributes["eps"]
         for g in _groups(op, to):
             source, row = at(to.ref(x), g.start), at(stats, g.row)
             to.call("layer_sum", row, source, work, g.f, t)
             _combine(op, to, row, 2 * t)
-            to.call("layer_scale", row, row, t, float(group), eps)
+            to.call("layer_scale", row, row, root, t, float(group), eps)
             to.call("layer_apply", at(to.ref(y), g.start), source, weight, bias, row, g.f, t)
 
 
@@ -148,7 +149,7 @@ class RmsNormGrad(_NormGrad):
             to.call("rms_grad_sum", s, dys, xs, weight, work, g.f, t)
             _combine(op, to, s, t)
             out = at(to.ref(dx), g.start)
-            to.call("rms_grad", out, *parts, dys, xs, weight, row, s, work, g.f, t, group)
+            to.call("rms_grad", out, *parts, s, dys, xs, weight, row, work, g.f, t, group)
         self.finish(op, to, parts)
 
 
@@ -165,6 +166,6 @@ class LayerNormGrad(_NormGrad):
             to.call("layer_grad_sum", s, dys, xs, weight, row, work, g.f, t)
             _combine(op, to, s, 2 * t)
             out = at(to.ref(dx), g.start)
-            to.call("layer_grad", out, *parts, dys, xs, weight, row, s, work, g.f, t, group)
+            to.call("layer_grad", out, *parts, s, dys, xs, weight, row, work, g.f, t, group)
         clear_padding(to, dx)
         self.finish(op, to, parts)
