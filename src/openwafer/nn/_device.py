@@ -1,0 +1,122 @@
+"""Where a program runs: on the simulator, or on the interpreter that defines what it must give."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.csl import CompileOptions, compile_layout
+from openwafer.image import Image, build
+from openwafer.machine import Machine, load_machine
+from openwafer.nn._emit import Emitted
+from openwafer.nn._interpret import Interpreter
+from openwafer.nn._memory import Plan
+from openwafer.nn._program import Buffer, Entry, Program
+from openwafer.sim import CopyIn, CopyOut, Launch, make_engine
+
+EngineName = Literal["fast", "reference", "numpy"]
+Tiles = NDArray[Any]
+"""The local arrays of a buffer: `[h, w, *shape]`."""
+
+
+class Device(Protocol):
+    """A mesh with a program loaded."""
+
+    @property
+    def now(self) -> int:
+        """Cycles since the start."""
+        ...
+
+    def write(self, buffer: Buffer, tiles: Tiles) -> None: ...
+
+    def read(self, buffer: Buffer) -> Tiles: ...
+
+    def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
+        """Runs an entry to its end on all PEs."""
+        ...
+
+
+class InterpretedDevice:
+    """Kernels by their NumPy definitions; it counts no cycles."""
+
+    now = 0
+
+    def __init__(self, program: Program, plan: Plan) -> None:
+        self._interpreter = Interpreter(program, plan.addresses, plan.bytes // 4)
+
+    def write(self, buffer: Buffer, tiles: Tiles) -> None:
+        self._interpreter.array(buffer)[:] = tiles
+
+    def read(self, buffer: Buffer) -> Tiles:
+        return self._interpreter.array(buffer).copy()
+
+    def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
+        self._interpreter.run(entry, arguments)
+
+
+class SimulatedDevice:
+    """The emitted CSL, compiled and on a simulated wafer."""
+
+    def __init__(
+        self, program: Program, emitted: Emitted, machine: Machine, engine: Literal["fast", "reference"],
+        *, profile: bool = False, threads: int = 1,
+    ) -> None:  # fmt: skip
+        self._mesh = program.mesh
+        self._symbols = emitted.symbols
+        image = compile_emitted(emitted, machine, profile=profile)
+        self._engine = make_engine(image, load_machine(machine.name), engine=engine, threads=threads)
+
+    @property
+    def now(self) -> int:
+        return self._engine.now
+
+    def write(self, buffer: Buffer, tiles: Tiles) -> None:
+        words = np.ascontiguousarray(tiles, buffer_dtype(buffer)).view(np.uint32)
+        data = words.reshape(self._mesh.h, self._mesh.w, buffer.size)
+        self._run(CopyIn(self._symbols[buffer], 0, 0, data, 4))
+
+    def read(self, buffer: Buffer) -> Tiles:
+        data = np.zeros((self._mesh.h, self._mesh.w, buffer.size), np.uint32)
+        self._run(CopyOut(self._symbols[buffer], 0, 0, data, 4))
+        return data.view(buffer_dtype(buffer)).reshape(self._mesh.h, self._mesh.w, *buffer.shape)
+
+    def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
+        self._run(Launch(entry.name, tuple(_word(arguments[n], t) for n, t in entry.arguments)))
+        self._engine.run(None)
+
+    def stamps(self, count: int) -> NDArray[np.int64]:
+        """`[h, w, count]` cycles at which the phases of the last launch ended."""
+        data = np.zeros((self._mesh.h, self._mesh.w, 3 * count), np.uint32)
+        self._run(CopyOut("stamps", 0, 0, data, 2))
+        parts = data.astype(np.int64).reshape(self._mesh.h, self._mesh.w, count, 3)
+        return parts[..., 0] + (parts[..., 1] << 16) + (parts[..., 2] << 32)
+
+    def _run(self, command: CopyIn | CopyOut | Launch) -> None:
+        self._engine.run(self._engine.submit(command))
+
+
+def buffer_dtype(buffer: Buffer) -> np.dtype[Any]:
+    return np.dtype("i4" if buffer.dtype == "i32" else "f4")
+
+
+def _word(number: float, dtype: str) -> int:
+    return int(number) if dtype == "u16" else int(np.float32(number).view(np.uint32))
+
+
+def compile_emitted(emitted: Emitted, machine: Machine, *, profile: bool = False) -> Image:
+    """The image of emitted CSL; files are written to a temporary directory only."""
+    directory = Path(tempfile.mkdtemp(prefix="openwafer-"))
+    try:
+        for name, text in emitted.files.items():
+            (directory / name).write_text(text, "utf-8")
+        params = {"profile": "true"} if profile else {}
+        options = CompileOptions(arch=machine.arch, params=params, memcpy=True, machine=machine.name)
+        return build(compile_layout(str(directory / "layout.csl"), options), machine.name)
+    finally:
+        shutil.rmtree(directory)
