@@ -41,7 +41,8 @@ class Builder:
     def entry(
         self, name: str, graph: Graph, outputs: Sequence[Value], *, keep_gradients: bool = False
     ) -> Built:
-        """Places and lowers a graph; `outputs` stay readable after the run."""
+        """Places and lowers a graph, which stays as it is; `outputs` stay readable after the run."""
+        graph = graph.copy()
         placement = place(graph, self.mesh)
         to = Lowering(self.mesh, placement, self.memory, graph, keep_gradients=keep_gradients)
         for value in graph.inputs:

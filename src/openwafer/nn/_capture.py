@@ -30,6 +30,8 @@ class Input:
 
     value: Value
     view: View
+    shape: tuple[int, ...]
+    """The shape in which the caller gives it."""
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ class Capture:
             count = int(np.prod(shape, dtype=int))
             value = self.graph.input(node.name, Shape(1, count, "ids"))
             view = View(value, _row_major("t", shape))
-        self.inputs.append(Input(view.value, view))
+        self.inputs.append(Input(view.value, view, tuple(tensor.shape)))
         self.env[node] = view
 
     def _float_input(self, name: str, shape: tuple[int, ...]) -> View:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ class Tape:
     graph: Graph
     known: dict[Value, Value] = field(default_factory=dict[Value, Value])
     needed: set[Value] = field(default_factory=set[Value])
+    trained: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
 
     def needs(self, value: Value) -> bool:
@@ -32,8 +33,8 @@ class Tape:
     def effect(
         self, name: str, inputs: Sequence[Value], weights: Sequence[Weight], **attributes: Any
     ) -> None:
-        """Appends an operator that adds to the gradients of `weights`."""
-        if any(w.parameter is not None for w in weights):
+        """Appends an operator that adds to the gradients of `weights`, unless none of them is trained."""
+        if any(w.parameter in self.trained for w in weights):
             self.graph.emit(name, inputs, [], weights=weights, origin=self.origin, effect=True, **attributes)
 
     def add(self, value: Value, grad: Value) -> None:
@@ -45,12 +46,13 @@ class Tape:
         self.known[value] = grad
 
 
-def differentiate(graph: Graph, loss: Value) -> None:
-    """Appends what computes the gradient of `loss` by every parameter. The loss operator makes the first one."""
+def differentiate(graph: Graph, loss: Value, trained: Iterable[str]) -> None:
+    """Appends what computes the gradient of `loss` by the parameters `trained`. The loss operator makes the first."""
     from openwafer.nn.ops import OPERATORS
 
     forward = list(graph.ops)
-    tape = Tape(graph, needed=_needed(graph))
+    parameters = frozenset(trained)
+    tape = Tape(graph, needed=_needed(graph, parameters), trained=parameters)
     for op in reversed(forward):
         grad = tape.known.get(op.outputs[0]) if op.outputs else None
         if op.outputs and op.outputs[0] is loss:
@@ -60,15 +62,30 @@ def differentiate(graph: Graph, loss: Value) -> None:
             OPERATORS[op.name].backward(op, grad, tape)
 
 
-def _needed(graph: Graph) -> set[Value]:
-    """Values that depend on a parameter."""
+def _needed(graph: Graph, trained: frozenset[str]) -> set[Value]:
+    """Values that depend on a trained parameter."""
     needed: set[Value] = set()
     for op in graph.ops:
-        if any(w.parameter is not None for w in op.weights) or any(v in needed for v in op.inputs):
+        if any(w.parameter in trained for w in op.weights) or any(v in needed for v in op.inputs):
             needed.update(op.outputs)
     return needed
 
 
-def last_uses(ops: Sequence[Op]) -> dict[Weight, int]:
-    """Position of the last operator that uses each weight."""
-    return {weight: i for i, op in enumerate(ops) for weight in op.weights}
+def append_updates(graph: Graph, name: str, attributes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts the optimiser `name` behind the last use of each trained weight; `attributes` by parameter."""
+    last = {weight: i for i, op in enumerate(graph.ops) for weight in op.weights}
+    behind: dict[int, list[Weight]] = {}
+    for weight, i in last.items():
+        if weight.parameter in attributes and _has_gradient(graph, weight):
+            behind.setdefault(i, []).append(weight)
+    ops, graph.ops = graph.ops, []
+    for i, op in enumerate(ops):
+        graph.append(op)
+        for weight in behind.get(i, ()):
+            given = attributes[weight.parameter or ""]
+            origin = replace(op.origin, module="optimizer")
+            graph.emit(name, [], [], weights=[weight], origin=origin, effect=True, **given)
+
+
+def _has_gradient(graph: Graph, weight: Weight) -> bool:
+    return any(op.has_effect() and weight in op.weights for op in graph.ops)

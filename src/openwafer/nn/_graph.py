@@ -6,8 +6,8 @@ enters and leaves (`_view.py`). Operators are in the order of execution.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -158,15 +158,6 @@ class Graph:
                 kept.append(op)
         self.ops = kept[::-1]
 
-    def replace_inputs(self, position: int, old: Value, new: Value) -> None:
-        op = self.ops[position]
-        inputs = tuple(new if v is old else v for v in op.inputs)
-        self.ops[position] = changed = replace(op, inputs=inputs)
-        self.producers.update((out, changed) for out in op.outputs)
-
-
-def users(ops: Sequence[Op]) -> Iterator[tuple[Value, Op]]:
-    """Every (value, operator that reads it)."""
-    for op in ops:
-        for value in dict.fromkeys(op.inputs):
-            yield value, op
+    def copy(self) -> Graph:
+        """A graph that can be changed without changing this one; values and operators are the same."""
+        return Graph(list(self.ops), list(self.inputs), set(self.names), dict(self.producers))

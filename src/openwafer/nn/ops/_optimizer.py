@@ -11,6 +11,11 @@ from openwafer.nn._program import Argument, Ref, Runtime
 from openwafer.nn.ops._operator import Operator
 
 
+def _now(op: Op, name: str) -> Runtime:
+    """What the host gives at each step for the parameter's group."""
+    return Runtime(f"{name}_{op.attributes['group']}")
+
+
 class _Optimizer(Operator):
     def place(self, op: Op, placing: Placing) -> None:
         """Works on what lies there."""
@@ -39,11 +44,11 @@ class Sgd(_Optimizer):
         a: Any = op.attributes
         if a["momentum"] == 0:
             operands, n = self.operands(op, to)
-            to.call("sgd", *operands, n, Runtime("lr"), a["decay"])
+            to.call("sgd", *operands, n, _now(op, "lr"), a["decay"])
             return
         operands, n = self.operands(op, to, "velocity")
         kernel = "sgd_nesterov" if a["nesterov"] else "sgd_momentum"
-        to.call(kernel, *operands, n, Runtime("lr"), a["momentum"], Runtime("dampening"), a["decay"])
+        to.call(kernel, *operands, n, _now(op, "lr"), a["momentum"], _now(op, "dampening"), a["decay"])
 
 
 class AdamW(_Optimizer):
@@ -54,6 +59,6 @@ class AdamW(_Optimizer):
     def lower(self, op: Op, to: Lowering) -> None:
         a: Any = op.attributes
         operands, n = self.operands(op, to, "m", "v")
-        corrections = (Runtime("correction1"), Runtime("correction2"))
+        corrections = (_now(op, "correction1"), _now(op, "correction2"))
         constants = (a["beta1"], a["beta2"], a["eps"], a["decay"])
-        to.call("adamw", *operands, n, Runtime("lr"), *constants, *corrections)
+        to.call("adamw", *operands, n, _now(op, "lr"), *constants, *corrections)

@@ -1,0 +1,91 @@
+"""`compile`: a PyTorch model as a callable that runs on the wafer."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree
+
+from openwafer.diag import error
+from openwafer.nn._build import Builder, Built
+from openwafer.nn._capture import Captured, capture
+from openwafer.nn._device import EngineName
+from openwafer.nn._plan import ModelPlan
+from openwafer.nn._profile import Phase
+from openwafer.nn._session import Session
+from openwafer.nn._wafer import Wafer
+
+
+class CompiledModel:
+    """A model for one shape of inputs; its weights stay on the wafer between calls."""
+
+    def __init__(self, captured: Captured, built: Built, session: Session) -> None:
+        self._captured = captured
+        self._built = built
+        self.session = session
+
+    def __call__(self, *args: Any) -> Any:
+        """As the model's own call; results are on the host."""
+        inputs = [a for a in _pytree.tree_leaves(args) if isinstance(a, torch.Tensor)]
+        session, values = self.session, self._built.values
+        used = set(session.program.buffers)
+        tiles = {
+            values[i.value]: session.tiles(values[i.value], _checked(a, i.shape), i.view)
+            for i, a in zip(self._captured.inputs, inputs, strict=True)
+            if values[i.value] in used
+        }
+        session.run(self._built.entry, tiles)
+        results = [torch.from_numpy(session.read(values[v.value], v)) for v in self._captured.outputs]
+        return _pytree.tree_unflatten(results, self._captured.structure)
+
+    @property
+    def cycles(self) -> int:
+        """Simulated cycles since the wafer was started."""
+        return self.session.device.now
+
+    def plan(self) -> ModelPlan:
+        """Where everything lies, and which collectives there are; `print` it."""
+        return self.session.describe()
+
+    def profile(self) -> list[Phase]:
+        """Cycles by phase of the last call."""
+        return self.session.profile(self._built.entry)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes the program as CSL, its weights, and a host script."""
+        self.session.save(directory)
+
+
+def compile(
+    model: torch.nn.Module,
+    example_inputs: tuple[Any, ...],
+    wafer: Wafer | None = None,
+    *,
+    engine: EngineName = "fast",
+    threads: int = 1,
+) -> CompiledModel:
+    """Compiles `model` for inputs of the shapes of `example_inputs`.
+
+    Diagnostics: those of `capture`, model-does-not-fit."""
+    wafer = wafer or Wafer()
+    captured = capture(model, example_inputs)
+    builder = Builder(wafer.mesh)
+    built = builder.entry("run", captured.graph, [v.value for v in captured.outputs])
+    session = Session(builder.program(), wafer, engine, parameters_of(model), threads)
+    return CompiledModel(captured, built, session)
+
+
+def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
+    """Whole parameters by every name they have, as f32."""
+    named = model.named_parameters(remove_duplicate=False)
+    return {name: p.detach().to(torch.float32).cpu().numpy() for name, p in named}
+
+
+def _checked(tensor: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    if tuple(tensor.shape) != shape:
+        raise error("input-shape", f"compiled for an input of shape {list(shape)}, found {list(tensor.shape)}")
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,113 @@
+"""A program with its weights on a device: what compiled models and training steps share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from openwafer.nn._device import Device, EngineName, InterpretedDevice, SimulatedDevice
+from openwafer.nn._emit import Emitted, emit
+from openwafer.nn._fit import check_fit
+from openwafer.nn._host import Arrays, input_tiles, output_tensor, put_tiles, weight_tiles
+from openwafer.nn._memory import Plan, plan_memory
+from openwafer.nn._plan import ModelPlan, describe
+from openwafer.nn._profile import Phase, phases
+from openwafer.nn._program import Buffer, Entry, Program
+from openwafer.nn._view import View
+from openwafer.nn._wafer import Wafer
+
+
+@dataclass
+class Session:
+    """Host side of a program. `parameters` are the whole arrays by name; the device is made at the first use."""
+
+    program: Program
+    wafer: Wafer
+    engine: EngineName
+    parameters: Arrays
+    threads: int = 1
+    last: dict[str, tuple[dict[Buffer, NDArray[Any]], dict[str, float]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fit(self.program, self.memory, self.wafer.load())
+
+    @cached_property
+    def memory(self) -> Plan:
+        return plan_memory(self.program)
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        return emit(self.program, self.memory, self.wafer.load())
+
+    @cached_property
+    def device(self) -> Device:
+        device = self._make(profile=False)
+        self._load(device)
+        return device
+
+    def _make(self, *, profile: bool) -> Device:
+        if self.engine == "numpy":
+            return InterpretedDevice(self.program, self.memory)
+        return SimulatedDevice(
+            self.program, self.emitted, self.wafer.load(), self.engine, profile=profile, threads=self.threads
+        )
+
+    def _load(self, device: Device) -> None:
+        for buffer in self.program.buffers:
+            if buffer.kind in ("weight", "constant"):
+                device.write(buffer, weight_tiles(buffer, self.parameters, self.wafer.mesh))
+
+    def run(
+        self, entry: Entry, inputs: Mapping[Buffer, NDArray[Any]], arguments: Mapping[str, float] | None = None
+    ) -> None:  # fmt: skip
+        """Copies inputs (tiles) in and runs the entry."""
+        given = dict(arguments or {})
+        self.last[entry.name] = (dict(inputs), given)
+        _run(self.device, entry, inputs, given)
+
+    def read(self, buffer: Buffer, view: View) -> NDArray[Any]:
+        """The tensor that a view shows of an output."""
+        return output_tensor(buffer, self.device.read(buffer), view, self.wafer.mesh)
+
+    def collect(self, kind: str, into: Arrays) -> None:
+        """Adds all buffers of a kind (weight, gradient, state) to whole arrays by parameter."""
+        for buffer in self.program.buffers:
+            if buffer.kind == kind and buffer.weight is not None and buffer.weight.parameter in into:
+                put_tiles(buffer, self.device.read(buffer), into, self.wafer.mesh)
+
+    def tiles(self, buffer: Buffer, tensor: NDArray[Any], view: View) -> NDArray[Any]:
+        return input_tiles(buffer, tensor, view, self.wafer.mesh)
+
+    # --- what it looks like ---
+
+    def describe(self) -> ModelPlan:
+        return describe(self.program, self.memory, self.wafer)
+
+    def profile(self, entry: Entry) -> list[Phase]:
+        """Cycles by phase of the entry's last run, which is repeated with time stamps on a second wafer."""
+        device = self._make(profile=True)
+        assert isinstance(device, SimulatedDevice), "the interpreter counts no cycles"
+        self._load(device)
+        _run(device, entry, *self.last[entry.name])
+        return phases(device, self.emitted.phases[entry.name])
+
+    def save(self, directory: str | Path) -> None:
+        """Writes the CSL, the tiles of the weights, and a host script that runs them."""
+        from openwafer.nn._save import save
+
+        save(self, Path(directory))
+
+
+def _run(
+    device: Device, entry: Entry, inputs: Mapping[Buffer, NDArray[Any]], arguments: Mapping[str, float]
+) -> None:
+    for buffer, tiles in inputs.items():
+        device.write(buffer, tiles)
+    device.launch(entry, arguments)
+
+

@@ -1,0 +1,184 @@
+"""`compile_training`: forward, backward and optimiser as one program on the wafer."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from openwafer.diag import error
+from openwafer.nn._build import Builder, Built
+from openwafer.nn._capture import Captured, capture
+from openwafer.nn._device import EngineName
+from openwafer.nn._differentiate import append_updates, differentiate
+from openwafer.nn._model import parameters_of
+from openwafer.nn._plan import ModelPlan
+from openwafer.nn._profile import Phase
+from openwafer.nn._session import Session
+from openwafer.nn._wafer import Wafer
+
+Loss = Callable[..., torch.Tensor]
+
+
+class _WithLoss(torch.nn.Module):
+    """loss(model(*inputs), target)."""
+
+    def __init__(self, model: torch.nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+
+    def forward(self, *args: Any) -> torch.Tensor:
+        *inputs, target = args
+        return self.loss(self.model(*inputs), target)
+
+
+class TrainingStep:
+    """Call it with a batch: one step on the wafer; the result is the loss before the step."""
+
+    def __init__(
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None, captured: Captured, built: Built,
+        session: Session,
+    ) -> None:  # fmt: skip
+        self._model = model
+        self._optimizer = optimizer
+        self._captured = captured
+        self._built = built
+        self.session = session
+        self.steps = 0
+
+    def __call__(self, *args: torch.Tensor) -> float:
+        session, values = self.session, self._built.values
+        tiles = {
+            values[i.value]: session.tiles(values[i.value], a.detach().cpu().numpy(), i.view)
+            for i, a in zip(self._captured.inputs, args, strict=True)
+        }
+        self.steps += 1
+        session.run(self._built.entry, tiles, self._arguments())
+        (loss,) = self._captured.outputs
+        return float(session.read(values[loss.value], loss))
+
+    def _arguments(self) -> dict[str, float]:
+        if self._optimizer is None:
+            return {}
+        out: dict[str, float] = {}
+        for i, group in enumerate(self._optimizer.param_groups):
+            out.update({f"{name}_{i}": number for name, number in runtime(group, self.steps).items()})
+        return out
+
+    def sync(self) -> None:
+        """Copies the trained weights from the wafer into the PyTorch model."""
+        named = dict(self._model.named_parameters(remove_duplicate=False))
+        used = {b.weight.parameter for b in self.session.program.buffers if b.kind == "weight" and b.weight}
+        wanted = {name for name in used if name is not None}
+        arrays = {n: np.zeros(named[n.removeprefix("model.")].shape, np.float32) for n in wanted}
+        self.session.collect("weight", arrays)
+        with torch.no_grad():
+            for name, array in arrays.items():
+                parameter = named[name.removeprefix("model.")]
+                parameter.copy_(self._merge(name, torch.from_numpy(array), parameter))
+
+    def _merge(self, name: str, read: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
+        """Rows of a table that the program does not use keep what they had."""
+        used = np.zeros(old.numel(), bool)
+        for b in self.session.program.buffers:
+            if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
+                used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
+        return torch.where(torch.from_numpy(used).reshape(old.shape), read, old)
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """By parameter, of the last step; only if compiled with `keep_gradients`."""
+        buffers = [b for b in self.session.program.buffers if b.kind == "gradient" and b.weight]
+        names = {b.weight.parameter for b in buffers if b.weight is not None and b.weight.parameter is not None}
+        arrays = {n: np.zeros_like(self.session.parameters[n]) for n in names}
+        self.session.collect("gradient", arrays)
+        return {n.removeprefix("model."): torch.from_numpy(a) for n, a in arrays.items()}
+
+    @property
+    def cycles(self) -> int:
+        """Simulated cycles since the wafer was started."""
+        return self.session.device.now
+
+    def plan(self) -> ModelPlan:
+        return self.session.describe()
+
+    def profile(self) -> list[Phase]:
+        """Cycles by phase of the last step."""
+        return self.session.profile(self._built.entry)
+
+    def save(self, directory: str | Path) -> None:
+        self.session.save(directory)
+
+
+def compile_training(
+    model: torch.nn.Module,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer | None,
+    example_inputs: tuple[Any, ...],
+    wafer: Wafer | None = None,
+    *,
+    engine: EngineName = "fast",
+    threads: int = 1,
+    keep_gradients: bool = False,
+) -> TrainingStep:
+    """One step: the loss of `loss(model(*inputs), target)`, where `example_inputs` = (*inputs, target); gradients;
+    and the update that `optimizer` (SGD, Adam, AdamW of PyTorch) would make. Its learning rates are read at every
+    step, so schedulers work. Without an optimizer only gradients are computed.
+
+    Diagnostics: those of `capture`, unsupported-optimizer, model-does-not-fit, no-gradient."""
+    wafer = wafer or Wafer()
+    whole = _WithLoss(model, loss)
+    captured = capture(whole, example_inputs)
+    outputs = [v.value for v in captured.outputs]
+    trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
+    differentiate(captured.graph, outputs[0], trained)
+    captured.graph.prune(outputs)
+    if optimizer is not None:
+        name, attributes = updates(optimizer, whole)
+        append_updates(captured.graph, name, attributes)
+    builder = Builder(wafer.mesh)
+    keep = keep_gradients or optimizer is None
+    built = builder.entry("step", captured.graph, outputs, keep_gradients=keep)
+    session = Session(builder.program(), wafer, engine, parameters_of(whole), threads)
+    return TrainingStep(model, optimizer, captured, built, session)
+
+
+def updates(
+    optimizer: torch.optim.Optimizer, model: torch.nn.Module
+) -> tuple[str, dict[str, Mapping[str, Any]]]:
+    """The operator, and its attributes by parameter name."""
+    kind = type(optimizer).__name__
+    if kind not in ("SGD", "Adam", "AdamW"):
+        raise error("unsupported-optimizer", f"`{kind}` is not supported", help="SGD, Adam and AdamW are")
+    groups = {id(p): i for i, g in enumerate(optimizer.param_groups) for p in g["params"]}
+    attributes: dict[str, Mapping[str, Any]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in groups:
+            i = groups[id(parameter)]
+            attributes[name] = {**_attributes(kind, optimizer.param_groups[i]), "group": i}
+    return ("sgd" if kind == "SGD" else "adamw"), attributes
+
+
+def _attributes(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
+    for option in ("amsgrad", "maximize"):
+        if group.get(option):
+            raise error("unsupported-optimizer", f"`{option}` is not supported")
+    if kind == "Adam" and group["weight_decay"]:
+        raise error("unsupported-optimizer", "weight decay in Adam is not supported", help="AdamW has its own")
+    if kind == "SGD":
+        return {k: group[k] for k in ("momentum", "nesterov")} | {"decay": group["weight_decay"]}
+    beta1, beta2 = group["betas"]
+    return {"beta1": beta1, "beta2": beta2, "eps": group["eps"], "decay": group["weight_decay"]}
+
+
+def runtime(group: Mapping[str, Any], step: int) -> dict[str, float]:
+    """What changes from step to step (from 1)."""
+    out = {"lr": float(group["lr"])}
+    if "betas" in group:
+        beta1, beta2 = group["betas"]
+        return {**out, "correction1": 1 - beta1**step, "correction2": 1 - beta2**step}
+    return {**out, "dampening": 0.0 if step == 1 else float(group["dampening"])}
