@@ -1,3 +1,6 @@
-"""From a PyTorch model to a CSL program on the wafer."""
+"""From a PyTorch model to a CSL program on the wafer. Importing this does not import PyTorch."""
 
-__all__: list[str] = []
+from openwafer.nn._api import compile, compile_training
+from openwafer.nn._wafer import Wafer
+
+__all__ = ["Wafer", "compile", "compile_training"]

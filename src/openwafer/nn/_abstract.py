@@ -1,7 +1,7 @@
 """What a node of PyTorch's graph stands for while it is captured.
 
-Constants are PyTorch tensors; `Param` is a parameter or a rearrangement of one; `View` (`_view.py`) is an activation.
-The others are parts of a pattern that is not complete yet: they become an operator when it is.
+Constants are PyTorch tensors; `Param` is a parameter or a rearrangement of one; `View` (`_view.py`) is an
+activation. The others are parts of a pattern that is not complete yet: they become an operator when it is.
 """
 
 # pyright: basic, reportMissingImports=false
@@ -64,7 +64,8 @@ class MeanSquare:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights. `q`, `k` are [batch, heads, tokens, dim]."""
+    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights. `q`, `k` are [batch, heads, tokens,
+    dim]."""
 
     q: View
     k: View

@@ -66,6 +66,7 @@ ATEN: dict[Any, Handler] = {
     aten.numpy_T.default: views.t,
     aten.permute.default: views.permute,
     aten.expand.default: views.expand,
+    aten.broadcast_tensors.default: views.broadcast,
     aten.repeat_interleave.self_int: views.repeat_interleave,
     aten.slice.Tensor: views.slice_,
     aten.narrow.default: views.narrow,

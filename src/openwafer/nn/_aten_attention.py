@@ -53,11 +53,15 @@ def masked_fill(context: Capture, x: Any, mask: Any, value: float) -> Scores:
 def where(context: Capture, mask: Any, a: Any, b: Any) -> Scores:
     """where(visible, scores, -inf) and where(hidden, -inf, scores)."""
     if isinstance(mask, torch.Tensor):
-        if isinstance(a, Scores) and float(b) < -1e4:
+        if isinstance(a, Scores) and _is_hidden(b):
             return with_mask(context, a, ~mask, True)
-        if isinstance(b, Scores) and float(a) < -1e4:
+        if isinstance(b, Scores) and _is_hidden(a):
             return with_mask(context, b, mask, True)
     raise context.unsupported("it is supported only for the mask of attention")
+
+
+def _is_hidden(value: Any) -> bool:
+    return float(value) < -1e4
 
 
 def with_mask(context: Capture, x: Scores, hidden: torch.Tensor, is_exact: bool) -> Scores:
@@ -83,8 +87,9 @@ def attend(context: Capture, x: Scores, v: View) -> View:
     for view in (q, k, v):
         _check(view, seq, dim)
     made = context.emit(
-        "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"), heads=heads, kv_heads=kv_heads, dim=dim,
-        batch=q.value.tokens // seq, seq=seq, is_causal=x.is_masked, scale=x.scale,
+        "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"),
+        heads=heads, kv_heads=kv_heads, dim=dim, batch=q.value.tokens // seq, seq=seq,
+        is_causal=x.is_masked, scale=x.scale,
     )  # fmt: skip
     return q.on(made)
 
@@ -107,4 +112,6 @@ def _check(view: View, seq: int, dim: int) -> None:
     """[batch, heads, tokens, dim] with heads outside dim, and batch outside tokens."""
     wanted = (Atom("t", 1, seq),) if seq > 1 else ()
     if view.dims[-2] != wanted or view.dims[-1] != ((Atom("f", 1, dim),) if dim > 1 else ()):
-        raise ViewError(f"attention needs [batch, heads, tokens, dim], found {list(view.shape)} lying otherwise")
+        raise ViewError(
+            f"attention needs [batch, heads, tokens, dim], found {list(view.shape)} lying otherwise"
+        )

@@ -64,7 +64,8 @@ def rms_norm(context: Capture, x: Any, shape: list[int], weight: Any = None, eps
 
 
 def layer_norm(
-    context: Capture, x: Any, shape: list[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+    context: Capture, x: Any, shape: list[int], weight: Any = None, bias: Any = None, eps: float = 1e-5,
+    *_: Any,
 ) -> View:  # fmt: skip
     return norm(context, "layer_norm", x, shape, weight, bias, eps)
 

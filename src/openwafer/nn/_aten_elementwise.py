@@ -38,8 +38,10 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
     match a, b:
         case (MeanSquare(inverse=False), _) if (c := scalar(b)) is not None:
             return replace(a, eps=a.eps + c)
-        case (RotatedTimes(), View()) | (View(), RotatedTimes()):
-            return _rope(context, *((a, b) if isinstance(a, RotatedTimes) else (b, a)))
+        case (RotatedTimes(), View()):
+            return _rope(context, a, b)
+        case (View(), RotatedTimes()):
+            return _rope(context, b, a)
         case (Scores(), torch.Tensor()):
             return _mask(context, a, b)
     if (c := scalar(b)) is not None:
@@ -52,9 +54,8 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
 def sub(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
     if isinstance(b, View) and isinstance(a, View):
         return binary(context, "sub", a, b)
-    if isinstance(b, torch.Tensor | int | float):
-        return add(context, a, -b, alpha=alpha)
-    return add(context, neg(context, b), a, alpha=alpha)
+    minus = torch.neg(torch.as_tensor(b)) if isinstance(b, torch.Tensor | int | float) else neg(context, b)
+    return add(context, a, minus, alpha=alpha)
 
 
 def mul(context: Capture, a: Any, b: Any) -> Any:
@@ -64,8 +65,10 @@ def mul(context: Capture, a: Any, b: Any) -> Any:
             return replace(a, scale=a.scale * c)
         case (Rotated(), torch.Tensor()):
             return RotatedTimes(a.view, b)
-        case (View(), MeanSquare(inverse=True)) | (MeanSquare(inverse=True), View()):
-            return _normalise(context, *((a, b) if isinstance(a, View) else (b, a)))
+        case (View(), MeanSquare(inverse=True)):
+            return _normalise(context, a, b)
+        case (MeanSquare(inverse=True), View()):
+            return _normalise(context, b, a)
         case (View(), View()) if a == b:
             return Squares(a)
     if (c := scalar(b)) is not None:
@@ -119,7 +122,9 @@ def cat(context: Capture, tensors: list[Any], dim: int = 0) -> Any:
             rest = (high.dims[:-1], high.value, high.token) == (low.dims[:-1], low.value, low.token)
             if rest and high.dims[-1] == low.dims[-1] == (inner,) and high.feature == low.feature + half:
                 return Rotated(replace(low, dims=(*low.dims[:-1], (Atom("f", 1, 2 * half),))))
-    raise context.unsupported("concatenation is supported only within rotary position embedding (rotate_half)")
+    raise context.unsupported(
+        "concatenation is supported only within rotary position embedding (rotate_half)"
+    )
 
 
 def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
@@ -166,9 +171,7 @@ def _one_column(spread: np.ndarray[Any, Any]) -> bool:
 
 
 def _vector(context: Capture, table: Any, column: np.ndarray[Any, Any]) -> Any:
-    return (
-        context.parameter(table.name, column) if isinstance(table, Param) else context.constant(column)
-    )
+    return context.parameter(table.name, column) if isinstance(table, Param) else context.constant(column)
 
 
 def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
@@ -180,9 +183,7 @@ def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> Vie
     rows, ids = np.unique(spread.T, axis=0, return_inverse=True)
     rows = _first_seen(rows, ids)
     positions = _constant_ids(context, _renumber(ids))
-    looked = context.emit(
-        "embedding", [positions], view.value.shape, weights=[_vector(context, table, rows)]
-    )
+    looked = context.emit("embedding", [positions], view.value.shape, weights=[_vector(context, table, rows)])
     return view.on(context.emit("add", [view.value, looked], view.value.shape))
 
 
@@ -245,11 +246,11 @@ def _rope(context: Capture, rotated: RotatedTimes, plain: View) -> View:
         raise context.unsupported("rotate_half(x) · sin without x · cos")
     view = rotated.view
     size = length(view.dims[-1])
-    cos, sin = (
-        _angles(context, view, table, size) for table in (op.attributes["table"], rotated.table)
-    )
+    cos, sin = (_angles(context, view, table, size) for table in (op.attributes["table"], rotated.table))
     weights = [context.constant(cos), context.constant(sin)]
-    made = context.emit("rope", [view.value], view.value.shape, weights=weights, head=size, seq=view.shape[-2])
+    made = context.emit(
+        "rope", [view.value], view.value.shape, weights=weights, head=size, seq=view.shape[-2]
+    )
     return view.on(made)
 
 
@@ -267,5 +268,3 @@ def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:
     from openwafer.nn._aten_attention import with_mask
 
     return with_mask(context, scores, mask == float("-inf"), bool(((mask == 0) | (mask < -1e4)).all()))
-
-

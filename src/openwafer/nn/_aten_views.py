@@ -46,6 +46,13 @@ def expand(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     return _view.expand(_view_of(context, x), context.shape)
 
 
+def broadcast(context: Capture, tensors: list[Any]) -> list[Any]:
+    """Tensors of one shape stay as they are."""
+    if len({_dims(x) for x in tensors}) > 1:
+        raise context.unsupported(f"shapes {', '.join(str(list(_dims(x))) for x in tensors)} differ")
+    return tensors
+
+
 def repeat_interleave(context: Capture, x: Any, repeats: int, dim: int, **_: Any) -> Any:
     """Each element of a dimension several times in a row: heads that share keys."""
     view = _view_of(context, x)

@@ -1,7 +1,7 @@
 """A PyTorch model to a graph of operators: `capture`.
 
-`torch.export` gives ATen operators as the model calls them (nothing is decomposed); the table `ATEN` says what each does to
-the values of `_abstract.py`. What depends on constants only is computed here.
+`torch.export` gives ATen operators as the model calls them (nothing is decomposed); the table `ATEN` says
+what each does to the values of `_abstract.py`. What depends on constants only is computed here.
 """
 
 # pyright: basic, reportMissingImports=false
@@ -49,7 +49,8 @@ Handler = Callable[..., Any]
 
 
 def capture(model: torch.nn.Module, args: tuple[Any, ...]) -> Captured:
-    """Captures `model(*args)`. Diagnostics: capture-failed, missing-operator, unsupported-view, and the operators' own."""
+    """Captures `model(*args)`. Diagnostics: capture-failed, missing-operator, unsupported-view, and the
+    operators' own."""
     program = _export(model, args)
     return Capture(program).run()
 
@@ -85,9 +86,10 @@ class Capture:
 
         with torch.no_grad():
             self._placeholders()
-            for self.node in self.program.graph.nodes:
-                if self.node.op == "call_function" and self.node not in self.env:
-                    self.env[self.node] = self._call(ATEN)
+            for node in self.program.graph.nodes:
+                self.node = node
+                if node.op == "call_function" and node not in self.env:
+                    self.env[node] = self._call(ATEN)
             self.node = output = next(n for n in self.program.graph.nodes if n.op == "output")
             results = [self._output(r) for r in _flat(self._value(output.args[0]))]
         self.graph.prune([v.value for v in results])

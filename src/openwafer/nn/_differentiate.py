@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
+from openwafer.nn._graph import Graph, Origin, Shape, Value, Weight
 
 
 @dataclass(slots=True)
 class Tape:
-    """Gradients known so far. Those of matrices are values; those of weights are in memory, where operators add."""
+    """Gradients known so far. Those of matrices are values; those of weights are in memory, where operators
+    add."""
 
     graph: Graph
     known: dict[Value, Value] = field(default_factory=dict[Value, Value])
@@ -24,7 +25,8 @@ class Tape:
         return value in self.needed
 
     def emit(
-        self, name: str, inputs: Sequence[Value], *shapes: Shape, weights: Sequence[Weight] = (), **attributes: Any
+        self, name: str, inputs: Sequence[Value], *shapes: Shape, weights: Sequence[Weight] = (),
+        **attributes: Any,
     ) -> Value:  # fmt: skip
         """Appends a backward operator; its first output."""
         op = self.graph.emit(name, inputs, shapes, weights=weights, origin=self.origin, **attributes)
@@ -47,7 +49,8 @@ class Tape:
 
 
 def differentiate(graph: Graph, loss: Value, trained: Iterable[str]) -> None:
-    """Appends what computes the gradient of `loss` by the parameters `trained`. The loss operator makes the first."""
+    """Appends what computes the gradient of `loss` by the parameters `trained`. The loss operator makes the
+    first."""
     from openwafer.nn.ops import OPERATORS
 
     forward = list(graph.ops)

@@ -39,13 +39,16 @@ WORD_BYTES = 4
 AXES: tuple[Axis, ...] = ("x", "y")
 COLLECTIVE: dict[Axis, str] = {"x": "row", "y": "column"}
 FIRST_COLOR: dict[Axis, int] = {"x": 0, "y": 5}
-RESERVED = "x y arena memcpy sys time row column stamps stamp stamps_ptr valid share profile const var fn task param"
+RESERVED = (
+    "x y arena memcpy sys time row column stamps stamp stamps_ptr valid share profile const var fn task param"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """Text of every file by name; `symbols` are the exported names of buffers; `phases` those of each entry, in
-    order: with the parameter `profile`, entry e stamps the cycle before its first phase and behind each."""
+    """Text of every file by name; `symbols` are the exported names of buffers; `phases` those of each entry,
+    in order: with the parameter `profile`, entry e stamps the cycle before its first phase and behind
+    each."""
 
     files: dict[str, str]
     symbols: dict[Buffer, str]
@@ -63,7 +66,9 @@ class _Emitter:
     plan: Plan
     machine: Machine
     names: dict[Buffer, str] = field(default_factory=dict[Buffer, str])
-    taken: set[str] = field(default_factory=lambda: {*RESERVED.split(), *(k.module for k in KERNELS.values())})
+    taken: set[str] = field(
+        default_factory=lambda: {*RESERVED.split(), *(k.module for k in KERNELS.values())}
+    )
     lines: dict[Axis, Line] = field(default_factory=dict[Axis, Line])
     phases: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
@@ -81,9 +86,8 @@ class _Emitter:
         return Emitted(files, symbols, self.phases)
 
     def _line(self, axis: Axis) -> Line:
-        counts = [
-            i.n for e in self.program.entries for i in e.instructions if isinstance(i, Collective) and i.axis == axis
-        ]  # fmt: skip
+        all_of_them = (i for e in self.program.entries for i in e.instructions)
+        counts = [i.n for i in all_of_them if isinstance(i, Collective) and i.axis == axis]
         return choose_line(self.machine, axis, self.program.mesh.length(axis), counts)
 
     def _free(self, name: str) -> str:
@@ -192,7 +196,9 @@ class _Emitter:
             case Call(kernel, arguments):
                 kinds = KERNELS[kernel].parameters
                 texts = [
-                    self._pointer(a, p.dtype) if isinstance(p, Array) and isinstance(a, Ref) else self._number(a)
+                    self._pointer(a, p.dtype)
+                    if isinstance(p, Array) and isinstance(a, Ref)
+                    else self._number(a)
                     for p, a in zip(kinds, arguments, strict=True)
                 ]
                 return f"{KERNELS[kernel].module}.{kernel}({', '.join(texts)});"
@@ -238,7 +244,8 @@ class _Emitter:
         entries = "".join(_export_entry(e) for e in self.program.entries)
         return f"// {mesh.w} × {mesh.h} PEs, all with the same program.\n" + formatted(
             f"""param profile: bool = false;
-            const memcpy = @import_module("<memcpy/get_params>", .{{ .width = {mesh.w}, .height = {mesh.h} }});
+            const memcpy = @import_module("<memcpy/get_params>", .{{
+              .width = {mesh.w}, .height = {mesh.h} }});
             {imports}
             layout {{
               @set_rectangle({mesh.w}, {mesh.h});
@@ -321,5 +328,3 @@ def _position(axis: Axis) -> str:
 def _export_entry(entry: Entry) -> str:
     types = ", ".join(dtype for _, dtype in entry.arguments)
     return f'@export_name("{entry.name}", fn({types})void);'
-
-

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from openwafer.diag import DiagnosticError, error
 from openwafer.image import SYSTEM_BYTES
 from openwafer.machine import Machine
 from openwafer.nn._memory import Plan
+from openwafer.nn._mesh import Mesh
 from openwafer.nn._program import Buffer, Program
 
 MODULE_BYTES = 1024
@@ -19,24 +22,27 @@ def room_bytes(machine: Machine) -> int:
     return machine.memory.bytes_per_pe - SYSTEM_BYTES - MODULE_BYTES
 
 
-def check_fit(program: Program, plan: Plan, machine: Machine) -> None:
+Replan = Callable[[Mesh], int]
+"""Bytes a PE of the same model on another mesh."""
+
+
+def check_fit(program: Program, plan: Plan, machine: Machine, replan: Replan) -> None:
     """Diagnostics: model-does-not-fit."""
     if plan.bytes > room_bytes(machine):
-        raise _too_large(program, plan, machine)
+        raise _too_large(program, plan, machine, replan)
 
 
-def _too_large(program: Program, plan: Plan, machine: Machine) -> DiagnosticError:
+def _too_large(program: Program, plan: Plan, machine: Machine, replan: Replan) -> DiagnosticError:
     room, mesh = room_bytes(machine), program.mesh
     largest = sorted(program.buffers, key=lambda b: -b.bytes)
     lines = [_line(b) for b in largest[:SHOWN_BUFFERS]]
     lines.append(f"{plan.arena_bytes:>9,} B  for all temporaries together, which share memory")
-    blamed = next((b for b in largest if b.bytes > room), largest[0])
-    return error(
-        "model-does-not-fit",
-        f"`{blamed.name}` and the rest need {plan.bytes:,} B on each of {mesh.w} × {mesh.h} PEs, which have {room:,} B",
-        notes=("\n".join(lines),),
-        help=_enough(plan, room, mesh.w, mesh.h),
-    )
+    need = f"{plan.bytes:,} B on each of {mesh.w} × {mesh.h} PEs, which have {room:,} B"
+    blamed = next((b for b in largest if b.bytes > room), None)
+    what = f"`{blamed.name}` alone needs {blamed.bytes:,} B, the model" if blamed else "the model needs"
+    enough = _enough(mesh, machine, replan)
+    text = f"{enough.w} × {enough.h} PEs would do" if enough else f"no rectangle of {machine.name} would do"
+    return error("model-does-not-fit", f"{what} {need}", notes=("\n".join(lines),), help=text)
 
 
 def _line(buffer: Buffer) -> str:
@@ -44,10 +50,12 @@ def _line(buffer: Buffer) -> str:
     return f"{buffer.bytes:>9,} B  {buffer.name}: {buffer.kind}, {shape} on each PE"
 
 
-def _enough(plan: Plan, room: int, w: int, h: int) -> str:
-    """Weights shrink with the number of PEs; what is split over one axis only, with its root."""
-    factor = plan.bytes / room
-    while w * h < factor * plan.bytes / room * 1.0 * 1 and False:
-        pass
-    side = factor**0.5
-    return f"try {-(-int(w * side * 100) // 100) + 1} × {-(-int(h * side * 100) // 100) + 1} PEs or more"
+def _enough(mesh: Mesh, machine: Machine, replan: Replan) -> Mesh | None:
+    """The first of ever larger rectangles of this form on which the model fits."""
+    for i in range(2, 2 * max(machine.wafer.max_width, machine.wafer.max_height)):
+        w, h = -(-mesh.w * i // 2), -(-mesh.h * i // 2)
+        if w > machine.wafer.max_width or h > machine.wafer.max_height:
+            return None
+        if replan(Mesh(w, h)) <= room_bytes(machine):
+            return Mesh(w, h)
+    return None

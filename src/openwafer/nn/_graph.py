@@ -1,7 +1,7 @@
 """The graph of operators between a captured model and its instructions.
 
-A value is a matrix of features × tokens, the token ids, or the loss; what PyTorch calls its shape is kept only where it
-enters and leaves (`_view.py`). Operators are in the order of execution.
+A value is a matrix of features × tokens, the token ids, or the loss; what PyTorch calls its shape is kept
+only where it enters and leaves (`_view.py`). Operators are in the order of execution.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Kind = Literal["matrix", "ids", "rows", "scalar", "local"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a value is: a matrix of `features` × `tokens`, `tokens` ids, `features` numbers a token that all PEs
-    have (rows), one number, or something whose size only its operators know (local)."""
+    """What a value is: a matrix of `features` × `tokens`, `tokens` ids, `features` numbers a token that all
+    PEs have (rows), one number, or something whose size only its operators know (local)."""
 
     features: int
     tokens: int
@@ -57,8 +57,8 @@ class Value:
 class Weight:
     """A parameter or constant as an operator uses it: `[N, K]` (a table: `[vocabulary, features]`), or `[F]`.
 
-    `parameter` is its name in the model, None for a constant. `index` says which elements of the flat parameter
-    these are; None: all of it, in order. `constant` holds the numbers of a constant."""
+    `parameter` is its name in the model, None for a constant. `index` says which elements of the flat
+    parameter these are; None: all of it, in order. `constant` holds the numbers of a constant."""
 
     name: str
     shape: tuple[int, ...]
@@ -73,7 +73,7 @@ class Weight:
 
     def put(self, parameter: NDArray[Any], values: NDArray[Any]) -> None:
         """The inverse of `pick`, adding: for gradients and for reading trained weights back."""
-        index = slice(None) if self.index is None else self.index.ravel()
+        index = np.arange(parameter.size) if self.index is None else self.index.ravel()
         np.add.at(parameter.reshape(-1), index, values.ravel())
 
 

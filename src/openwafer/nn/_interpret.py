@@ -1,7 +1,7 @@
 """The slow definition of a program: every PE's buffers as NumPy arrays, kernels by their NumPy definitions.
 
-It holds what placement, differentiation and memory must give, whatever the CSL does; `addresses` makes buffers share
-memory as they do on the wafer.
+It holds what placement, differentiation and memory must give, whatever the CSL does; `addresses` makes
+buffers share memory as they do on the wafer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.nn._kernel import NUMPY_DTYPES, Array, Kernel, Size
-from openwafer.nn._definitions import DEFINITIONS
+from openwafer.nn._kernels import KERNELS
 from openwafer.nn._program import (
     Argument,
     Buffer,
@@ -73,7 +73,7 @@ class Interpreter:
         data[:] = reduce(data, axis=axis, keepdims=True)
 
     def _call(self, call: Call, runtime: Mapping[str, float]) -> None:
-        kernel = DEFINITIONS[call.kernel]
+        kernel = KERNELS[call.kernel]
         mesh = self.program.mesh
         with np.errstate(all="ignore"):
             for y in range(mesh.h):

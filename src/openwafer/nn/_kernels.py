@@ -10,12 +10,12 @@ from openwafer.nn._kernels_activation import ACTIVATION
 from openwafer.nn._kernels_attention import ATTENTION
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
 from openwafer.nn._kernels_linear import LINEAR
+from openwafer.nn._kernels_matrix import MATRIX
 from openwafer.nn._kernels_norm import NORM
 from openwafer.nn._kernels_optimizer import OPTIMIZER
 from openwafer.nn._kernels_rope import ROPE
 from openwafer.nn._kernels_softmax import SOFTMAX
 from openwafer.nn._kernels_tokens import TOKENS
-from openwafer.nn._kernels_matrix import MATRIX
 from openwafer.nn._kernels_vector import VECTOR
 
 KERNELS: dict[str, Kernel] = {

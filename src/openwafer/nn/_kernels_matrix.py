@@ -56,7 +56,8 @@ def copy_tokens(y, x, f, to, t, place, first, count):
     ),
 )
 def repack(y, x, n, m, t, to, at):
-    """Of a matrix in pieces of m rows, x being number `at`, the part that piece `to` of n rows holds; else zeros."""
+    """Of a matrix in pieces of m rows, x being number `at`, the part that piece `to` of n rows holds; else
+    zeros."""
     y[:] = 0
     first, end = max(to * n, at * m), min(to * n + n, at * m + m)
     if first < end:

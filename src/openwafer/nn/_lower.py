@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from openwafer.diag import error
 from openwafer.nn._graph import Graph, Op, Value, Weight
 from openwafer.nn._kernel import DType
-from openwafer.nn._definitions import DEFINITIONS
+from openwafer.nn._kernels import KERNELS
 from openwafer.nn._mesh import Axis, Layout, Mesh, Split, local_shape
 from openwafer.nn._place import Placement
 from openwafer.nn._program import (
@@ -165,7 +165,7 @@ class Lowering:
     # --- instructions ---
 
     def call(self, kernel: str, *arguments: Argument) -> None:
-        assert kernel in DEFINITIONS, kernel
+        assert kernel in KERNELS, kernel
         self.instructions.append(Call(kernel, arguments, self.phase))
 
     def sum(self, axis: Axis, ref: Ref, n: int) -> None:
@@ -179,7 +179,7 @@ class Lowering:
             self.instructions.append(Collective(axis, op, ref, n, self.phase))
 
     @contextmanager
-    def op_phase(self, op: Op) -> Iterator[None]:
+    def op_phase(self, op: Op) -> Generator[None]:
         self.phase = op.origin.module or op.name
         yield
         self.phase = ""

@@ -73,9 +73,7 @@ def pack_lifetimes(lives: Iterable[Lifetime]) -> dict[Buffer, int]:
     """Offsets in the arena: largest first, each at the lowest place that is free during its life."""
     placed: list[tuple[Lifetime, int]] = []
     for life in sorted(lives, key=lambda v: (-v.buffer.bytes, v.first)):
-        taken = sorted(
-            (at, at + padded(other.buffer.bytes)) for other, at in placed if other.overlaps(life)
-        )
+        taken = sorted((at, at + padded(other.buffer.bytes)) for other, at in placed if other.overlaps(life))
         placed.append((life, _lowest(taken, life.buffer.bytes)))
     return {life.buffer: at for life, at in placed}
 

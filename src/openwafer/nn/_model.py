@@ -3,6 +3,7 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from openwafer.diag import error
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
+from openwafer.nn._host import Arrays
+from openwafer.nn._memory import plan_memory
+from openwafer.nn._mesh import Mesh
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import Phase
+from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
@@ -73,10 +78,24 @@ def compile(
     Diagnostics: those of `capture`, model-does-not-fit."""
     wafer = wafer or Wafer()
     captured = capture(model, example_inputs)
-    builder = Builder(wafer.mesh)
-    built = builder.entry("run", captured.graph, [v.value for v in captured.outputs])
-    session = Session(builder.program(), wafer, engine, parameters_of(model), threads)
+
+    def build(mesh: Mesh) -> tuple[Built, Program]:
+        builder = Builder(mesh)
+        built = builder.entry("run", captured.graph, [v.value for v in captured.outputs])
+        return built, builder.program()
+
+    built, session = session_for(build, wafer, engine, parameters_of(model), threads)
     return CompiledModel(captured, built, session)
+
+
+def session_for(
+    build: Callable[[Mesh], tuple[Any, Program]], wafer: Wafer, engine: EngineName,
+    parameters: Arrays, threads: int,
+) -> tuple[Any, Session]:  # fmt: skip
+    """What `build` gives for the wafer's mesh, and a session for its program."""
+    built, program = build(wafer.mesh)
+    replan = lambda mesh: plan_memory(build(mesh)[1]).bytes  # noqa: E731
+    return built, Session(program, wafer, engine, parameters, threads, replan)
 
 
 def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
@@ -87,5 +106,7 @@ def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
 
 def _checked(tensor: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     if tuple(tensor.shape) != shape:
-        raise error("input-shape", f"compiled for an input of shape {list(shape)}, found {list(tensor.shape)}")
+        raise error(
+            "input-shape", f"compiled for an input of shape {list(shape)}, found {list(tensor.shape)}"
+        )
     return tensor.detach().cpu().numpy()

@@ -1,8 +1,9 @@
-"""Where values lie: `place` gives every matrix an axis and a chunk, and inserts moves where operators disagree.
+"""Where values lie: `place` gives every matrix an axis and a chunk, and inserts moves where operators
+disagree.
 
-Values that an operator reads together must lie alike (`same`); a linear layer turns from one axis to the other (`flip`).
-Both are unions of sets; a union that would contradict an earlier one becomes a move of the operand instead.
-The two dimensions of a weight matrix take part: all that use it must find the same tile.
+Values that an operator reads together must lie alike (`same`); a linear layer turns from one axis to the
+other (`flip`). Both are unions of sets; a union that would contradict an earlier one becomes a move of the
+operand instead. The two dimensions of a weight matrix take part: all that use it must find the same tile.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ class _Sets:
     """Disjoint sets in which each member knows its parity relative to the root."""
 
     parent: dict[Node, tuple[Node, int]] = field(default_factory=dict[Node, tuple[Node, int]])
+    ages: dict[Node, int] = field(default_factory=dict[Node, int])
 
     def find(self, node: Node) -> tuple[Node, int]:
         up, parity = self.parent.setdefault(node, (node, 0))
+        self.ages.setdefault(node, len(self.ages))
         if up is node or up == node:
             return node, 0
         root, above = self.find(up)
@@ -33,11 +36,12 @@ class _Sets:
         return root, parity ^ above
 
     def join(self, a: Node, b: Node, parity: int) -> bool:
-        """Whether the parity of `a` and `b` is (or now becomes) `parity`."""
+        """Whether the parity of `a` and `b` is (or now becomes) `parity`. The older root stays one."""
         (ra, pa), (rb, pb) = self.find(a), self.find(b)
         if ra == rb:
             return pa ^ pb == parity
-        self.parent[rb] = (ra, pa ^ pb ^ parity)
+        old, new = (ra, rb) if self.ages[ra] < self.ages[rb] else (rb, ra)
+        self.parent[new] = (old, pa ^ pb ^ parity)
         return True
 
 
@@ -83,7 +87,7 @@ class Placing:
 
     def _move(self, operand: Value, node: Node) -> Value:
         root, parity = self.axes.find(node)
-        key = (operand, root) if isinstance(root, Value) else (operand, root)
+        key = (operand, root)
         if key not in self.moved:
             copy = self.graph.value(f"{operand.name}.moved", operand.shape)
             self.axes.join(root, copy, parity)

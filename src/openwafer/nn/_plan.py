@@ -15,7 +15,8 @@ from openwafer.nn._wafer import Wafer
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One buffer. `placement` has one part a dimension: its whole size, and the axis over which it is split."""
+    """One buffer. `placement` has one part a dimension: its whole size, and the axis over which it is
+    split."""
 
     name: str
     kind: str
@@ -52,7 +53,8 @@ class ModelPlan:
     def __str__(self) -> str:
         w, h = self.wafer.shape
         head = [
-            f"{w} × {h} PEs of {self.wafer.machine}: {self.kept_bytes:,} B that stay + {self.arena_bytes:,} B of temporaries a PE",
+            f"{w} × {h} PEs of {self.wafer.machine}",
+            f"a PE: {self.kept_bytes:,} B that stay, {self.arena_bytes:,} B of temporaries",
             *(f"along {axis}: {text}" for axis, text in self.algorithms.items()),
             "",
         ]
@@ -74,7 +76,9 @@ class ModelPlan:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(n) for c, n in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
+    lines = [
+        "  ".join(c.ljust(n) for c, n in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]
     return [lines[0], "  ".join("─" * n for n in widths), *lines[1:]]
 
 
@@ -106,11 +110,11 @@ def _all(program: Program) -> list[Collective]:
 
 
 def _collectives(program: Program, machine: Machine) -> list[AllReduce]:
-    counts = Counter((c.phase, c.axis, c.op, c.n) for c in _all(program))
+    keys: list[tuple[str, Axis, str, int]] = [(c.phase, c.axis, c.op, c.n) for c in _all(program)]
     lines = {axis: _line(program, machine, axis) for axis in _axes(program)}
     return [
         AllReduce(phase, axis, op, n, count, all_reduce_cycles(machine, lines[axis], n))
-        for (phase, axis, op, n), count in counts.items()
+        for (phase, axis, op, n), count in Counter(keys).items()
     ]
 
 

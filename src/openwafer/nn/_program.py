@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from openwafer.nn._graph import Weight
-from openwafer.nn._kernel import DType, NUMPY_DTYPES
+from openwafer.nn._kernel import NUMPY_DTYPES, DType
 from openwafer.nn._mesh import Axis, Layout, Mesh
 
 BufferKind = Literal["weight", "gradient", "state", "cache", "input", "output", "constant", "temporary"]
@@ -19,8 +19,9 @@ BufferKind = Literal["weight", "gradient", "state", "cache", "input", "output", 
 class Buffer:
     """Memory on every PE, of the same shape on each; compared by identity.
 
-    `layout` says which part of a whole array a PE holds (None: the content has no meaning to the host); `weight` is
-    what a weight, gradient or state belongs to; in a tile its two dimensions are exchanged, [K][N] in memory."""
+    `layout` says which part of a whole array a PE holds (None: the content has no meaning to the host);
+    `weight` is what a weight, gradient or state belongs to; in a tile its two dimensions are exchanged,
+    [K][N] in memory."""
 
     name: str
     shape: tuple[int, ...]
@@ -66,7 +67,8 @@ class Valid:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of the positions 0 … size − 1 lie on this PE, dealt out one by one over `count` PEs, as an argument."""
+    """How many of the positions 0 … size − 1 lie on this PE, dealt out one by one over `count` PEs, as an
+    argument."""
 
     axis: Axis
     size: int

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openwafer.nn._device import Device, EngineName, InterpretedDevice, SimulatedDevice
 from openwafer.nn._emit import Emitted, emit
-from openwafer.nn._fit import check_fit
+from openwafer.nn._fit import Replan, check_fit
 from openwafer.nn._host import Arrays, input_tiles, output_tensor, put_tiles, weight_tiles
 from openwafer.nn._memory import Plan, plan_memory
 from openwafer.nn._plan import ModelPlan, describe
@@ -24,17 +24,21 @@ from openwafer.nn._wafer import Wafer
 
 @dataclass
 class Session:
-    """Host side of a program. `parameters` are the whole arrays by name; the device is made at the first use."""
+    """Host side of a program. `parameters` are the whole arrays by name; the device is made at the first
+    use."""
 
     program: Program
     wafer: Wafer
     engine: EngineName
     parameters: Arrays
-    threads: int = 1
-    last: dict[str, tuple[dict[Buffer, NDArray[Any]], dict[str, float]]] = field(default_factory=dict)
+    threads: int
+    replan: Replan
+    last: dict[str, tuple[dict[Buffer, NDArray[Any]], dict[str, float]]] = field(
+        default_factory=dict[str, tuple[dict[Buffer, NDArray[Any]], dict[str, float]]]
+    )
 
     def __post_init__(self) -> None:
-        check_fit(self.program, self.memory, self.wafer.load())
+        check_fit(self.program, self.memory, self.wafer.load(), self.replan)
 
     @cached_property
     def memory(self) -> Plan:
@@ -63,7 +67,8 @@ class Session:
                 device.write(buffer, weight_tiles(buffer, self.parameters, self.wafer.mesh))
 
     def run(
-        self, entry: Entry, inputs: Mapping[Buffer, NDArray[Any]], arguments: Mapping[str, float] | None = None
+        self, entry: Entry, inputs: Mapping[Buffer, NDArray[Any]], 
+        arguments: Mapping[str, float] | None = None,
     ) -> None:  # fmt: skip
         """Copies inputs (tiles) in and runs the entry."""
         given = dict(arguments or {})
@@ -109,5 +114,3 @@ def _run(
     for buffer, tiles in inputs.items():
         device.write(buffer, tiles)
     device.launch(entry, arguments)
-
-

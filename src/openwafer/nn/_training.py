@@ -15,9 +15,11 @@ from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, differentiate
-from openwafer.nn._model import parameters_of
+from openwafer.nn._mesh import Mesh
+from openwafer.nn._model import parameters_of, session_for
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import Phase
+from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
@@ -41,8 +43,8 @@ class TrainingStep:
     """Call it with a batch: one step on the wafer; the result is the loss before the step."""
 
     def __init__(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None, captured: Captured, built: Built,
-        session: Session,
+        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None, captured: Captured,
+        built: Built, session: Session,
     ) -> None:  # fmt: skip
         self._model = model
         self._optimizer = optimizer
@@ -93,7 +95,9 @@ class TrainingStep:
     def gradients(self) -> dict[str, torch.Tensor]:
         """By parameter, of the last step; only if compiled with `keep_gradients`."""
         buffers = [b for b in self.session.program.buffers if b.kind == "gradient" and b.weight]
-        names = {b.weight.parameter for b in buffers if b.weight is not None and b.weight.parameter is not None}
+        names = {
+            b.weight.parameter for b in buffers if b.weight is not None and b.weight.parameter is not None
+        }
         arrays = {n: np.zeros_like(self.session.parameters[n]) for n in names}
         self.session.collect("gradient", arrays)
         return {n.removeprefix("model."): torch.from_numpy(a) for n, a in arrays.items()}
@@ -125,9 +129,9 @@ def compile_training(
     threads: int = 1,
     keep_gradients: bool = False,
 ) -> TrainingStep:
-    """One step: the loss of `loss(model(*inputs), target)`, where `example_inputs` = (*inputs, target); gradients;
-    and the update that `optimizer` (SGD, Adam, AdamW of PyTorch) would make. Its learning rates are read at every
-    step, so schedulers work. Without an optimizer only gradients are computed.
+    """One step: the loss of `loss(model(*inputs), target)`, where `example_inputs` = (*inputs, target);
+    gradients; and the update that `optimizer` (SGD, Adam, AdamW of PyTorch) would make. Its learning rates
+    are read at every step, so schedulers work. Without an optimizer only gradients are computed.
 
     Diagnostics: those of `capture`, unsupported-optimizer, model-does-not-fit, no-gradient."""
     wafer = wafer or Wafer()
@@ -140,10 +144,14 @@ def compile_training(
     if optimizer is not None:
         name, attributes = updates(optimizer, whole)
         append_updates(captured.graph, name, attributes)
-    builder = Builder(wafer.mesh)
     keep = keep_gradients or optimizer is None
-    built = builder.entry("step", captured.graph, outputs, keep_gradients=keep)
-    session = Session(builder.program(), wafer, engine, parameters_of(whole), threads)
+
+    def build(mesh: Mesh) -> tuple[Built, Program]:
+        builder = Builder(mesh)
+        built = builder.entry("step", captured.graph, outputs, keep_gradients=keep)
+        return built, builder.program()
+
+    built, session = session_for(build, wafer, engine, parameters_of(whole), threads)
     return TrainingStep(model, optimizer, captured, built, session)
 
 
@@ -168,7 +176,9 @@ def _attributes(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
         if group.get(option):
             raise error("unsupported-optimizer", f"`{option}` is not supported")
     if kind == "Adam" and group["weight_decay"]:
-        raise error("unsupported-optimizer", "weight decay in Adam is not supported", help="AdamW has its own")
+        raise error(
+            "unsupported-optimizer", "weight decay in Adam is not supported", help="AdamW has its own"
+        )
     if kind == "SGD":
         return {k: group[k] for k in ("momentum", "nesterov")} | {"decay": group["weight_decay"]}
     beta1, beta2 = group["betas"]

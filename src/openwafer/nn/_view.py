@@ -1,7 +1,8 @@
 """How a PyTorch tensor lies in a matrix of features × tokens.
 
-Each dimension is a tuple of atoms, outer first; an atom walks over features or tokens with a stride, or repeats
-(`axis="n"`). Views, transpositions, slices and expansions only rearrange atoms, so they cost nothing on the wafer.
+Each dimension is a tuple of atoms, outer first; an atom walks over features or tokens with a stride, or
+repeats (`axis="n"`). Views, transpositions, slices and expansions only rearrange atoms, so they cost nothing
+on the wafer.
 """
 
 from __future__ import annotations

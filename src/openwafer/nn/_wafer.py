@@ -26,7 +26,8 @@ class Wafer:
         most = (wafer.max_width, wafer.max_height)
         if not (1 <= w <= most[0] and 1 <= h <= most[1]):
             raise error(
-                "wafer-shape", f"a program on {self.machine} has 1 × 1 to {most[0]} × {most[1]} PEs, not {w} × {h}"
+                "wafer-shape",
+                f"a program on {self.machine} has 1 × 1 to {most[0]} × {most[1]} PEs, not {w} × {h}",
             )
 
     @property

@@ -81,8 +81,8 @@ class _PlaceHeads(Operator):
 class Attention(_PlaceHeads):
     """softmax(q kᵀ scale + mask) v; the second output is the softmax, for the gradient.
 
-    With the attribute `context` keys and values stay in a cache of that many positions, and the tokens of this call
-    follow `past` earlier ones."""
+    With the attribute `context` keys and values stay in a cache of that many positions, and the tokens of
+    this call follow `past` earlier ones."""
 
     name = "sdpa"
 
@@ -97,7 +97,10 @@ class Attention(_PlaceHeads):
         work = to.scratch("attention.work", *s.scores)
         name = to.memory.free(p.name)
         scores = to.set(p, Buffer(name, s.scores, "temporary"))
-        most, total = to.scratch("attention.max", s.heads, s.tokens), to.scratch("attention.sum", s.heads, s.tokens)
+        most, total = (
+            to.scratch("attention.max", s.heads, s.tokens),
+            to.scratch("attention.sum", s.heads, s.tokens),
+        )
         to.call("scores", scores, to.ref(q), keys, _mask(op, to, s), work, *s.shape, op.attributes["scale"])
         to.call("row_max", most, scores, *s.scores)
         to.max(s.axis, most, s.heads * s.tokens)
@@ -184,7 +187,8 @@ def _key_grad(to: Lowering, s: _Sizes, out: Value, scores: Ref, queries: Value, 
 
 
 class Rope(Operator):
-    """Rotary position embedding of whole heads; weights are the tables of cosines and sines [head / 2, seq]."""
+    """Rotary position embedding of whole heads; weights are the tables of cosines and sines [head / 2,
+    seq]."""
 
     name = "rope"
     kernel = "rope"

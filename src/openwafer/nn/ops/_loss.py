@@ -22,8 +22,12 @@ class CrossEntropy(Operator):
         loss, grad = op.outputs
         v, t, axis = to.local(logits), logits.tokens, to.axis(logits)
         ignore = float(op.attributes["ignore_index"])
-        sums, most, share = to.scratch("loss.sums", 2, t), to.scratch("loss.max", t), to.scratch("loss.share", 1)
-        picked, total = sums, at(sums, t)
+        sums, most, share = (
+            to.scratch("loss.sums", 2, t),
+            to.scratch("loss.max", t),
+            to.scratch("loss.share", 1),
+        )
+        picked, total, work = sums, at(sums, t), to.scratch("loss.work", t)
         row, x, ids = to.position(axis), to.ref(grad), to.ref(labels)
         to.call("copy", x, to.ref(logits), v * t)
         clear_padding(to, grad, HIDDEN)
@@ -32,9 +36,9 @@ class CrossEntropy(Operator):
         to.call("label_logit", picked, x, ids, v, t, row)
         to.call("exp_sum", x, total, most, 1, v, t)
         to.sum(axis, sums, 2 * t)
-        to.call("token_loss", to.ref(loss), share, most, total, picked, ids, t, ignore)
+        to.call("token_loss", to.ref(loss), share, work, most, total, picked, ids, t, ignore)
         if to.is_used(grad):
-            to.call("loss_grad", x, total, ids, share, v, t, row, ignore)
+            to.call("loss_grad", x, work, total, ids, share, v, t, row, ignore)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         tape.add(op.inputs[0], op.outputs[1])

@@ -119,7 +119,8 @@ class _NormGrad(Operator):
             placing.unit(op.inputs[0], op.attributes["group"])
 
     def into(self, op: Op, to: Lowering) -> list[Ref]:
-        """Where the gradients of the weights are summed: for heads, apart, because other PEs have more heads."""
+        """Where the gradients of the weights are summed: for heads, apart, because other PEs have more
+        heads."""
         if _is_whole(op):
             return [to.gradient(w, op.inputs[0]) for w in op.weights]
         parts = [to.scratch("norm.part", op.attributes["group"]) for _ in op.weights]

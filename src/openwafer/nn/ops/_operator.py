@@ -38,5 +38,6 @@ class Operator:
 
 
 def is_vector(weight: Weight, like: Value) -> bool:
-    """Whether a parameter has one number for each feature of a value. Constants lie wherever they are used."""
+    """Whether a parameter has one number for each feature of a value. Constants lie wherever they are
+    used."""
     return weight.parameter is not None and weight.shape == (like.features,)

@@ -32,7 +32,11 @@ class _Optimizer(Operator):
             ))
             for state in states
         ]  # fmt: skip
-        return [Ref(to.memory.weight(weight, gradient.layout, is_tile=gradient.is_tile)), *kept, Ref(gradient)], gradient.size
+        return [
+            Ref(to.memory.weight(weight, gradient.layout, is_tile=gradient.is_tile)),
+            *kept,
+            Ref(gradient),
+        ], gradient.size
 
 
 class Sgd(_Optimizer):

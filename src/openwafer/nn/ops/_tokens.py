@@ -108,7 +108,8 @@ class PutTokens(Operator):
 
 
 class Move(Operator):
-    """The same matrix split over the other axis: each PE puts in what it has, and the sum along the old axis is all."""
+    """The same matrix split over the other axis: each PE puts in what it has, and the sum along the old axis
+    is all."""
 
     name = "move"
 
@@ -121,5 +122,3 @@ class Move(Operator):
         where = (to.position(to.axis(y)), to.position(to.axis(x)))
         to.call("repack", to.ref(y), to.ref(x), g, f, t, *where)
         to.sum(to.axis(x), to.ref(y), g * t)
-
-

@@ -1,0 +1,63 @@
+"""The functions that users call. They import PyTorch when they are called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from openwafer.diag import error
+from openwafer.nn._device import EngineName
+from openwafer.nn._wafer import Wafer
+
+if TYPE_CHECKING:
+    from openwafer.nn._model import CompiledModel
+    from openwafer.nn._training import TrainingStep
+
+
+def compile(
+    model: Any,
+    example_inputs: tuple[Any, ...],
+    wafer: Wafer | None = None,
+    *,
+    engine: EngineName = "fast",
+    threads: int = 1,
+) -> CompiledModel:
+    """Compiles a `torch.nn.Module` for inputs of the shapes of `example_inputs`; the result is
+    called like it.
+
+    Diagnostics: torch-missing, capture-failed, missing-operator, unsupported-view, model-does-not-fit."""
+    return _with_torch("_model").compile(model, example_inputs, wafer, engine=engine, threads=threads)
+
+
+def compile_training(
+    model: Any,
+    loss: Any,
+    optimizer: Any,
+    example_inputs: tuple[Any, ...],
+    wafer: Wafer | None = None,
+    *,
+    engine: EngineName = "fast",
+    threads: int = 1,
+    keep_gradients: bool = False,
+) -> TrainingStep:
+    """One training step for batches of the shapes of `example_inputs` = (*inputs, target).
+
+    The loss is `loss(model(*inputs), target)`; the update is what `optimizer` (SGD, Adam, AdamW of PyTorch)
+    would make, its learning rates read at every step. Without an optimizer (None)
+    only gradients are computed.
+
+    Diagnostics: those of `compile`, unsupported-optimizer, no-gradient."""
+    return _with_torch("_training").compile_training(
+        model, loss, optimizer, example_inputs, wafer,
+        engine=engine, threads=threads, keep_gradients=keep_gradients,
+    )  # fmt: skip
+
+
+def _with_torch(module: str) -> Any:
+    try:
+        import_module("torch")
+    except ImportError as failure:
+        raise error(
+            "torch-missing", "PyTorch is not installed", help="pip install 'openwafer[torch]'"
+        ) from failure
+    return import_module(f"openwafer.nn.{module}")

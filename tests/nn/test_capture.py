@@ -1,0 +1,119 @@
+"""What the compiler cannot take is a diagnostic with the operator, the module and the line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `torch`")
+
+from torch import nn  # noqa: E402
+from torch_models import Gpt, Llama, Mlp  # noqa: E402
+
+from openwafer.diag import Diagnostic, DiagnosticError  # noqa: E402
+from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
+from openwafer.nn._capture import capture  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+class Inner(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.cumsum(x, 1)  # the line to be named
+
+
+class Outer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Inner()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(self.linear(x))
+
+
+def refused(model: Any, *inputs: Any) -> Diagnostic:
+    with pytest.raises(DiagnosticError) as caught:
+        capture(model, inputs)
+    (diagnostic,) = caught.value.diagnostics
+    return diagnostic
+
+
+def test_missing_operator() -> None:
+    diagnostic = refused(Outer(), torch.ones(2, 4))
+    assert diagnostic.id == "missing-operator"
+    assert "`cumsum.default`" in diagnostic.message
+    module, line = diagnostic.notes
+    assert "`inner`" in module
+    assert "test_capture.py" in line and "the line to be named" in line
+
+
+def test_nearest_overload_is_named() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.mean()
+
+    diagnostic = refused(Model(), torch.ones(2, 4))
+    assert diagnostic.help is not None and "`mean.dim`" in diagnostic.help
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: torch.softmax(x, -1), "softmax"),
+        (lambda x: torch.cat((x, x), -1), "concatenation"),
+        (lambda x: x / x, "division"),
+        (lambda x: nn.functional.dropout(x, 0.5), "dropout"),
+        (lambda x: x + x.transpose(0, 1), "do not lie alike"),
+        (lambda x: x[:, :2] * 2, "would have to move"),
+    ],
+)
+def test_unsupported_uses(function: Any, words: str) -> None:
+    class Model(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return function(x)
+
+    diagnostic = refused(Model(), torch.ones(4, 4))
+    assert diagnostic.id == "unsupported-view"
+    assert words in diagnostic.message
+
+
+def test_attention_and_rotary_embedding_are_seen() -> None:
+    ids = torch.zeros(2, 5, dtype=torch.long)
+    names = [op.name for op in capture(Llama(), (ids,)).graph.ops]
+    assert names.count("rope") == 2 and names.count("sdpa") == 1 and names.count("rms_norm") == 3
+    assert "mul_table" not in names
+
+
+def test_fused_projection_is_split_into_its_weights() -> None:
+    graph = capture(Gpt(), (torch.zeros(1, 5, dtype=torch.long),)).graph
+    weights = [w for w in graph.weights() if w.parameter == "block.qkv.weight"]
+    assert [w.shape for w in weights] == [(8, 8)] * 3
+    (attention,) = (op for op in graph.ops if op.name == "sdpa")
+    assert attention.attributes["is_causal"]
+
+
+def test_a_model_that_does_not_fit() -> None:
+    model = nn.Linear(400, 400)
+    with pytest.raises(DiagnosticError) as caught:
+        compile(model, (torch.ones(2, 400),), Wafer("wse3", (2, 2)))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.id == "model-does-not-fit"
+    assert "`weight` alone" in diagnostic.message
+    assert diagnostic.help == "4 × 4 PEs would do"
+    compile(model, (torch.ones(2, 400),), Wafer("wse3", (4, 4)))
+
+
+def test_wrong_shape_at_the_call() -> None:
+    compiled = compile(Mlp(), (torch.ones(6, 10),), Wafer("wse3", (2, 2)), engine="numpy")
+    with pytest.raises(DiagnosticError, match="input-shape"):
+        compiled(torch.ones(5, 10))
+
+
+def test_unsupported_optimizer() -> None:
+    model = nn.Linear(3, 3)
+    optimizer = torch.optim.Adagrad(model.parameters())
+    inputs = (torch.ones(2, 3), torch.ones(2, 3))
+    with pytest.raises(DiagnosticError, match="unsupported-optimizer"):
+        compile_training(model, nn.functional.mse_loss, optimizer, inputs, Wafer("wse3", (2, 2)))

@@ -1,0 +1,16 @@
+"""Importing does not import PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_import_without_torch() -> None:
+    code = (
+        "import sys, openwafer, openwafer.nn; "
+        "assert openwafer.Wafer is openwafer.nn.Wafer; "
+        "from openwafer.nn import _kernels, _emit, _interpret, ops; "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
