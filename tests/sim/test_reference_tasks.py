@@ -285,12 +285,12 @@ def sending(kit: Kit) -> list[tir.Stmt]:
 def test_deadlock_says_who_waits_for_what() -> None:
     id, *notes = failing(waiting)
     assert id == "deadlock"
-    assert "input queue 2" in notes[0] and "PE (0, 0)" in notes[0] and "test.csl:1" in notes[0]
+    assert any("input queue 2" in n and "PE (0, 0)" in n and "test.csl:1" in n for n in notes)
 
 
 def test_deadlock_of_a_blocked_stream() -> None:
     id, *notes = failing(lambda kit: [])
-    assert id == "deadlock" and "unblock_cmd_stream" in notes[0]
+    assert id == "deadlock" and any("is blocked since `go` began" in note for note in notes)
 
 
 def test_sending_without_a_route() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from openwafer.diag._source import Span
 
@@ -21,7 +21,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One message with a stable kebab-case id; `span` is None for what has no place in a file."""
+    """One message with a stable kebab-case id; `span` is None for what has no place in a file.
+
+    `data` are JSON values for tools: what the message and the notes say, taken apart."""
 
     id: str
     message: str
@@ -30,6 +32,7 @@ class Diagnostic:
     labels: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
     help: str | None = None
+    data: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 class DiagnosticError(Exception):

@@ -64,6 +64,7 @@ def print_diagnostics(failure: DiagnosticError, file: TextIO | None = None) -> N
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
     """The diagnostic as JSON values; lines and columns count from 1, `end` is exclusive."""
+    data = {} if diagnostic.data is None else {"data": dict(diagnostic.data)}
     return {
         "id": diagnostic.id,
         "severity": diagnostic.severity,
@@ -72,6 +73,7 @@ def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
         "labels": [{"span": _span_to_json(label.span), "text": label.text} for label in diagnostic.labels],
         "notes": list(diagnostic.notes),
         "help": diagnostic.help,
+        **data,
     }
 
 

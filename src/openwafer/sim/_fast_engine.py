@@ -9,18 +9,21 @@ from threading import Thread
 import numpy as np
 
 from openwafer.codegen._memory_op import CTX_ELEMENTS
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_loop as loop
 from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
+from openwafer.sim import _standstill as standstill
 from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._fast_load import World, words
 from openwafer.sim._fast_pace import Pace
 from openwafer.sim._fast_records import command_record
+from openwafer.sim._fast_snapshot import snapshot
 from openwafer.sim._fast_team import TEAM_GO, TEAM_YIELD
 from openwafer.sim._print import Line, PrintLog
+from openwafer.sim._snapshot import Snapshot
 
 FIRST_BUDGET_ITEMS = 10_000
 ROUND_S = 0.05
@@ -91,9 +94,18 @@ class FastEngine:
         if said == st.FAULTED:
             raise report.fault(self.world)
         if said == st.LIMIT:
-            raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
+            raise self._too_long(ticket, limit, max_cycles or 0)
         if said == st.QUIET and ticket is not None:
-            raise report.deadlock(self.world, self._commands[ticket])
+            raise standstill.deadlock(self.snapshot(), ticket)
+
+    def _too_long(self, ticket: int | None, limit: int, cycles: int) -> DiagnosticError:
+        if ticket is None:
+            return error("max-cycles", f"not done after {cycles} cycles, at cycle {limit}")
+        return standstill.max_cycles(self.snapshot(), ticket, cycles)
+
+    def snapshot(self) -> Snapshot:
+        """The state as it is now, for `_explain`."""
+        return snapshot(self.world, self._commands, self._records)
 
     def _run_round(self, ticket: int, limit: int, budget: int) -> int:
         """Runs cycles, with the help of other threads if that pays."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from openwafer.codegen._cost import add_costs
 from openwafer.csl._tir import ColorConfig, Program
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, error
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim import _standstill as standstill
 from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._reference_code import Code
@@ -23,7 +24,9 @@ from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router, Switch
 from openwafer.sim._reference_host import Host
 from openwafer.sim._reference_pe import Pe
-from openwafer.sim._reference_report import deadlock, fault
+from openwafer.sim._reference_report import fault
+from openwafer.sim._reference_snapshot import snapshot
+from openwafer.sim._snapshot import Snapshot
 
 Place = tuple[int, int]
 
@@ -103,10 +106,20 @@ class ReferenceEngine:
             if cycle == NEVER:
                 if ticket is None:
                     return
-                raise deadlock(self._host.tickets[ticket].command, list(self._pes.values()), self.now)
+                raise standstill.deadlock(self.snapshot(), ticket)
             if cycle >= limit:
-                raise error("max-cycles", f"not done after {max_cycles} cycles, at cycle {limit}")
+                raise self._too_long(ticket, limit, max_cycles or 0)
             self._run_cycle(cycle)
+
+    def _too_long(self, ticket: int | None, limit: int, cycles: int) -> DiagnosticError:
+        if ticket is None:
+            return error("max-cycles", f"not done after {cycles} cycles, at cycle {limit}")
+        return standstill.max_cycles(self.snapshot(), ticket, cycles)
+
+    def snapshot(self) -> Snapshot:
+        """The state as it is now, for `_explain`."""
+        layout = self._layout
+        return snapshot(self.now, layout.width, layout.height, self._pes, self._routers, self._host)
 
     def _next_cycle(self) -> int:
         return self._heap[0][0] if self._heap else NEVER

@@ -40,7 +40,7 @@ class Pe(Datapath):
         self.commands: deque[Ticket] = deque()
         self.is_stream_blocked = False
         self.exports = {export.name: export for export in program.exports}
-        self.running = ""
+        self.running = self.launched = ""
         self.copying: Ticket | None = None
         self.trying: Start | None = None
         self.seen, self.last_picked = -1, TASKS - 1
@@ -203,7 +203,7 @@ class Pe(Datapath):
         assert isinstance(command, (Launch, CopyIn, CopyOut))
         if isinstance(command, Launch):
             ticket.missing -= 1
-            self.is_stream_blocked = True
+            self.is_stream_blocked, self.launched = True, command.name
             export = self.exports[command.name]
             words = zip(export.params, command.args, strict=True)
             self._begin(export.target, [argument(type, word) for type, word in words], now)

@@ -1,0 +1,166 @@
+"""The state of a wafer that stands still, as both engines tell it: what `_waits` explains.
+
+PEs and routers are made when they are asked for: a chain of waits visits a few of very many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
+
+from openwafer.csl._tir import Program
+from openwafer.sim._engine import Command
+
+Place: TypeAlias = tuple[int, int]
+"""Column and row."""
+RAMP = 4
+PORT_NAMES = ("WEST", "EAST", "NORTH", "SOUTH", "RAMP")
+OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+"""Where the neighbour at port W, E, N, S lies."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Wavelets that wait; `head_is_control` is False if there are none."""
+
+    color: int
+    count: int
+    depth: int
+    head_is_control: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= self.depth
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What an operation may wait for: `number` is that of the queue or the FIFO."""
+
+    kind: Literal["fabin", "fabout", "pop", "push"]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A DSD operation under way; slot 8 is the synchronous one. `left` elements are to be done, None for one
+    without end."""
+
+    slot: int
+    name: str
+    loc: int
+    left: int | None
+    operands: tuple[Operand, ...]
+    activate: int | None
+    unblock: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    count: int
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeState:
+    """One PE. `function` is what the main thread runs, "" for none or a copy; `wanted` the slot in use on
+    which it tries to start the operation at `loc`; `launched` the function that the host launched last."""
+
+    x: int
+    y: int
+    program: Program
+    main: Literal["idle", "running", "waiting", "trying"]
+    function: str
+    loc: int
+    wanted: int | None
+    operations: tuple[Operation, ...]
+    inputs: Mapping[int, Queue]
+    outputs: Mapping[int, Queue]
+    host_in: Mapping[int, Queue]
+    host_out: Mapping[int, Queue]
+    fifos: tuple[Fifo, ...]
+    active: frozenset[int]
+    blocked: frozenset[int]
+    is_stream_blocked: bool
+    launched: str
+    pending: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Masks of a color's current switch position, and those of all valid ones."""
+
+    rx: int
+    tx: int
+    positions: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouterState:
+    """`queues` are by color and port W E N S, only those that hold something."""
+
+    x: int
+    y: int
+    routes: Mapping[int, Route]
+    queues: Mapping[tuple[int, int], Queue]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandState:
+    """A host command. `places` are PEs that have yet to do their part (not all, of very many);
+    `moved` and `length` count the wavelets of a stream for the first of them."""
+
+    ticket: int
+    command: Command
+    is_released: bool
+    missing: int
+    places: tuple[Place, ...] = ()
+    moved: int = 0
+    length: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.is_released and self.missing == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`occupied` are the places whose routers hold wavelets (not all, of very many)."""
+
+    cycle: int
+    width: int
+    height: int
+    pes: Mapping[Place, PeState]
+    routers: Mapping[Place, RouterState]
+    commands: tuple[CommandState, ...]
+    occupied: tuple[Place, ...] = ()
+
+
+@dataclass(slots=True)
+class Lazy(Mapping[Place, T]):
+    """Items by place, made once, when they are asked for."""
+
+    places: Callable[[], Iterator[Place]]
+    make: Callable[[int, int], T]
+    _made: dict[Place, T] = field(default_factory=dict[Place, T])
+    _known: frozenset[Place] | None = None
+
+    def __getitem__(self, place: Place) -> T:
+        if place not in self._made:
+            if place not in self._all():
+                raise KeyError(place)
+            self._made[place] = self.make(*place)
+        return self._made[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        return self.places()
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> frozenset[Place]:
+        if self._known is None:
+            self._known = frozenset(self.places())
+        return self._known
