@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pytest
 
 from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
@@ -19,8 +18,6 @@ from openwafer.sim._reference import ReferenceEngine
 from tir_kit import used_bytes
 
 HAS_FAST = importlib.util.find_spec("openwafer.sim._fast_engine") is not None
-FAST_LACKS = frozenset({"fifos", "control", "index", "print", "priority"})
-"""What the fast engine does not run yet."""
 
 Script = Callable[[Engine], list[Any]]
 
@@ -92,10 +89,3 @@ def agree(case: Case) -> None:
     for place, memory in expected.memory.items():
         differing = [i for i, (a, b) in enumerate(zip(memory, got.memory[place], strict=True)) if a != b]
         assert not differing, f"PE {place}, bytes {differing[:20]}"
-
-
-def agree_on(feature: str, case: Case) -> None:
-    """As `agree`, once the fast engine has the feature."""
-    if feature in FAST_LACKS:
-        pytest.skip(f"the fast engine has no {feature} yet")
-    agree(case)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_cases import Case, agree_on, outcome
+from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
 from openwafer.csl import _tir as tir
@@ -300,4 +300,4 @@ def test_engines_agree_on_control_wavelets(case: Case) -> None:
     expected = outcome(ReferenceEngine, case)
     if not expected.error:
         assert outcome(EveryCycle, case) == expected
-    agree_on("control", case)
+    agree(case)

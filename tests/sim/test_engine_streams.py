@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_cases import Case, Script, agree_on, outcome
+from engine_cases import Case, Script, agree, outcome
 
 from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
@@ -111,7 +111,7 @@ def test_nothing_is_lost_doubled_or_reordered(case: Case) -> None:
 
 @pytest.mark.parametrize("case", ROUNDS, ids=lambda case: case.name)
 def test_engines_agree_on_streams(case: Case) -> None:
-    agree_on("streams", case)
+    agree(case)
 
 
 def engine_of(*kits: Kit, routes: Any = None) -> ReferenceEngine:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_cases import Case, agree_on, outcome
+from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
 from openwafer.csl import _tir as tir
@@ -125,7 +125,7 @@ def test_fault_is_an_error(action: str) -> None:
 
     case = Case("fault", build, script)
     assert outcome(ReferenceEngine, case).error == "fifo-fault"
-    agree_on("fifos", case)
+    agree(case)
 
 
 def test_tasks_are_activated_once_what_lacked_is_there() -> None:
@@ -195,7 +195,7 @@ def test_a_buffer_between_two_links_loses_nothing(case: Case) -> None:
 @pytest.mark.parametrize("case", RELAYS, ids=lambda case: case.name)
 def test_engines_agree_on_fifos(case: Case) -> None:
     assert outcome(EveryCycle, case) == outcome(ReferenceEngine, case)
-    agree_on("fifos", case)
+    agree(case)
 
 
 def test_a_fifo_takes_one_step_an_element() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from engine_cases import Case, agree_on, outcome
+from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
 from openwafer.csl import _tir as tir
@@ -74,7 +74,7 @@ def test_an_index_moves_a_record_that_asks_for_it(index: int | None, size: int) 
     for at in (32 + start, 32 + 2 * size):
         expected[at : at + 2 * size] = table[: 2 * size]
     assert out == expected
-    agree_on("index", case)
+    agree(case)
 
 
 # --- SIMD ----------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def test_every_simd_mode_packs_two_elements(flags: int, n: int) -> None:
     launch(engine)
     assert engine.stats().wavelet_hops == -(-n // 2)
     assert engine.read(1, 0, 0, 2 * n) == bytes(range(2 * n))
-    agree_on("index", Case("simd", partial(packed_image, int(flags), n), launch))
+    agree(Case("simd", partial(packed_image, int(flags), n), launch))
 
 
 # --- priorities ----------------------------------------------------------------------------
@@ -164,7 +164,7 @@ PRIORITIES = [
 @pytest.mark.parametrize("case", PRIORITIES, ids=lambda case: case.name)
 def test_engines_agree_on_priorities(case: Case) -> None:
     assert outcome(EveryCycle, case) == outcome(ReferenceEngine, case)
-    agree_on("priority", case)
+    agree(case)
 
 
 def test_tasks_of_high_priority_are_picked_first() -> None:
@@ -215,7 +215,7 @@ def test_lines_are_logged_with_the_cycle_of_their_newline() -> None:
         (0, "x = 0, "), (1, "x = 1, "), (0, "hex BEEF"), (1, "hex BEEF"),
     ]  # fmt: skip
     assert [line.cycle for line in lines[:2]] == [lines[0].cycle] * 2 and lines[0].cycle >= 30
-    agree_on("print", Case("print", print_image, launch))
+    agree(Case("print", print_image, launch))
 
 
 def test_printing_costs_nothing() -> None:

@@ -31,9 +31,10 @@ class Ctx(enum.IntEnum):
     LFSR = 11  # address of the PE's u32 random state
     CONFIG = 12  # reserved for configuration registers
     ARGS = 16  # 16 words: arguments of a data task (word 0: the wavelet) or of a launched function
+    INDEX = 32  # `index` of the memory-only operation that is called next, 0 otherwise
 
 
-CTX_WORDS = 32
+CTX_WORDS = 40
 
 
 class Status(enum.IntEnum):
@@ -48,6 +49,8 @@ class Status(enum.IntEnum):
     DSD_OP = 5  # the request area describes the operation
     UNBLOCK_COMMANDS = 6
     FAULT = 7  # A0: Fault
+    SET_FIFO_LENGTH = 8  # A0: 2 · the FIFO's number + whether it is the write length; INDEX: the length
+    PRINT = 9  # A0: number of the piece; VALUE: the bits of its value
 
 
 class Fault(enum.IntEnum):
@@ -60,8 +63,9 @@ class Fault(enum.IntEnum):
 class Req(enum.IntEnum):
     """Byte offsets in the request area at the start of the frame. Fields are 32 bits, records 32 bytes.
 
-    ACTIVATE, UNBLOCK, UT and the DSR fields hold the value plus 1, or 0 for none. For DSD operations whose
-    operand is a DSR, the engine updates the record at DSR index (SAVE_ADDRESS) when the operation ends."""
+    ACTIVATE, UNBLOCK, UT, the DSR and the CONTROL fields hold the value plus 1, or 0 for none; ON_CONTROL
+    says whether a control wavelet ends the operation. For DSD operations whose operand is a DSR, the engine
+    updates the record at DSR index (SAVE_ADDRESS) when the operation ends. VALUE has 64 bits."""
 
     A0 = 0
     LOC = 4
@@ -79,9 +83,13 @@ class Req(enum.IntEnum):
     SRC0_DSR = 136
     SRC1_DSR = 140
     INDEX = 144
+    ON_CONTROL = 148
+    CONTROL_ACTIVATE = 152
+    CONTROL_UNBLOCK = 156
+    VALUE = 160
 
 
-REQUEST_BYTES = 160
+REQUEST_BYTES = 176
 DSR_OFFSET = REQUEST_BYTES
 DSD_BYTES = 32
 

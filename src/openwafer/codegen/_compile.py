@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
-from openwafer.codegen._llvm_layout import ProgramLayout
+from openwafer.codegen._llvm_layout import Piece, ProgramLayout
 from openwafer.codegen._llvm_module import build_module, entry_functions, entry_name
 from openwafer.csl import _tir as tir
 from openwafer.machine import Machine
@@ -28,6 +28,7 @@ class ObjectFile(msgspec.Struct, frozen=True):
     frame_bytes: int
     dsr_offsets: tuple[int, ...]
     messages: tuple[str, ...]
+    pieces: tuple[Piece, ...]
     calls_engine: bool
 
 
@@ -37,12 +38,13 @@ class CompiledProgram:
 
     `entries` maps function indices to addresses of `i32 entry(i8* ctx)`; `frame_bytes` is the size of each
     PE's frame; `dsr_offsets` are the places of the DSR records in it; `messages` what `Fault.ASSERT`
-    indexes."""
+    indexes, `pieces` what `Status.PRINT` does."""
 
     entries: dict[int, int]
     frame_bytes: int
     dsr_offsets: tuple[int, ...]
     messages: tuple[str, ...]
+    pieces: tuple[Piece, ...]
     is_cached: bool
     _engine: Any = field(repr=False)
 
@@ -109,6 +111,7 @@ def _compile(program: tir.Program, machine: Machine) -> ObjectFile:
         frame_bytes=layout.frame_bytes,
         dsr_offsets=layout.dsr_offsets,
         messages=layout.messages,
+        pieces=layout.pieces,
         calls_engine=MEMORY_OP_SYMBOL in module.globals,
     )
 
@@ -133,4 +136,6 @@ def _link(made: ObjectFile, *, is_cached: bool) -> CompiledProgram:
     engine.add_object_file(llvm.ObjectFileRef.from_data(made.code))
     engine.finalize_object()
     entries = {index: engine.get_function_address(entry_name(index)) for index in made.entries}
-    return CompiledProgram(entries, made.frame_bytes, made.dsr_offsets, made.messages, is_cached, engine)
+    return CompiledProgram(
+        entries, made.frame_bytes, made.dsr_offsets, made.messages, made.pieces, is_cached, engine
+    )

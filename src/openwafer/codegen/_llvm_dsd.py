@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from openwafer.codegen._abi import Fault, Req, Status
+from openwafer.codegen._abi import Ctx, Fault, Req, Status
 from openwafer.codegen._dsd_kinds import FABRIC
 from openwafer.codegen._llvm_env import COLD, Env
 from openwafer.codegen._llvm_exit import PlainExits, WaitingExits
@@ -31,6 +31,8 @@ class Operands(NamedTuple):
     unblock: Any
     ut: Any
     index: Any
+    control_activate: Any
+    control_unblock: Any
 
 
 class DsdStatements:
@@ -64,9 +66,9 @@ class DsdStatements:
         """Records go to the request area; a DSR stays where it is."""
         records = [self._record(o) for o in (op.dest, op.src0, op.src1)]
         scalar = I32(0) if op.scalar is None else self._bits(op.scalar)
-        numbers = [
-            None if e is None else self._expr.word(e) for e in (op.activate, op.unblock, op.ut, op.index)
-        ]
+        action = op.on_control or tir.ControlAction(None, None)
+        optional = (op.activate, op.unblock, op.ut, op.index, action.activate, action.unblock)
+        numbers = [None if e is None else self._expr.word(e) for e in optional]
         places: list[int] = []
         for record, place in zip(records, RECORD.values(), strict=True):
             if isinstance(record, int):
@@ -125,7 +127,11 @@ class DsdStatements:
         records = [env.frame_place(place) for place in operands.places]
         number, setup = I32(DSD_OPS[op.op].number), I32(setup_cycles(op, self._machine))
         args = [env.ctx, number, *records, operands.scalar, setup, I32(op.loc)]
+        if operands.index is not None:
+            env.set_context(Ctx.INDEX, builder.zext(operands.index, I64))
         cycles = builder.call(env.helpers.memory_op(), args)
+        if operands.index is not None:
+            env.set_context(Ctx.INDEX, I64(0))
         self._fault_if_negative(cycles)
         env.tick(cycles)
         self._actions(op, operands)
@@ -200,11 +206,15 @@ class DsdStatements:
             env.store_frame(DSR_FIELD[name], I32(operand.index + 1 if isinstance(operand, tir.Dsr) else 0))
             if is_dsr:
                 env.store_frame(RECORD[name], env.load_frame(place, DSD))
-        plus_one = {Req.ACTIVATE: operands.activate, Req.UNBLOCK: operands.unblock, Req.UT: operands.ut}
+        plus_one = {
+            Req.ACTIVATE: operands.activate, Req.UNBLOCK: operands.unblock, Req.UT: operands.ut,
+            Req.CONTROL_ACTIVATE: operands.control_activate, Req.CONTROL_UNBLOCK: operands.control_unblock,
+        }  # fmt: skip
         for field, value in plus_one.items():
             env.store_frame(field, NO_TASK if value is None else env.builder.add(value, I32(1)))
         env.store_frame(Req.OP, I32(DSD_OPS[op.op].number))
         env.store_frame(Req.IS_ASYNC, I32(int(op.is_async)))
+        env.store_frame(Req.ON_CONTROL, I32(int(op.on_control is not None)))
         env.store_frame(Req.SCALAR, operands.scalar)
         env.store_frame(Req.INDEX, I32(0) if operands.index is None else operands.index)
         env.store_frame(Req.LOC, I32(op.loc))

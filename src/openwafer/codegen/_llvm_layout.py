@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from openwafer.codegen._abi import DSD_BYTES, DSR_OFFSET
 from openwafer.codegen._dsd_kinds import DsdKinds
 from openwafer.codegen._llvm_types import DSD_SIZE
@@ -17,7 +19,15 @@ from openwafer.csl._tir import DsdWord
 from openwafer.diag import error
 
 SLOT_BYTES = 8
-TIME_POINTS = (tir.Activate, tir.SetBlocked, tir.ReadTsc, tir.UnblockCommands, tir.Yield)
+TIME_POINTS = (
+    tir.Activate,
+    tir.SetBlocked,
+    tir.SetFifoLength,
+    tir.Print,
+    tir.ReadTsc,
+    tir.UnblockCommands,
+    tir.Yield,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,18 @@ class Frame:
     slots: tuple[int, ...]
     result: int
     end: int
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What a `Print` appends: `text`, or a value of `type` ("" for none) as `format` says."""
+
+    text: str
+    format: str
+    type: str
+
+
+def piece_of(node: tir.Print) -> Piece:
+    return Piece(node.text, node.format, "" if node.value is None else node.value.type)
 
 
 class ProgramLayout:
@@ -44,9 +66,9 @@ class ProgramLayout:
             self.frames[index] = _frame(program.functions[index], at)
             at = self.frames[index].end
         self.frame_bytes = at
-        self.messages = tuple(
-            n.message for f in program.functions for n in walk(f.body) if isinstance(n, tir.Assert)
-        )
+        nodes = [node for function in program.functions for node in walk(function.body)]
+        self.messages = tuple(node.message for node in nodes if isinstance(node, tir.Assert))
+        self.pieces = tuple(dict.fromkeys(piece_of(node) for node in nodes if isinstance(node, tir.Print)))
 
     def can_wait(self, function: int, op: tir.DsdOp) -> bool:
         """Whether an operation is a time point or can be one."""

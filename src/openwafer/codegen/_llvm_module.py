@@ -125,6 +125,8 @@ class _Entry:
         types = self._function.slots[: self._function.params]
         if task is None:
             return [from_word(self._builder, t, self._word(i)) for i, t in enumerate(types)]
+        if task.kind == "control":
+            return [self._part(0, 1, t) for t in types]
         return [self._part(i, len(types), t) for i, t in enumerate(types)]
 
     def _word(self, index: int) -> Any:

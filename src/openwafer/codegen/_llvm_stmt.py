@@ -12,6 +12,7 @@ from openwafer.codegen._llvm_dsd import DsdStatements
 from openwafer.codegen._llvm_env import COLD, Env
 from openwafer.codegen._llvm_exit import PlainExits, WaitingExits
 from openwafer.codegen._llvm_expr import Expressions
+from openwafer.codegen._llvm_layout import piece_of
 from openwafer.codegen._llvm_types import I16, I32, I64, POINTER, register_type, resize
 from openwafer.csl import _tir as tir
 
@@ -56,6 +57,8 @@ class Statements:
                 self._control(stmt)
             case tir.Activate() | tir.SetBlocked() | tir.UnblockCommands() | tir.ReadTsc() | tir.Yield():
                 self._time_point(stmt)
+            case tir.SetFifoLength() | tir.Print():
+                self._number_and_operand(stmt)
             case tir.DsdOp():
                 self._dsd.operation(stmt)
             case tir.LoadDsr(index, value, _):
@@ -232,6 +235,23 @@ class Statements:
                 after = self._env.block("after")
                 self._yield(after, after)
                 self._env.builder.position_at_end(after)
+
+    def _number_and_operand(self, stmt: tir.SetFifoLength | tir.Print) -> None:
+        env = self._env
+        match stmt:
+            case tir.SetFifoLength(fifo, is_write, length):
+                env.store_frame(Req.INDEX, self._expr.word(length))
+                self.request(Status.SET_FIFO_LENGTH, I32(2 * fifo + is_write))
+            case tir.Print(value=value):
+                env.store_frame(Req.VALUE, I64(0) if value is None else self._bits(value))
+                self.request(Status.PRINT, I32(env.layout.pieces.index(piece_of(stmt))))
+
+    def _bits(self, value: tir.Expr) -> Any:
+        """A scalar in 64 bits, of which those above its width may be anything."""
+        bits = self._expr.value(value)
+        if value.type == "f32":
+            bits = self._env.builder.bitcast(bits, I32)
+        return resize(self._env.builder, bits, 64, signed=False)
 
     def request(self, status: Status, operand: Any) -> None:
         """Waits; the engine then does what `status` says."""

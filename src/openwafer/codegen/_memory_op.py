@@ -37,6 +37,7 @@ from openwafer.codegen._operand import (
     WALKER_WORDS,
     advance_walker,
     base_after,
+    move_walker,
     operation_length,
     start_walker,
 )
@@ -53,7 +54,7 @@ OP_COUNT = len(DSD_OPS_BY_NUMBER)
 _TIMING_COLUMNS = 4
 _TIMING_FACTS = 5
 MEMORY, MEMORY_BYTES = 8 * Ctx.MEMORY, 8 * Ctx.MEMORY_BYTES
-FAULT_LOC, FAULT_DETAIL = 8 * Ctx.FAULT_LOC, 8 * Ctx.FAULT_DETAIL
+FAULT_LOC, FAULT_DETAIL, INDEX = 8 * Ctx.FAULT_LOC, 8 * Ctx.FAULT_DETAIL, 8 * Ctx.INDEX
 SAVE_ADDRESS = int(DsdFlag.SAVE_ADDRESS)
 UNSUPPORTED_DETAIL = -1
 """FAULT_DETAIL when an operand is of a kind that the operation cannot have."""
@@ -186,6 +187,11 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
     start_walker(walkers, dest)
     start_walker(w0, src0)
     start_walker(w1, src1)
+    index = load64(ctx + INDEX)
+    if index != 0:
+        move_walker(walkers, dest, index)
+        move_walker(w0, src0, index)
+        move_walker(w1, src1, index)
     kind, kind0, kind1 = load64(walkers + KIND), load64(w0 + KIND), load64(w1 + KIND)
     if _cannot(kind) or kind == SCALAR or _cannot(kind0) or (src1_bytes(op) > 0 and _cannot(kind1)):
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)
@@ -196,7 +202,7 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
     table = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_OPS)), (OP_COUNT, _TIMING_COLUMNS))
     facts = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_FACTS)), (_TIMING_FACTS,))
     beats = _beats(
-        table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, load16(src0 + RECORD_BASE),
+        table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, load64(w0 + PLACE) & 0xFFFF,
         sext16(load64(w0 + STRIDES)), kind1, load64(w1 + PLACE) & 0xFFFF, sext16(load64(w1 + STRIDES)),
     )  # fmt: skip
     memory, memory_bytes = load64(ctx + MEMORY), load64(ctx + MEMORY_BYTES)

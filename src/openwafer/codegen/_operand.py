@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen._raw import kernel, load16, load32, load64, sext16, store16, store64
-from openwafer.csl._tir import DsdKind, DsdWord
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 
 WALKER_WORDS = 8
 KIND, PLACE, STRIDES, EXTENTS, COUNT0, COUNT1, COUNT2, BOUNDS = (8 * i for i in range(WALKER_WORDS))
@@ -24,6 +24,8 @@ RECORD_BASE, RECORD_EXTENTS, RECORD_STRIDES = 2 * DsdWord.BASE, 2 * DsdWord.EXTE
 RECORD_START, RECORD_END = 2 * DsdWord.COLOR, 2 * DsdWord.END
 RECORD_FLAGS, RECORD_ACTIONS = 2 * DsdWord.FLAGS, 2 * DsdWord.ACTIONS
 ENDLESS_EXTENT = 0x7FFF
+INDEX_BYTES = 2
+WAVELET_INDEX = int(DsdFlag.WAVELET_INDEX)
 
 
 @kernel
@@ -83,6 +85,16 @@ def start_walker(walker: Any, record: Any) -> Any:
         store64(walker + BOUNDS, load16(record + RECORD_START) | load16(record + RECORD_END) << 16)
     else:
         store64(walker + BOUNDS, outermost(extents))
+
+
+@kernel
+def move_walker(walker: Any, record: Any, index: Any) -> Any:
+    """Moves the start of a walker by 2 · `index` bytes if its record asks for that."""
+    if record == 0 or load16(record + RECORD_FLAGS) & WAVELET_INDEX == 0:
+        return
+    kind = load16(record)
+    if kind in (MEM1D, MEM4D):
+        store64(walker + PLACE, (load64(walker + PLACE) + INDEX_BYTES * index) & 0xFFFF)
 
 
 @kernel

@@ -10,7 +10,6 @@ from typing import Literal
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
-from openwafer.sim._supported import check_supported
 
 
 def make_engine(
@@ -21,7 +20,6 @@ def make_engine(
         from openwafer.sim._reference import ReferenceEngine
 
         return ReferenceEngine(image, machine, threads=threads)
-    check_supported(image)
     from openwafer.sim._fast_engine import FastEngine
 
     return FastEngine(image, machine, threads=threads)

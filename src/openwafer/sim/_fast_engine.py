@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from functools import partial
 from threading import Thread
 
 import numpy as np
@@ -19,6 +20,7 @@ from openwafer.sim import _standstill as standstill
 from openwafer.sim._engine import Command, PeStats
 from openwafer.sim._fast_load import World, words
 from openwafer.sim._fast_pace import Pace
+from openwafer.sim._fast_print import PRINT_FUNCTION, note_print
 from openwafer.sim._fast_records import command_record
 from openwafer.sim._fast_snapshot import snapshot
 from openwafer.sim._fast_team import TEAM_GO, TEAM_YIELD
@@ -45,6 +47,8 @@ class FastEngine:
         self._records = np.zeros((FIRST_COMMANDS, st.COMMAND_BYTES // 8), np.int64)
         self._tables: list[tuple[np.ndarray, ...]] = []
         self.world.set(st.W_COMMANDS, words(self._records))
+        self._print_callback = PRINT_FUNCTION(partial(note_print, self.world, self._log))
+        self.world.set(st.W_PRINT, ctypes.cast(self._print_callback, ctypes.c_void_p).value or 0)
         self._call(loop.INITIALIZE)
         if self.world.get(st.W_FAULT):
             raise report.fault(self.world)

@@ -12,12 +12,15 @@ from openwafer.sim._fast_state import (
     C_PORTS,
     C_ROUTE,
     CHANNEL_HEAD_BYTES,
+    CONTROL_BIT,
     ENTRY_BYTES,
+    FAULT_TEARDOWN,
     FAULT_UNROUTED,
     G_OUTPUT,
     G_OUTPUTS_OF,
     IDLE,
     NEVER,
+    P_CONTROLS,
     P_NEXT,
     P_OUT_WAIT,
     P_PROGRAM,
@@ -57,6 +60,7 @@ from openwafer.sim._fast_state import (
     W_ROUTERS,
     W_WIDTH,
 )
+from openwafer.sim._fast_switch import IS_TEARDOWN, carry_out, outputs_of
 
 RAMP_IN_USED = 1 << 5
 """In the mask of outputs used in a cycle: a wavelet left the PE's output queues."""
@@ -90,6 +94,12 @@ def head_place(queue: Any) -> Any:
 def head_ready(queue: Any) -> Any:
     """The cycle from which the head may move; NEVER for an empty queue."""
     return NEVER if queue_count(queue) == 0 else load64(head_place(queue) + 8)
+
+
+@kernel
+def is_control(queue: Any) -> Any:
+    """Whether there is a head and it is a control wavelet."""
+    return queue_count(queue) != 0 and load64(head_place(queue)) & CONTROL_BIT != 0
 
 
 @kernel
@@ -184,6 +194,18 @@ def _outputs_have_room(channel: Any, tx: Any, now: Any) -> Any:
 
 
 @kernel
+def _sent_on(w: Any, index: Any, color: Any, channel: Any, data: Any, now: Any) -> Any:
+    """What a router sends of a wavelet, whose command, if it is a control wavelet, it carries out."""
+    if data & CONTROL_BIT == 0:
+        return data
+    word = carry_out(w, channel, data)
+    if word != IS_TEARDOWN:
+        return word
+    fault(w, FAULT_TEARDOWN, index, -1, color, now)
+    return data
+
+
+@kernel
 def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now: Any) -> Any:
     """Copies a wavelet to all outputs, which have room."""
     left = tx & 15
@@ -205,10 +227,12 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
             schedule(load64(home(w, other) + W_ROUTER_RING), other, ready, now)
     if tx & RAMP_BIT:
         ready = now + load64(w + W_RAMP_DOWN)
-        if push(load64(channel + C_INPUT), data, ready):
-            pe = load64(w + W_PES) + index * PE_BYTES
-            if load64(pe + P_USED) != 0 or load64(pe + P_STATE) == IDLE:
-                wake_pe(w, index, pe, ready, now)
+        pe = load64(w + W_PES) + index * PE_BYTES
+        if data & CONTROL_BIT:
+            store64(pe + P_CONTROLS, load64(pe + P_CONTROLS) + 1)
+        was_empty = push(load64(channel + C_INPUT), data, ready)
+        if was_empty and (load64(pe + P_USED) != 0 or load64(pe + P_STATE) == IDLE):
+            wake_pe(w, index, pe, ready, now)
 
 
 @kernel
@@ -231,7 +255,7 @@ def _move_from_port(
         schedule(load64(home(w, other) + W_ROUTER_RING), other, now + 1, now)
     if queue_count(queue) == 0:
         store64(channel + C_PORTS, load64(channel + C_PORTS) & ~(1 << port))
-    _send(w, index, color, channel, tx, data, now)
+    _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)
 
 
 @kernel
@@ -245,7 +269,7 @@ def _move_from_ramp(
     pe = load64(router + R_PE)
     if (load64(pe + P_OUT_WAIT) >> id) & 1:
         wake_pe(w, index, pe, now, now)
-    _send(w, index, color, channel, tx, data, now)
+    _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)
 
 
 @kernel
@@ -266,11 +290,12 @@ def _serve_color(w: Any, index: Any, router: Any, color: Any, used: Any, now: An
         ports &= ports - 1
         queue = channel + CHANNEL_HEAD_BYTES + port * load64(w + W_PORT_BYTES)
         ready = load64(head_place(queue) + 8)
+        outputs = outputs_of(load64(head_place(queue)), tx)
         if ready > now:
             soonest = min(soonest, ready)
-        elif used & tx == 0 and _outputs_have_room(channel, tx, now):
-            _move_from_port(w, index, color, channel, port, queue, tx, now)
-            return used | tx | 1 << 8, soonest
+        elif used & outputs == 0 and _outputs_have_room(channel, outputs, now):
+            _move_from_port(w, index, color, channel, port, queue, outputs, now)
+            return used | outputs | 1 << 8, soonest
     if rx & RAMP_BIT:
         waiting = _outputs_waiting(router, color)
         while waiting:
@@ -278,11 +303,12 @@ def _serve_color(w: Any, index: Any, router: Any, color: Any, used: Any, now: An
             waiting &= waiting - 1
             queue = output_queue(load64(router + R_PE), id)
             ready = load64(head_place(queue) + 8)
+            outputs = outputs_of(load64(head_place(queue)), tx)
             if ready > now:
                 soonest = min(soonest, ready)
-            elif used & (tx | RAMP_IN_USED) == 0 and _outputs_have_room(channel, tx, now):
-                _move_from_ramp(w, index, router, color, channel, id, queue, tx, now)
-                return used | tx | RAMP_IN_USED | 1 << 8, soonest
+            elif used & (outputs | RAMP_IN_USED) == 0 and _outputs_have_room(channel, outputs, now):
+                _move_from_ramp(w, index, router, color, channel, id, queue, outputs, now)
+                return used | outputs | RAMP_IN_USED | 1 << 8, soonest
     return used, soonest
 
 

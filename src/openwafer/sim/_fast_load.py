@@ -21,6 +21,7 @@ from openwafer.csl._tir import Program
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_state as st
+from openwafer.sim._fast_fifo import ACTIONS
 from openwafer.sim._fast_team import TEAM_BYTES
 
 Ints = NDArray[np.int64]
@@ -32,8 +33,8 @@ PART_ROWS = 8
 """The least rows of a part: fewer are not worth a thread."""
 WIDE_ITEMS = 256
 """So many PEs or routers due in one cycle are worth several threads: an order takes as long as a dozen."""
-POSITIONS = 4
-"""The column of `Layout.configs` where the switch positions begin."""
+RING_COLUMN, POP_MODE_COLUMN, POSITIONS_COLUMN = 1, 2, 4
+"""Columns of `Layout.configs`; from the last on, rx and tx of each switch position."""
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Where the neighbour at port W, E, N, S lies."""
 
@@ -195,17 +196,23 @@ class World:
         loaded.queue_bytes = place
         put(st.G_PORT_COUNT, len(program.host_in) + len(program.host_out))
         put(st.G_HOST_OUT, _mask(program.host_out))
+        put(st.G_HIGH, _mask(program.high))
+        put(st.G_MAIN_CLASS, program.main_priority)
+        self._fill_tasks(record, program, compiled)
+
+    def _fill_tasks(self, record: Ints, program: Program, compiled: CompiledProgram) -> None:
+        bound = [queue for queue in program.queues if queue.direction == "in"]
+        for id in {q.color if program.arch == "wse2" else q.id for q in bound}:
+            record[st.G_PLACES // 8] |= 1 << id
+            place = record[st.G_INPUT // 8 + self.data_queue(program, id)]
+            record[st.G_TASK_QUEUE // 8 + id] = place
         for task in program.tasks:
-            if task.kind not in ("local", "data"):
-                continue
-            field = st.G_LOCAL if task.kind == "local" else st.G_DATA
-            record[field // 8] |= 1 << task.id
-            put(st.G_ENTRY, compiled.entries[task.function], task.id)
-            if task.kind == "data":
-                queue_id = self.data_queue(program, task.id)
-                put(
-                    st.G_TASK_QUEUE, int(record[st.G_INPUT // 8 + queue_id]) if queue_id >= 0 else -1, task.id
-                )
+            entry = compiled.entries[task.function]
+            if task.kind == "control":
+                record[st.G_CONTROL_ENTRY // 8 + task.id] = entry
+            else:
+                record[(st.G_LOCAL if task.kind == "local" else st.G_DATA) // 8] |= 1 << task.id
+                record[st.G_ENTRY // 8 + task.id] = entry
 
     def depth(self, direction: str, id: int) -> int:
         queues = self.machine.queues
@@ -257,6 +264,9 @@ class World:
         for field, (address, size) in blocks.items():
             self._column(rows, field, address + order * size)
         self._fill_queues(self._keep[-1], number, loaded)
+        if program.fifos:
+            fifos = np.tile(_fifo_records(program), (count, 1))
+            self._column(rows, st.P_FIFOS, self.keep(fifos) + order * len(program.fifos) * st.FIFO_BYTES)
         init = 0 if program.init is None else compiled.entries[program.init]
         values = {
             st.P_SEEN: -1, st.P_ACTIVE: _mask(program.activated), st.P_BLOCKED: _mask(program.blocked),
@@ -320,10 +330,11 @@ class World:
         colors = config_of.shape[2]
         current = configs[:, 0].astype(np.int64)
         rows = np.arange(len(configs))
-        rx = configs[rows, POSITIONS + 2 * current].astype(np.int64)
-        routes = rx | configs[rows, POSITIONS + 1 + 2 * current].astype(np.int64) << 8
+        switches = _switches(configs)
+        self.set(st.W_CONFIGS, self.keep(switches))
+        routes = switches[rows, st.X_ROUTES // 8 + current]
         flat = config_of.reshape(self.pe_count, colors)
-        has = (flat >= 0) & (rx[flat] >= 0) if len(configs) else flat >= 0
+        has = (flat >= 0) & (routes[flat] >= 0) if len(configs) else flat >= 0
         count = has.sum(axis=1)
         first = np.cumsum(count) - count
         channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
@@ -342,16 +353,14 @@ class World:
         for color in range(colors):
             rows = np.flatnonzero(has[:, color])
             if len(rows):
-                self._fill_color(
-                    color, rows, first[rows] + before[rows, color], routes[flat[rows, color]], flat
-                )
+                head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
+                channels, config = first[rows] + before[rows, color], flat[rows, color].astype(np.int64)
+                head[channels, st.C_ROUTE // 8] = routes[config]
+                head[channels, st.C_CONFIG // 8] = st.POSITIONS * config + current[config]
+                self._fill_color(color, rows, channels)
 
-    def _fill_color(
-        self, color: int, rows: Ints, channels: Ints, routes: Ints, flat: NDArray[np.int16]
-    ) -> None:
+    def _fill_color(self, color: int, rows: Ints, channels: Ints) -> None:
         head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
-        head[channels, st.C_ROUTE // 8] = routes
-        head[channels, st.C_CONFIG // 8] = flat[rows, color]
         channel_of = np.full(self.pe_count, -1, np.int64)
         channel_of[rows] = channels
         grid = np.full((self.height + 2, self.width + 2), -1, np.int64)
@@ -376,6 +385,33 @@ class World:
                 place = int(self.program_records[number, st.G_INPUT // 8 + min(ids)])
                 queues = self.pes[rows[mine], st.P_QUEUES // 8]
                 self.channels[channels[mine], st.C_INPUT // 8] = queues + place
+
+
+def _switches(configs: NDArray[np.int16]) -> Ints:
+    """The table of switches; see `_fast_state`, “Switch”."""
+    table = np.zeros((max(len(configs), 1), st.SWITCH_BYTES // 8), np.int64)
+    rows = configs.astype(np.int64)
+    for position in range(st.POSITIONS):
+        rx, tx = rows[:, POSITIONS_COLUMN + 2 * position], rows[:, POSITIONS_COLUMN + 2 * position + 1]
+        table[: len(rows), st.X_ROUTES // 8 + position] = np.where(rx >= 0, rx | tx << 8, -1)
+    table[: len(rows), st.X_RING // 8] = rows[:, RING_COLUMN]
+    table[: len(rows), st.X_POP_MODE // 8] = rows[:, POP_MODE_COLUMN]
+    return table
+
+
+def _fifo_records(program: Program) -> Ints:
+    """The FIFOs of one PE at the start."""
+    records = np.zeros((len(program.fifos), st.FIFO_BYTES // 8), np.int64)
+    for record, fifo in zip(records, program.fifos, strict=True):
+        tasks = [0 if id is None else id + 1 for id in (fifo.activate_push, fifo.activate_pop)]
+        fields = {
+            st.F_ELEMENTS: fifo.elements, st.F_ELEMENT_BYTES: fifo.element_bytes,
+            st.F_PLACE: program.symbols[fifo.symbol].address, st.F_PUSH: tasks[0], st.F_POP: tasks[1],
+            st.F_EMPTY: ACTIONS[fifo.empty], st.F_FULL: ACTIONS[fifo.full],
+        }  # fmt: skip
+        for field, value in fields.items():
+            record[field // 8] = value
+    return records
 
 
 def _mask(ids: tuple[int, ...]) -> int:

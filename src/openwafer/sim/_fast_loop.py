@@ -446,6 +446,7 @@ def entry_point() -> Callable[[int, int, int, int, int], int]:
 
 def _own_hash() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("_fast_*.py")):
+    here = Path(__file__).parent
+    for path in [*sorted(here.glob("_fast_*.py")), here / "_control.py"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

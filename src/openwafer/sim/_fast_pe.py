@@ -11,16 +11,22 @@ from openwafer.codegen._abi import Ctx, Req, Status
 from openwafer.codegen._memory_op import UNSUPPORTED_DETAIL
 from openwafer.codegen._raw import call_entry, kernel, load32, load64, store64, trailing_zeros
 from openwafer.sim._fast_commands import command_record, copy, for_program, is_done_by_one_more, next_command
-from openwafer.sim._fast_fabric import fault, head_ready, wake_pe
-from openwafer.sim._fast_ops import (
+from openwafer.sim._fast_fabric import fault, head_ready, is_control, wake_pe
+from openwafer.sim._fast_fifo import set_fifo_length
+from openwafer.sim._fast_issue import (
     IN_USE,
     STARTED_SYNCHRONOUS,
-    UNSUPPORTED,
     WRONG,
+    note_fifo_lengths,
+    start_operation,
+)
+from openwafer.sim._fast_ops import (
+    UNSUPPORTED,
+    miss_elements,
+    next_step,
     retire,
     slot_ready,
     slot_record,
-    start_operation,
     step_slot,
     take_wavelet,
 )
@@ -28,14 +34,20 @@ from openwafer.sim._fast_ports import ports_ready, serve_ports
 from openwafer.sim._fast_state import (
     BUSY,
     CANDIDATES,
+    CLASS_SHIFT,
     COMMAND_ID,
     COPY_END,
     END,
+    FAULT_CONTROL_UNBOUND,
     FINISHING,
+    G_CONTROL_ENTRY,
     G_DATA,
     G_ENTRY,
+    G_HIGH,
     G_LOCAL,
+    G_MAIN_CLASS,
     G_MEMORY_BYTES,
+    G_PLACES,
     G_TASK_QUEUE,
     IDLE,
     K_ARGUMENT_COUNT,
@@ -50,7 +62,9 @@ from openwafer.sim._fast_state import (
     P_ARGUMENT,
     P_BLOCKED,
     P_COMMAND,
+    P_CONTROLS,
     P_ENTRY,
+    P_FIFOS,
     P_FIRST,
     P_FRAME,
     P_INDEX,
@@ -77,6 +91,9 @@ from openwafer.sim._fast_state import (
     REQUEST,
     RUN,
     S_DONE_AT,
+    S_FLAGS,
+    S_IN0,
+    S_IN1,
     S_STATE,
     SYNCHRONOUS,
     TASK_IDS,
@@ -86,11 +103,14 @@ from openwafer.sim._fast_state import (
     W_CTX,
     W_DISPATCH,
     W_PES,
+    W_PRINT,
     WAITING,
 )
+from openwafer.sim._fast_switch import NO_TASK, task_id
 
 DONE, WAIT, ACTIVATE, BLOCK = int(Status.DONE), int(Status.WAIT), int(Status.ACTIVATE), int(Status.BLOCK)
 UNBLOCK, DSD_OP, FAULT = int(Status.UNBLOCK), int(Status.DSD_OP), int(Status.FAULT)
+SET_FIFO_LENGTH, PRINT = int(Status.SET_FIFO_LENGTH), int(Status.PRINT)
 ALL_TASKS = (1 << TASK_IDS) - 1
 
 
@@ -105,6 +125,8 @@ def step_pe(w: Any, index: Any, now: Any) -> Any:
     happened = load64(pe + P_PORTS) != 0 and serve_ports(w, pe, now)
     if load64(pe + P_USED) != 0:
         happened = _retire_slots(w, pe, now) or happened
+        if load64(pe + P_FIFOS) != 0:
+            happened = _miss_elements(w, pe, now) or happened
         happened = _serve_datapath(w, pe, now) or happened
     elif load64(pe + P_STATE) == BUSY:
         store64(pe + P_FIRST, 0)
@@ -138,17 +160,40 @@ def _retire_slots(w: Any, pe: Any, now: Any) -> Any:
 
 
 @kernel
-def _serve_datapath(w: Any, pe: Any, now: Any) -> Any:
-    """Gives the datapath to a slot or to the main thread; whether a slot stepped."""
-    ready = 0
+def _miss_elements(w: Any, pe: Any, now: Any) -> Any:
+    """Operations that lack elements or places of FIFOs; whether one ended by that."""
+    left, happened = load64(pe + P_USED), False
+    while left:
+        slot = slot_record(w, pe, trailing_zeros(left))
+        left &= left - 1
+        happened = miss_elements(w, pe, slot, now) or happened
+    return happened
+
+
+@kernel
+def _candidates(w: Any, pe: Any, now: Any) -> Any:
+    """Mask of those of the highest class who could have the datapath: slots, the main thread."""
+    ready, highest = 0, 0
+    if load64(pe + P_STATE) == BUSY:
+        ready, highest = 1 << MAIN, load64(load64(pe + P_PROGRAM) + G_MAIN_CLASS)
     left = load64(pe + P_USED)
     while left:
         number = trailing_zeros(left)
         left &= left - 1
-        if slot_ready(pe, slot_record(w, pe, number)) <= now:
-            ready |= 1 << number
-    if load64(pe + P_STATE) == BUSY:
-        ready |= 1 << MAIN
+        slot = slot_record(w, pe, number)
+        if slot_ready(pe, slot) <= now:
+            its_class = load64(slot + S_FLAGS) >> CLASS_SHIFT
+            if its_class > highest:
+                ready, highest = 0, its_class
+            if its_class == highest:
+                ready |= 1 << number
+    return ready
+
+
+@kernel
+def _serve_datapath(w: Any, pe: Any, now: Any) -> Any:
+    """Gives the datapath to a slot or to the main thread; whether a slot stepped."""
+    ready = _candidates(w, pe, now)
     if ready == 0:
         return False
     first = load64(pe + P_FIRST)
@@ -223,6 +268,8 @@ def call_code(w: Any, pe: Any, now: Any) -> Any:
     else:
         store64(pe + P_ACTION, REQUEST)
         store64(pe + P_STATUS, status)
+        if status == DSD_OP and load64(pe + P_FIFOS) != 0:
+            note_fifo_lengths(pe)
 
 
 @kernel
@@ -248,6 +295,10 @@ def grant(w: Any, pe: Any, now: Any) -> Any:
             store64(pe + P_WAKE, NEVER)
         elif said == STARTED_SYNCHRONOUS:
             store64(pe + P_STATE, WAITING)
+    elif status == SET_FIFO_LENGTH:
+        set_fifo_length(pe, id, load32(load64(pe + P_FRAME) + Req.INDEX) & 0xFFFF)
+    elif status == PRINT:
+        call_entry(load64(w + W_PRINT), pe)
     else:
         store64(pe + P_STREAM, 0)
     return True
@@ -266,28 +317,59 @@ def _begin(w: Any, pe: Any, id: Any, entry: Any, now: Any) -> Any:
 
 @kernel
 def _task_queue(pe: Any, program: Any, id: Any) -> Any:
-    """Address of a data task's queue, 0 if none is bound."""
+    """Address of the queue whose wavelets are picked at the place of an id, 0 if none is bound."""
     place = load64(program + G_TASK_QUEUE + 8 * id)
     return 0 if place < 0 else load64(pe + P_QUEUES) + place
+
+
+@kernel
+def _places(pe: Any, program: Any) -> Any:
+    """Mask of the ids at whose places wavelets may be picked."""
+    field = G_DATA if load64(pe + P_CONTROLS) == 0 else G_PLACES
+    return load64(program + field) & ~load64(pe + P_BLOCKED) & ALL_TASKS
+
+
+@kernel
+def _is_served(w: Any, pe: Any, queue: Any) -> Any:
+    """Whether an operation under way takes what comes in an input queue."""
+    left = load64(pe + P_USED)
+    while left:
+        slot = slot_record(w, pe, trailing_zeros(left))
+        left &= left - 1
+        if queue in (load64(slot + S_IN0), load64(slot + S_IN1)):
+            return True
+    return False
+
+
+@kernel
+def _wavelet_ready(w: Any, pe: Any, program: Any, id: Any) -> Any:
+    """When a wavelet can be picked at the place of an id as things are; NEVER if something must come
+    first."""
+    queue = _task_queue(pe, program, id)
+    if queue == 0:
+        return NEVER
+    if is_control(queue):
+        return NEVER if _is_served(w, pe, queue) else head_ready(queue)
+    return head_ready(queue) if (load64(program + G_DATA) >> id) & 1 else NEVER
 
 
 @kernel
 def _pick(w: Any, pe: Any, now: Any) -> Any:
     """Picks the next ready task or command; whether there was one."""
     program = load64(pe + P_PROGRAM)
-    blocked = load64(pe + P_BLOCKED)
-    ready = load64(pe + P_ACTIVE) & load64(program + G_LOCAL) & ~blocked
-    data = load64(program + G_DATA) & ~blocked & ALL_TASKS
-    while data:
-        id = trailing_zeros(data)
-        data &= data - 1
-        queue = _task_queue(pe, program, id)
-        if queue != 0 and head_ready(queue) <= now:
+    ready = load64(pe + P_ACTIVE) & load64(program + G_LOCAL) & ~load64(pe + P_BLOCKED)
+    places = _places(pe, program)
+    while places:
+        id = trailing_zeros(places)
+        places &= places - 1
+        if _wavelet_ready(w, pe, program, id) <= now:
             ready |= 1 << id
     if load64(pe + P_STREAM) == 0 and next_command(w, pe) >= 0:
         ready |= 1 << COMMAND_ID
     if ready == 0:
         return False
+    high = ready & load64(program + G_HIGH)
+    ready = high if high != 0 else ready
     after = ready & ~((2 << load64(pe + P_PICKED)) - 1)
     id = trailing_zeros(after if after else ready)
     if id == COMMAND_ID:
@@ -296,10 +378,29 @@ def _pick(w: Any, pe: Any, now: Any) -> Any:
     store64(pe + P_TAKEN, -1)
     if (load64(program + G_LOCAL) >> id) & 1 and (load64(pe + P_ACTIVE) >> id) & 1:
         store64(pe + P_ACTIVE, load64(pe + P_ACTIVE) & ~(1 << id))
+    elif is_control(_task_queue(pe, program, id)):
+        _take_control(w, pe, program, id, now)
+        return True
     else:
         store64(pe + P_ARGUMENT, take_wavelet(w, pe, _task_queue(pe, program, id), now))
     _begin(w, pe, id, load64(program + G_ENTRY + 8 * id), now)
     return True
+
+
+@kernel
+def _take_control(w: Any, pe: Any, program: Any, id: Any, now: Any) -> Any:
+    """Begins the control task that a control wavelet names, if it names one."""
+    word = take_wavelet(w, pe, _task_queue(pe, program, id), now)
+    entry = load64(program + G_CONTROL_ENTRY + 8 * task_id(word))
+    store64(pe + P_ARGUMENT, word & 0xFFFF)
+    if entry != 0:
+        _begin(w, pe, id, entry, now)
+        return
+    index = load64(pe + P_INDEX)
+    store64(pe + P_PICKED, id)
+    if task_id(word) != NO_TASK:
+        fault(w, FAULT_CONTROL_UNBOUND, index, -1, task_id(word), now)
+    wake_pe(w, index, pe, now + 1, now)
 
 
 @kernel
@@ -338,15 +439,13 @@ def _schedule_next(w: Any, index: Any, pe: Any, now: Any) -> Any:
     while left:
         slot = slot_record(w, pe, trailing_zeros(left))
         left &= left - 1
-        soonest = min(soonest, load64(slot + S_DONE_AT), slot_ready(pe, slot))
+        soonest = min(soonest, load64(slot + S_DONE_AT), next_step(pe, slot))
     if state == IDLE:
         program = load64(pe + P_PROGRAM)
-        data = load64(program + G_DATA) & ~load64(pe + P_BLOCKED) & ALL_TASKS
-        while data:
-            queue = _task_queue(pe, program, trailing_zeros(data))
-            data &= data - 1
-            if queue != 0:
-                soonest = min(soonest, head_ready(queue))
+        places = _places(pe, program)
+        while places:
+            soonest = min(soonest, _wavelet_ready(w, pe, program, trailing_zeros(places)))
+            places &= places - 1
     if load64(pe + P_PORTS) != 0:
         soonest = min(soonest, ports_ready(w, pe))
     if soonest < NEVER:

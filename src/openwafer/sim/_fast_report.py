@@ -38,6 +38,14 @@ def fault(world: World) -> DiagnosticError:
             return error("unrouted-wavelet", message, notes=[place])
         case st.FAULT_UNBOUND_OUTPUT:
             return error("unrouted-wavelet", f"output queue {detail} is not bound to a color", notes=[place])
+        case st.FAULT_FIFO:
+            message = "a FIFO is empty or full, and its action is `fault`"
+            return error("fifo-fault", message, notes=[place])
+        case st.FAULT_CONTROL_UNBOUND:
+            message = f"a control wavelet for task {detail}, which is not bound"
+            return error("control-task-not-bound", message, notes=[place])
+        case st.FAULT_TEARDOWN:
+            return error("not-supported-teardown", f"teardown of color {detail}", notes=[place])
         case Fault.MEMORY:
             message = f"access at address {detail} of {loaded.memory_bytes if loaded else 0}"
             return error("memory-access", message, notes=[place])

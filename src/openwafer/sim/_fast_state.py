@@ -26,8 +26,8 @@ def _fields(count: int) -> range:
     W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
     W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
     W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
-    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_END,
-) = _fields(55)  # fmt: skip
+    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT, W_END,
+) = _fields(57)  # fmt: skip
 WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
@@ -36,21 +36,22 @@ own: PARTS has their addresses, FIRST to BEHIND are the PEs of this one, INNER_F
 whose routers have no neighbour in another part. The records differ in these, in rings, context and sums; the
 first is the leader's, who keeps time. HELPERS are the threads besides the leader, HAPPENED and ASIDE what a
 part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round served, in all and in phases with
-at least WIDE items."""
+at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed."""
 
 # PE.
 (
     P_STATE, P_WAKE, P_ACTION, P_FIRST, P_SEEN, P_USED, P_NEXT, P_INDEX,
     P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
     P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
-    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_PAD1, P_END,
+    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_FIFOS, P_CONTROLS,
 ) = _fields(32)  # fmt: skip
-PE_BYTES = P_END + WORD
+PE_BYTES = P_CONTROLS + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
 next command to look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in
 use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
 output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on, PORTS
-its host ports (0: none). WHEEL and FAR belong to the schedule."""
+its host ports (0: none), FIFOS its FIFOs (0: none), CONTROLS how many control wavelets its input queues
+hold. WHEEL and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING = 0, 1, 2
 """P_STATE."""
@@ -66,9 +67,15 @@ empty, COLORS a mask of colors with a channel record, in whose order the records
 # Channel: one color at one router; then its four queues W E N S.
 C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
 CHANNEL_HEAD_BYTES = 8 * WORD
-"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG the row of
-`Layout.configs`; NEXT + 8·d the queue in which a wavelet sent to port d arrives (0: none); INPUT the
-input queue of the PE (0: none)."""
+"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG is 4 · the row of the
+table of switches + the current position; NEXT + 8·d the queue in which a wavelet sent to port d arrives (0:
+none); INPUT the input queue of the PE (0: none)."""
+
+# Switch: a row of the table at W_CONFIGS.
+X_ROUTES, _X_1, _X_2, _X_3, X_RING, X_POP_MODE, _X_6, _X_7 = _fields(8)
+SWITCH_BYTES = 8 * WORD
+POSITIONS = 4
+"""ROUTES has the ROUTE of each position, -1 for an invalid one."""
 RAMP = 4
 RAMP_BIT = 1 << RAMP
 
@@ -80,7 +87,7 @@ ENTRY_BYTES = 2 * WORD
 CONTROL_BIT = 1 << 32
 
 # Program. Offsets of queues are within the PE's queue block; -1: not bound.
-TASK_IDS, QUEUE_IDS, COLOR_IDS = 32, 8, 32
+TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, 8, 32, 64
 G_LOCAL, G_DATA, G_MEMORY_BYTES, G_NUMBER, G_DSRS, G_ENTRY = _fields(6)
 G_TASK_QUEUE = G_ENTRY + WORD * TASK_IDS
 G_INPUT = G_TASK_QUEUE + WORD * TASK_IDS
@@ -89,9 +96,15 @@ G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
 G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
 G_PORT_COUNT = G_OUTPUTS_OF + WORD * COLOR_IDS
 G_HOST_OUT = G_PORT_COUNT + WORD
-PROGRAM_BYTES = G_HOST_OUT + WORD
+G_PLACES = G_HOST_OUT + WORD
+G_HIGH = G_PLACES + WORD
+G_MAIN_CLASS = G_HIGH + WORD
+G_CONTROL_ENTRY = G_MAIN_CLASS + WORD
+PROGRAM_BYTES = G_CONTROL_ENTRY + WORD * CONTROL_IDS
 """NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
-TASK_QUEUE a data task's queue, OUTPUTS_OF masks by color, HOST_OUT a mask of colors."""
+TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
+OUTPUTS_OF masks by color, HOST_OUT a mask of colors, HIGH one of task ids, MAIN_CLASS the main thread's
+priority, CONTROL_ENTRY the code of control tasks (0: not bound)."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -103,14 +116,27 @@ CANDIDATES = 10
 (
     S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_FLAGS, S_IN0, S_IN1,
     S_OUT, S_OUT_ID, S_SCALAR, S_TOTAL, S_LOC, S_INDEX, S_ACTIVATE, S_UNBLOCK,
-    S_SAVED, _S_SAVED1, _S_SAVED2, S_PAD0, S_PAD1, S_PAD2, S_PAD3, S_PAD4, S_WALKERS,
+    S_SAVED, _S_SAVED1, _S_SAVED2, S_ON_CONTROL, S_PAD0, S_FIFO_IN0, S_FIFO_IN1, S_FIFO_OUT, S_WALKERS,
 ) = _fields(25)  # fmt: skip
 SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
 FREE, STEPPING, FINISHING = 0, 1, 2
 ENDLESS = -1
 UNBOUND = -1
-REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX = 1, 2, 4, 8, 16
-"""S_FLAGS. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none)."""
+REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX, ONCE, ASYNCHRONOUS = 1, 2, 4, 8, 16, 32, 64
+ENDS_BY_CONTROL, USES_FIFO, CLASS_SHIFT = 128, 256, 16
+"""S_FLAGS; the bits above them are the priority class. ONCE: the pointer destination is written at the end
+only. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none). ON_CONTROL is a
+task id + 1 to activate | one to unblock << 32. FIFO_… are addresses of FIFOs, 0 for none."""
+
+# FIFO of a PE.
+(
+    F_FRONT, F_COUNT, F_READ, F_WRITE, F_HIT_EMPTY, F_HIT_FULL, F_ELEMENTS, F_ELEMENT_BYTES,
+    F_PLACE, F_PUSH, F_POP, F_EMPTY, F_FULL, _F_13, _F_14, _F_15,
+) = _fields(16)  # fmt: skip
+FIFO_BYTES = 16 * WORD
+TEST_OR_SUSPEND, TERMINATE, SUSPEND, FIFO_FAULT = range(4)
+"""READ and WRITE are the lengths; PLACE the byte address of element 0; PUSH and POP a task id + 1 (0: none);
+EMPTY and FULL what a miss does."""
 
 # Command.
 (
@@ -158,6 +184,9 @@ WHEEL_CYCLES = 64
 FAULT_UNROUTED = 100
 FAULT_UNBOUND_OUTPUT = 101
 FAULT_NO_OWN_ROUTE = 102
+FAULT_FIFO = 103
+FAULT_CONTROL_UNBOUND = 104
+FAULT_TEARDOWN = 105
 
 # What the loop says when it stops.
 QUIET, LIMIT, DONE, FAULTED, MORE = 0, 1, 2, 3, 4
