@@ -125,9 +125,11 @@ class Datapath(Memory, Queues):
         """As `ready`, or when the slot misses an element or a place for the first time."""
         if slot.done_at < NEVER:
             return slot.done_at
-        lacking = slot.operation.lacking()
-        is_new = not all(fifo.is_marked(is_source=source) for fifo, source in lacking)
-        return self._fabric_ready(slot) if lacking and is_new else self.ready(slot)
+        is_new = any(
+            not fifo.is_marked(is_source=source) or self._ends(slot, fifo.action(is_source=source))
+            for fifo, source in slot.operation.lacking()
+        )
+        return min(self._fabric_ready(slot), self.ready(slot)) if is_new else self.ready(slot)
 
     def is_served(self, queue: int) -> bool:
         """Whether an operation under way takes what comes in an input queue."""
@@ -137,8 +139,12 @@ class Datapath(Memory, Queues):
         """When a control wavelet can end the operation: NEVER if none is at the head of its queues."""
         if slot.on_control is None or slot.done_at < NEVER:
             return NEVER
-        queues = [self.inputs[o.queue] for o in slot.operation.inputs if o.queue in self.inputs]
-        return min((q.ready() for q in queues if q.items and q.items[0].control), default=NEVER)
+        return min((self._control_at(o.queue) for o in slot.operation.inputs), default=NEVER)
+
+    def _control_at(self, id: int) -> int:
+        """When a control wavelet at the head of an input queue is ready."""
+        queue = self.inputs.get(id)
+        return queue.ready() if queue and queue.items and queue.items[0].control else NEVER
 
     def _fabric_ready(self, slot: Slot) -> int:
         if slot.done_at < NEVER:
@@ -160,12 +166,16 @@ class Datapath(Memory, Queues):
         for action in actions:
             if action == "fault":
                 raise Fault("fifo-fault", "a FIFO is empty or full, and its action is `fault`")
-            if action == "terminate" or (action == "test_or_suspend" and not slot.is_async):
+            if self._ends(slot, action):
                 slot.operation.result = action == "terminate"
                 slot.operation.stop_at_miss()
                 slot.done_at = now + 1 + self.machine.dsd.completion_cycles
                 return True
         return False
+
+    def _ends(self, slot: Slot, action: str) -> bool:
+        """Whether a miss ends the run or the operation, rather than making it wait."""
+        return action in ("terminate", "fault") or (action == "test_or_suspend" and not slot.is_async)
 
     def serve(self, now: int) -> bool:
         """The datapath of one cycle; returns whether a slot made a step."""
@@ -191,17 +201,16 @@ class Datapath(Memory, Queues):
         self.loc = operation.loc
         self.steps += 1
         if self._control(slot) <= now:
-            self._end_by_control(slot)
+            self._end_by_control(slot, now)
         else:
             operation.step(self, operation.simd)
         self.elements += operation.done - before
         if operation.is_finished() or slot.actions is slot.on_control:
             slot.done_at = now + 1 + self.machine.dsd.completion_cycles
 
-    def _end_by_control(self, slot: Slot) -> None:
+    def _end_by_control(self, slot: Slot, now: int) -> None:
         assert slot.on_control is not None
-        queues = [o.queue for o in slot.operation.inputs]
-        self.pop(next(q for q in queues if self.inputs[q].items and self.inputs[q].items[0].control))
+        self.pop(next(o.queue for o in slot.operation.inputs if self._control_at(o.queue) <= now))
         slot.actions = slot.on_control
         slot.operation.write_once(self)
 

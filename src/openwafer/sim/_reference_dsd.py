@@ -222,6 +222,8 @@ class Operation:
         if self.accumulator and self.accumulator.element_bytes != self.dest.element_bytes:
             wrong = True
         inputs = [o.queue for o in self.inputs]
+        sources = [o.fifo for o in self.sources if o.fifo]
+        wrong = wrong or len(set(map(id, sources))) < len(sources)
         if wrong or self.dest.kind == DsdKind.SCALAR or len(set(inputs)) < len(inputs):
             raise Fault("unsupported", f"operands of `{self.row.name}`")
 

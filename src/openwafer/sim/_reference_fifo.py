@@ -30,9 +30,12 @@ class Fifo:
         """Notes a miss and gives the FIFO's action for it."""
         if is_source:
             self.has_hit_empty = True
-            return self.facts.empty
-        self.has_hit_full = True
-        return self.facts.full
+        else:
+            self.has_hit_full = True
+        return self.action(is_source=is_source)
+
+    def action(self, *, is_source: bool) -> str:
+        return self.facts.empty if is_source else self.facts.full
 
     def is_marked(self, *, is_source: bool) -> bool:
         return self.has_hit_empty if is_source else self.has_hit_full
