@@ -80,9 +80,9 @@ TIMED = """
 """
 PLACES = [
     (length, root, group)
-    for length in (1, 2, 3, 8, 32)
+    for length in (1, 3, 8, 32)
     for root in sorted({length // 2, length - 1})
-    for group in (1, 3, 8)
+    for group in (1, 3)
     if group <= length
 ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._addressed import addressed_names
 from openwafer.csl._builder import FnBuilder
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_CALL_DEPTH, Evaluator, InlineReturn, Scope, expr_rule
@@ -100,7 +99,7 @@ def _call_now(inner: Evaluator, fn: FnValue, result: ty.Type, span: Span) -> Val
     inner.return_type = result
     inner.step(span)
     assert fn.decl.body is not None
-    for name in addressed_names(fn.decl):
+    for name in inner.unit.addressed_names(fn.decl):
         place = inner.scope.names.get(name)
         if isinstance(place, ValuePlace) and place.value.is_known:
             inner.scope.names[name] = CellPlace(place.type, Cell(place.value), (), True)
@@ -139,7 +138,7 @@ def _call_inline(ev: Evaluator, inner: Evaluator, fn: FnValue, result: ty.Type, 
     builder = ev.code
     assert fn.decl.body is not None
     inner.depth = ev.depth
-    inner.addressed = addressed_names(fn.decl)
+    inner.addressed = ev.unit.addressed_names(fn.decl)
     for name, place in list(inner.scope.names.items()):
         if isinstance(place, ValuePlace):
             inner.scope.names[name] = ValuePlace(place.type, freeze(ev, place.value), place.owner)
@@ -212,7 +211,7 @@ def compile_function(ev: Evaluator, fn: FnValue, fixed: tuple[Value, ...] = ()) 
     inner = Evaluator(ev.unit, fn.module, builder)
     inner.scope.names.update(known)
     inner.return_type = result
-    inner.addressed = addressed_names(decl)
+    inner.addressed = ev.unit.addressed_names(decl)
     for param in decl.params:
         if param.comptime:
             continue

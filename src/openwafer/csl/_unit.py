@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
+from openwafer.csl._addressed import addressed_names
 from openwafer.csl._builder import FnBuilder
 from openwafer.csl._files import FileLoader
 from openwafer.csl._layout import ExportName
@@ -53,9 +55,18 @@ class Unit:
         self.rectangle: Rectangle | None = None
         self.literals: dict[int, tuple[Value | None, object]] = {}
         """Values of struct literals by the identity of their node; None for those that are not constant."""
+        self.addressed: dict[int, tuple[ast.FnDecl, frozenset[str]]] = {}
+        """Names of a function that have their address taken, by the identity of its declaration."""
         self.call_depth = 0
         self.steps = 0
         self.printed: list[str] = []
+
+    def addressed_names(self, decl: ast.FnDecl) -> frozenset[str]:
+        """`addressed_names` of a declaration, found once."""
+        known = self.addressed.get(id(decl))
+        if known is None:
+            known = self.addressed[id(decl)] = (decl, addressed_names(decl))
+        return known[1]
 
     def module(self, name: str, importer: str | None, params: dict[str, Value], span: Span | None) -> Module:
         """The instance of file `name` with these parameters: one for each distinct (path, parameters)."""
