@@ -48,8 +48,6 @@ class Hung:
     exports: tuple[str, ...] = ("go",)
     where: str = ""
     repeats: bool = False
-    needs: str = ""
-    """A feature that the fast engine may lack."""
 
     def sources(self) -> Sources:
         width = len(self.code)
@@ -242,7 +240,6 @@ def full_fifo() -> Hung:
         ("FIFO 0", "`ring`", "full"),
         copy_after("go"),
         where="@mov32(fifo, all)",
-        needs="fifos",
     )
 
 

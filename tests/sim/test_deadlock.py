@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine_cases import FAST_LACKS
 from hung_programs import HUNG, Hung
 
 from csl_kit import ENGINES, start
@@ -25,8 +24,6 @@ def stopped(hung: Hung, engine_name: str, directory: Path) -> Diagnostic:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("hung", HUNG, ids=lambda hung: hung.name)
 def test_the_chain_leads_to_the_cause(hung: Hung, engine: str, tmp_path: Path) -> None:
-    if engine == "fast" and hung.needs in FAST_LACKS:
-        pytest.skip(f"the fast engine has no {hung.needs} yet")
     diagnostic = stopped(hung, engine, tmp_path)
     data = to_json(diagnostic)["data"]
     assert diagnostic.id == "deadlock"

@@ -131,7 +131,7 @@ class _Reader:
             outputs=self._queues(x, y, "out"),
             host_in={c: _queue(a + st.H_QUEUE, c) for a, c, is_out in ports if not is_out},
             host_out={c: _queue(a + st.H_QUEUE, c) for a, c, is_out in ports if is_out},
-            fifos=(),
+            fifos=tuple(self._fifos(index)),
             active=_bits(int(pe[st.P_ACTIVE // 8])),
             blocked=_bits(int(pe[st.P_BLOCKED // 8])),
             is_stream_blocked=bool(pe[st.P_STREAM // 8]),
@@ -204,11 +204,23 @@ class _Reader:
         base = int(self.world.pes[y * self.world.width + x, st.P_QUEUES // 8])
         record = self.world.program_records[int(self.world.layout.program_of[y, x])]
         inputs = {base + int(record[st.G_INPUT // 8 + id]): id for id in range(st.QUEUE_IDS)}
-        for field in (st.S_IN0, st.S_IN1):
-            if address := int(slot[field // 8]):
+        fifos = int(self.world.pes[y * self.world.width + x, st.P_FIFOS // 8])
+        for queue, fifo in ((st.S_IN0, st.S_FIFO_IN0), (st.S_IN1, st.S_FIFO_IN1)):
+            if address := int(slot[queue // 8]):
                 yield snap.Operand("fabin", inputs.get(address, -1))
+            if address := int(slot[fifo // 8]):
+                yield snap.Operand("pop", (address - fifos) // st.FIFO_BYTES)
         if int(slot[st.S_OUT // 8]):
             yield snap.Operand("fabout", int(slot[st.S_OUT_ID // 8]))
+        if address := int(slot[st.S_FIFO_OUT // 8]):
+            yield snap.Operand("push", (address - fifos) // st.FIFO_BYTES)
+
+    def _fifos(self, index: int) -> Iterator[snap.Fifo]:
+        y, x = divmod(index, self.world.width)
+        address = int(self.world.pes[index, st.P_FIFOS // 8])
+        for number in range(len(self._program(x, y).fifos)):
+            place = address + number * st.FIFO_BYTES
+            yield snap.Fifo(_word(place + st.F_COUNT), _word(place + st.F_ELEMENTS))
 
     # --- routers ------------------------------------------------------------------------------
 
