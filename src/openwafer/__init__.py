@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from openwafer.nn import Wafer, compile, compile_training
+    from openwafer.nn import Wafer, compile, compile_generation, compile_training
 
-__all__ = ["Wafer", "compile", "compile_training"]
+__all__ = ["Wafer", "compile", "compile_generation", "compile_training"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from openwafer.nn._device import EngineName
 from openwafer.nn._wafer import Wafer
 
 if TYPE_CHECKING:
+    from openwafer.nn._generation import Generator
     from openwafer.nn._model import CompiledModel
     from openwafer.nn._training import TrainingStep
 
@@ -51,6 +52,24 @@ def compile_training(
         model, loss, optimizer, example_inputs, wafer,
         engine=engine, threads=threads, keep_gradients=keep_gradients,
     )  # fmt: skip
+
+
+def compile_generation(
+    model: Any,
+    context: int,
+    wafer: Wafer | None = None,
+    *,
+    prefill: int = 16,
+    engine: EngineName = "fast",
+    threads: int = 1,
+) -> Generator:
+    """A generator for `model(ids [1, tokens]) → logits [1, tokens, vocabulary]` and texts of up to `context`
+    tokens, of which prompts are read `prefill` at a time.
+
+    Diagnostics: those of `compile`, not-incremental, rotary-tables."""
+    return _with_torch("_generation").compile_generation(
+        model, context, wafer, prefill=prefill, engine=engine, threads=threads
+    )
 
 
 def _with_torch(module: str) -> Any:

@@ -67,12 +67,16 @@ class Builder:
         return Program(self.mesh, entries, tuple(_buffers(entries)))
 
 
+POSITIONS = ("past", "last")
+"""What counts tokens."""
+
+
 def _arguments(instructions: Iterable[Instruction]) -> tuple[tuple[str, DType], ...]:
-    """What the host must give: `past` is a position, all else are numbers."""
+    """What the host must give: positions, all else are f32."""
     names = dict.fromkeys(
         a.name for i in instructions if isinstance(i, Call) for a in i.arguments if isinstance(a, Runtime)
     )
-    return tuple((name, "u16" if name == "past" else "f32") for name in names)
+    return tuple((name, "u16" if name in POSITIONS else "f32") for name in names)
 
 
 def _buffers(entries: Iterable[Entry]) -> Iterable[Buffer]:

@@ -150,8 +150,10 @@ class _Emitter:
             yield f"\n// {KIND_TITLES[kind]}\n"
             for buffer in group:
                 name = self.names[buffer]
+                array = f"[{buffer.size}]{buffer.dtype}"
+                start = f" = @zeros({array})" if kind in ("state", "cache") else ""
                 yield formatted(
-                    f"var {name}_data: [{buffer.size}]{buffer.dtype} align({ALIGN_BYTES});"
+                    f"var {name}_data: {array} align({ALIGN_BYTES}){start};"
                     f"const {name}: [*]{buffer.dtype} = &{name}_data;"
                 )
         if self.plan.arena_bytes:

@@ -42,6 +42,11 @@ def input_tiles(buffer: Buffer, tensor: NDArray[Any], view: View, mesh: Mesh) ->
 
 def output_tensor(buffer: Buffer, tiles: NDArray[Any], view: View, mesh: Mesh) -> NDArray[Any]:
     """What the view shows of an output."""
-    assert buffer.layout is not None
-    data = unpack(tiles, buffer.layout, mesh).reshape(view.value.features, view.value.tokens)
+    data = unpack_matrix(buffer, tiles, mesh).reshape(view.value.features, view.value.tokens)
     return from_matrix(data, view)
+
+
+def unpack_matrix(buffer: Buffer, tiles: NDArray[Any], mesh: Mesh) -> NDArray[Any]:
+    """[features][tokens] of an output."""
+    assert buffer.layout is not None
+    return unpack(tiles, buffer.layout, mesh)

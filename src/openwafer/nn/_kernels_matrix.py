@@ -29,7 +29,9 @@ def scale_features(y, x, w, f, t):
     "matrix",
     update("y", "f", "to"),
     read("x", "f", "t"),
-    *(Size(name) for name in ("f", "to", "t", "place", "first", "count")),
+    *(Size(name) for name in ("f", "to", "t", "place")),
+    Size("first", runtime=True),
+    Size("count"),
     cases=(
         {"f": 3, "to": 4, "t": 6, "place": 1, "first": 2, "count": 3},
         {"f": 5, "to": 1, "t": 7, "place": 0, "first": 6, "count": 1},

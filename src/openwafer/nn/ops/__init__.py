@@ -1,6 +1,6 @@
 """The operators of the graph, by name: placement, instructions, gradient."""
 
-from openwafer.nn.ops._attention import Attention, AttentionGrad, Rope, RopeGrad
+from openwafer.nn.ops._attention import Attention, AttentionGrad, Rope, RopeAt, RopeGrad, RopeTables
 from openwafer.nn.ops._elementwise import (
     Add,
     Affine,
@@ -19,13 +19,22 @@ from openwafer.nn.ops._loss import CrossEntropy, MseLoss
 from openwafer.nn.ops._norm import LayerNorm, LayerNormGrad, RmsNorm, RmsNormGrad
 from openwafer.nn.ops._operator import Operator
 from openwafer.nn.ops._optimizer import AdamW, Sgd
-from openwafer.nn.ops._tokens import ConstantIds, Embedding, EmbeddingGrad, Move, PutTokens, TakeTokens
+from openwafer.nn.ops._tokens import (
+    ConstantIds,
+    Embedding,
+    EmbeddingGrad,
+    LastToken,
+    Move,
+    PutTokens,
+    TakeTokens,
+)
 
 _ALL: tuple[Operator, ...] = (
     Add(), Affine(), Attention(), AttentionGrad(), Bias(), BiasGrad(), ConstantIds(), CrossEntropy(),
     Embedding(), EmbeddingGrad(), LayerNorm(), LayerNormGrad(), Linear(), LinearGradInput(),
     LinearGradWeight(), Move(), MseLoss(), Mul(), MulTable(), PutTokens(), RmsNorm(), RmsNormGrad(), Rope(),
-    RopeGrad(), Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
+    RopeAt(), RopeGrad(), RopeTables(), LastToken(),
+    Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
 )  # fmt: skip
 
 OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _ALL}

@@ -211,6 +211,35 @@ class Rope(Operator):
             tape.add(x, tape.emit("rope_grad", [grad], x.shape, weights=op.weights, **op.attributes))
 
 
+class RopeTables(Operator):
+    """Cosines and sines of this call's positions, made on every PE from the weight [half a head]."""
+
+    name = "rope_tables"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        cos, sin = op.outputs
+        frequency = to.weight(op.weights[0])
+        to.call("rope_tables", to.ref(cos), to.ref(sin), frequency, cos.features, cos.tokens, Runtime("past"))
+
+
+class RopeAt(Operator):
+    """Rotary position embedding with tables that are values."""
+
+    name = "rope_at"
+
+    def place(self, op: Op, placing: Placing) -> None:
+        super().place(op, placing)
+        placing.unit(op.inputs[0], op.attributes["head"])
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x, cos, sin), y = op.inputs, op.output
+        head, seq = op.attributes["head"], op.attributes["seq"]
+        heads, batch = to.local(x) // head, x.tokens // seq
+        work = to.scratch("rope.work", heads, head // 2, x.tokens)
+        sizes = (heads, head, head // 2, batch, seq)
+        to.call("rope", to.ref(y), to.ref(x), to.ref(cos), to.ref(sin), work, *sizes)
+
+
 class RopeGrad(Rope):
     name = "rope_grad"
     kernel = "rope_grad"

@@ -12,6 +12,7 @@ from openwafer.nn._graph import Op, Value, Weight
 from openwafer.nn._lower import Lowering
 from openwafer.nn._mesh import Split, other
 from openwafer.nn._place import Placing
+from openwafer.nn._program import Runtime
 from openwafer.nn.ops._elementwise import elements
 from openwafer.nn.ops._operator import Operator
 
@@ -92,6 +93,16 @@ class TakeTokens(Operator):
         (x,) = op.inputs
         if tape.needs(x):
             tape.add(x, tape.emit("put_tokens", [grad], x.shape, **op.attributes))
+
+
+class LastToken(Operator):
+    """The token whose number in this call the host gives."""
+
+    name = "last_token"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        to.call("copy_tokens", to.ref(y), to.ref(x), to.local(x), 1, x.tokens, 0, Runtime("last"), 1)
 
 
 class PutTokens(Operator):
