@@ -139,9 +139,8 @@ def _print(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    console.print(
-        f"y = A x, A {report.rows} × {report.cols} f32, on {report.width} × {report.height} PEs of a simulated {report.machine}"  # noqa: E501
-    )
+    pes = f"{report.width} × {report.height} PEs of a simulated {report.machine}"
+    console.print(f"y = A x, A {report.rows} × {report.cols} f32, on {pes}")
     table = Table()
     table.add_column("phase")
     for name in ("least", "mean", "most"):

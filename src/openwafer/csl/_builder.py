@@ -1,9 +1,8 @@
-# pyright: basic
 """A function of typed IR under construction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from openwafer.csl import _tir as tir
@@ -40,7 +39,7 @@ class FnBuilder:
         return tir.Local(value.type, slot)
 
     @contextmanager
-    def nested(self) -> Iterator[list[tir.Stmt]]:
+    def nested(self) -> Generator[list[tir.Stmt]]:
         """Statements emitted inside go to a new list."""
         outer, self.block = self.block, []
         try:

@@ -1,4 +1,3 @@
-# pyright: basic
 """Shared checks of builtin arguments."""
 
 from __future__ import annotations
@@ -20,12 +19,17 @@ def arity(node: ast.Builtin, low: int, high: int | None = None) -> None:
         raise error("wrong-arity", f"`@{node.name}` takes {wanted} {noun}, found {given}", node.span)
 
 
+def argument(node: ast.Builtin, number: int) -> ast.Expr | None:
+    """An argument that can be left out."""
+    return node.args[number] if number < len(node.args) else None
+
+
 def struct_fields(ev: Evaluator, node: ast.Expr, what: str, known: tuple[str, ...]) -> dict[str, Value]:
     """The fields of a struct argument; `unknown-field` for names that are not among `known`."""
     value = ev.expr(node)
-    if not isinstance(value.known, dict):
+    fields = value.parts
+    if fields is None:
         raise error("type-mismatch", f"{what} must be a struct, found {value.type}", node.span)
-    fields: dict[str, Value] = value.known
     for name in fields:
         if name not in known:
             raise error(
@@ -46,7 +50,7 @@ def flag(ev: Evaluator, fields: dict[str, Value], name: str, span: ast.Node) -> 
 
 def choice(ev: Evaluator, value: Value, names: tuple[str, ...], what: str, node: ast.Node) -> str:
     """The one true field of `.{ .name = true }`."""
-    fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
+    fields = value.parts or {}
     if len(fields) != 1 or next(iter(fields)) not in names:
         raise error(
             "bad-option", f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`", node.span

@@ -1,4 +1,3 @@
-# pyright: basic, reportGeneralTypeIssues=false
 """Builtins of `<tile_config>`: priorities, and facts of the machine."""
 
 from __future__ import annotations

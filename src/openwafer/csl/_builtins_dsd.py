@@ -1,4 +1,3 @@
-# pyright: basic
 """Builtins that make DSDs and change their properties."""
 
 from __future__ import annotations
@@ -30,8 +29,10 @@ FABOUT_FIELDS = (
     "advance_switch", "control_transform", "priority",
 )  # fmt: skip
 SIMD_MODES = {
-    "simd_32": DsdFlag.SIMD_32, "simd_64": DsdFlag.SIMD_64, "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,  # noqa: E501
-}  # fmt: skip
+    "simd_32": DsdFlag.SIMD_32,
+    "simd_64": DsdFlag.SIMD_64,
+    "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,
+}
 
 
 @builtin("get_dsd")
@@ -95,13 +96,14 @@ def _index_flag(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> i
 def _with_access(fields: dict[str, Value], node: ast.Builtin) -> dict[str, Value]:
     """Replaces `.tensor_access` by the properties it stands for."""
     access = fields["tensor_access"]
-    if not isinstance(access.known, dict):
+    given = access.parts
+    if given is None:
         raise error("type-mismatch", f"`.tensor_access` must be a struct, found {access.type}", node.span)
     rest = {n: v for n, v in fields.items() if n != "tensor_access"}
-    twice = [n for n in rest if n in access.known]
+    twice = [n for n in rest if n in given]
     if twice:
         raise error("duplicate-field", f"`.{twice[0]}` is given twice, also by `.tensor_access`", node.span)
-    return {**access.known, **rest}
+    return {**given, **rest}
 
 
 def _base(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin, t: ty.Type) -> Value:
@@ -125,7 +127,7 @@ def _start(ev: Evaluator, pointer: Value, fields: dict[str, Value], size: int, n
 
 def _tuple(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builtin) -> list[Value]:
     value = fields[name]
-    return list(value.known.values()) if isinstance(value.known, dict) else [value]
+    return [value] if value.parts is None else list(value.parts.values())
 
 
 def _word(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:

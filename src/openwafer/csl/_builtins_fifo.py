@@ -1,4 +1,3 @@
-# pyright: basic, reportGeneralTypeIssues=false
 """FIFOs: `@allocate_fifo`, their lengths, and what an operation may do with one.
 
 Source: “Data Structure Descriptors”, FIFOs, of the SDK documentation."""
@@ -13,7 +12,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _dsd_value as dsd
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import arity, choice, struct_fields
+from openwafer.csl._builtins_args import argument, arity, choice, struct_fields
 from openwafer.csl._builtins_dsd import SIMD_MODES, priority_flag
 from openwafer.csl._builtins_tasks import ACTIVATABLE, known_number, task_number
 from openwafer.csl._coerce import coerce
@@ -37,7 +36,7 @@ def _allocate_fifo(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     unit = program_unit(ev, node)
     _check_global(ev, node)
     static, array = _buffer(ev, node.args[0])
-    arg = node.args[1] if len(node.args) > 1 else None
+    arg = argument(node, 1)
     fields = {} if arg is None else struct_fields(ev, arg, "the configuration of a FIFO", CONFIG_FIELDS)
     flags = _flags(ev, fields, node)
     _check_buffer(unit, static, array, fields, node)

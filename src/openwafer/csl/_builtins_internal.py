@@ -14,10 +14,10 @@ from openwafer.csl._values import Value
 from openwafer.diag import error
 
 NOT_BUILT = (
-    "dfilt", "get_config", "get_config_unchecked", "set_config", "set_config_unchecked", "get_filter_id", "set_teardown_handler",  # noqa: E501
-    "set_active_prng", "get_symbol_id", "get_symbol_value", "get_tensor_ptr", "queue_flush",
-    "set_control_task_table", "set_empty_queue_handler", "bind_rotating_tasks", "set_dsr_base_addr",
-    "set_dsr_length", "set_dsr_stride",
+    "dfilt", "get_config", "get_config_unchecked", "set_config", "set_config_unchecked", "get_filter_id",
+    "set_teardown_handler", "set_active_prng", "get_symbol_id", "get_symbol_value", "get_tensor_ptr",
+    "queue_flush", "set_control_task_table", "set_empty_queue_handler", "bind_rotating_tasks",
+    "set_dsr_base_addr", "set_dsr_length", "set_dsr_stride",
 )  # fmt: skip
 """Documented builtins without an implementation; using one is a diagnostic that names it."""
 

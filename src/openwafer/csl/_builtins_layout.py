@@ -1,11 +1,10 @@
-# pyright: basic, reportGeneralTypeIssues=false
 """Builtins of layout blocks: the rectangle, code and routes of PEs, exported names."""
 
 from __future__ import annotations
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import arity, choice, flag
+from openwafer.csl._builtins_args import argument, arity, choice, flag
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
 from openwafer.csl._layout import ExportName
 from openwafer.csl._unit import LayoutUnit, Rectangle, TileCode
@@ -31,7 +30,8 @@ def _set_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     offsets = unit.options.fabric_offsets
     fabric = unit.options.fabric_dims or (width + offsets[0], height + offsets[1])
     if width + offsets[0] > fabric[0] or height + offsets[1] > fabric[1]:
-        message = f"{width} × {height} PEs at offset {offsets[0]},{offsets[1]} do not fit into {fabric[0]} × {fabric[1]}"  # noqa: E501
+        place = f"offset {offsets[0]},{offsets[1]}"
+        message = f"{width} × {height} PEs at {place} do not fit into {fabric[0]} × {fabric[1]}"
         raise error("rectangle-too-large", message, node.span, help="give larger --fabric-dims")
     unit.rectangle = Rectangle(width, height, fabric, offsets, node.span)
     return _void()
@@ -81,11 +81,7 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     params: dict[str, Value] = {}
     if len(node.args) > 3:
         value = ev.expr(node.args[3])
-        if not isinstance(value.known, dict):
-            raise error(
-                "type-mismatch", f"parameters must be a struct, found {value.type}", node.args[3].span
-            )
-        params = value.known
+        params = _fields(value, node.args[3].span)
     unit.tiles[x, y] = TileCode(path, params, node.span)
     unit.steps = 0
     return _void()
@@ -137,12 +133,11 @@ def _config_row_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast
 
 
 def _freeze(value: Value) -> object:
-    known = value.known
-    if isinstance(known, dict):
-        return tuple((n, _freeze(v)) for n, v in known.items())
-    if isinstance(known, list):
-        return tuple(_freeze(v) if isinstance(v, Value) else v for v in known)
-    return known
+    if value.parts is not None:
+        return tuple((n, _freeze(v)) for n, v in value.parts.items())
+    if value.elements is not None:
+        return tuple(_freeze(v) if isinstance(v, Value) else v for v in value.elements)
+    return value.known
 
 
 def color_config_row(ev: Evaluator, config: Value, node: ast.Builtin) -> tuple[int, ...]:
@@ -177,9 +172,9 @@ def color_config_row(ev: Evaluator, config: Value, node: ast.Builtin) -> tuple[i
 
 
 def _fields(value: Value, span: Span) -> dict[str, Value]:
-    if not isinstance(value.known, dict):
+    if value.parts is None:
         raise error("type-mismatch", f"expected a struct, found {value.type}", span)
-    return value.known
+    return value.parts
 
 
 def _position(ev: Evaluator, value: Value | None, rx: int, tx: int, node: ast.Builtin) -> list[int]:
@@ -201,7 +196,7 @@ def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
     """Directions as a mask of ports."""
     if value is None:
         return 0
-    parts = list(value.known.values()) if isinstance(value.known, dict) else [value]
+    parts = [value] if value.parts is None else value.parts.values()
     mask = 0
     for part in parts:
         if part.type is not ty.DIRECTION:
@@ -238,9 +233,10 @@ def _export_name(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> 
     t = ev.type_expr(node.args[1])
     is_function = isinstance(t, ty.FnType)
     _check_exported(t, node.args[1].span)
-    if len(node.args) == 2 and not is_function:
+    mutable = argument(node, 2)
+    if mutable is None and not is_function:
         raise error("wrong-arity", "an exported variable needs its mutability as third argument", node.span)
-    mutable = not is_function and bool(ev.decide(ev.expr(node.args[2])))
+    is_mutable = mutable is not None and not is_function and bool(ev.decide(ev.expr(mutable)))
     unit.export_types[name] = t
-    unit.exports[name] = ExportName(name, "func" if is_function else "data", str(t), mutable)
+    unit.exports[name] = ExportName(name, "func" if is_function else "data", str(t), is_mutable)
     return _void()

@@ -1,4 +1,3 @@
-# pyright: basic, reportGeneralTypeIssues=false
 """`@map`: a counted loop over the elements of its DSD operands, with the callback in its body."""
 
 from __future__ import annotations
@@ -43,8 +42,7 @@ class Cursor:
 @builtin("map")
 def _map(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     builder = emitting(ev, node)
-    if len(node.args) < 2:
-        arity(node, 2, 17)
+    arity(node, 2, max(len(node.args), 17))
     callee = ev.expr(node.args[0])
     if not isinstance(callee.known, FnValue) or not isinstance(callee.type, ty.FnType):
         raise error(

@@ -1,4 +1,3 @@
-# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false
 """DSD operations, `@load_to_dsr` and what an operation's configuration says."""
 
 from __future__ import annotations
@@ -32,10 +31,11 @@ LOAD_FIELDS = (
     "ut_id",
     "priority",
 )
-DSR_FILES = {
+DSR_FILES: dict[ty.Type, str] = {
     ty.DSR_DEST: "dest", ty.DSR_SRC0: "src0", ty.DSR_SRC1: "src1",
     ty.DSR_FIFO_DEST: "dest", ty.DSR_FIFO_SRC1: "src1",
 }  # fmt: skip
+SCALAR_OPS = ("fscaleh", "fscales", "fnormh", "fnorms")
 ELEMENT_TYPES: dict[str, ty.Type] = {
     "u16": ty.U16,
     "i16": ty.I16,
@@ -140,7 +140,7 @@ def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) 
 def _dsr(ev: Evaluator, value: Value, position: int, op: DsdOp, span: Span) -> int:
     file = DSR_FILES.get(value.type)
     allowed = ("dest", "src0") if position == 0 else ("src0", "src1")
-    if file not in allowed:
+    if file is None or file not in allowed:
         what = "a destination" if position == 0 else "a source"
         raise error("bad-operand", f"a {value.type} cannot be {what} of `@{op.name}`", span)
     return ev.program.dsr(file, int(ev.decide(value, span)))
@@ -173,14 +173,10 @@ def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) 
     fabric = any(t in (ty.FABIN, ty.FABOUT) or ty.is_dsr(t) for t in types)
     if config.is_async and not fabric:
         raise error("async-without-fabric", "an asynchronous operation needs a fabric operand", node.span)
-    if not any(ty.is_dsd(t) or ty.is_dsr(t) for t in types) and node.name not in (  # noqa: SIM102
-        "fscaleh",
-        "fscales",
-        "fnormh",
-        "fnorms",
-    ):
-        if not isinstance(types[0], ty.PtrType):
-            raise error("bad-operand", f"`@{node.name}` needs a DSD operand", node.span)
+    has_vector = any(ty.is_dsd(t) or ty.is_dsr(t) for t in types)
+    is_scalar = node.name in SCALAR_OPS or isinstance(types[0], ty.PtrType)
+    if not has_vector and not is_scalar:
+        raise error("bad-operand", f"`@{node.name}` needs a DSD operand", node.span)
     if ev.unit.arch == "wse3" and types.count(ty.FABIN) > 1:
         raise error("two-fabric-inputs", "an operation has at most one fabric input on wse3", node.span)
 
@@ -225,7 +221,7 @@ def _priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Expr) -> 
 def _on_control(ev: Evaluator, value: Value, arg: ast.Expr) -> tir.ControlAction | None:
     """`.{ .terminate = true }`, `.{ .activate = id }` or `.{ .unblock = id }`; None for `.terminate =
     false`."""
-    fields: dict[str, Value] = value.known if isinstance(value.known, dict) else {}
+    fields = value.parts or {}
     if len(fields) != 1 or next(iter(fields)) not in ON_CONTROL_FIELDS:
         raise error("bad-option", f"`.on_control` is one of {', '.join(ON_CONTROL_FIELDS)}", arg.span)
     if "terminate" in fields:
@@ -310,8 +306,10 @@ def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Ex
         raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
     flags = 0
     for name, bit in (
-        ("async", DsdFlag.ASYNC), ("save_address", DsdFlag.SAVE_ADDRESS), ("single_step", DsdFlag.SINGLE_STEP),  # noqa: E501
-    ):  # fmt: skip
+        ("async", DsdFlag.ASYNC),
+        ("save_address", DsdFlag.SAVE_ADDRESS),
+        ("single_step", DsdFlag.SINGLE_STEP),
+    ):
         if flag(ev, fields, name, arg):
             flags |= bit
     if "priority" in fields:

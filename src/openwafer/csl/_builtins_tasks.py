@@ -1,4 +1,3 @@
-# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false
 """Builtins of tasks, queues, exported symbols and routes in the code of a PE."""
 
 from __future__ import annotations
@@ -6,7 +5,7 @@ from __future__ import annotations
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import arity, struct_fields
+from openwafer.csl._builtins_args import argument, arity, struct_fields
 from openwafer.csl._builtins_layout import color_config_row
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_call import instance
@@ -87,7 +86,7 @@ def task_number(ev: Evaluator, node: ast.Expr, value: Value, allowed: tuple[ty.T
     if value.type not in allowed:
         names = ", ".join(map(str, allowed))
         raise error("type-mismatch", f"expected a task or one of {names}, found {value.type}", node.span)
-    if value.type is ty.LOCAL_TASK_ID and value.is_known and value.ir is None:
+    if value.type is ty.LOCAL_TASK_ID and isinstance(value.known, int) and value.ir is None:
         _check_bound(ev, node, value.known)
     return ev.runtime(value, node.span)
 
@@ -150,16 +149,14 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
         raise error("type-mismatch", f"expected a queue, found {queue.type}", node.args[0].span)
     number = int(ev.decide(queue, node.args[0].span, "a queue"))
     direction = "in" if queue.type is ty.INPUT_QUEUE else "out"
-    fields = {}
-    if len(node.args) > 1:
-        fields = struct_fields(
-            ev, node.args[1], "the configuration of a queue", ("color", "priority", "ctrl_table_id")
-        )
-    if "color" not in fields:
+    given = argument(node, 1)
+    known = ("color", "priority", "ctrl_table_id")
+    fields = {} if given is None else struct_fields(ev, given, "the configuration of a queue", known)
+    if given is None or "color" not in fields:
         if direction == "in" or unit.arch == "wse3":
             raise error("missing-color", f"{direction}put queue {number} needs a `.color`", node.span)
         return _void()
-    color, cell = ev.queue_color(fields["color"], node.args[1].span)
+    color, cell = ev.queue_color(fields["color"], given.span)
     before = unit.queue_spans.get((direction, number))
     if before is not None:
         first = Label(before, "first initialized here")

@@ -1,16 +1,16 @@
-# pyright: basic, reportGeneralTypeIssues=false
 """Builtins on types and values: conversions, arrays, structs, strings, assertions, modules."""
 
 from __future__ import annotations
 
 import json
+import typing
 from pathlib import Path
 from typing import Any
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import arity
+from openwafer.csl._builtins_args import argument, arity
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
 from openwafer.csl._eval_names import check_params
@@ -248,7 +248,8 @@ def _comptime_assert(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None)
     if condition.type is not ty.BOOL:
         raise error("type-mismatch", f"expected bool, found {condition.type}", node.args[0].span)
     if not ev.decide(condition, node.args[0].span, "an assertion"):
-        message = ev.string(node.args[1], "message") if len(node.args) > 1 else "assertion is false"
+        text = argument(node, 1)
+        message = "assertion is false" if text is None else ev.string(text, "message")
         raise error("comptime-assert", message, node.args[0].span)
     return _void()
 
@@ -276,8 +277,8 @@ def _comptime_print(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) 
 def show(value: Value) -> str:
     """A value as CSL text."""
     known = value.known
-    if isinstance(known, dict):
-        parts = [f".{n} = {show(v)}" for n, v in known.items()]
+    if value.parts is not None:
+        parts = [f".{n} = {show(v)}" for n, v in value.parts.items()]
         return f".{{ {', '.join(parts)} }}"
     if isinstance(known, bool):
         return str(known).lower()
@@ -294,9 +295,10 @@ def _import_module(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     arity(node, 1, 2)
     name = ev.string(node.args[0], "path of a module")
     params: dict[str, Value] = {}
-    if len(node.args) > 1:
+    given = argument(node, 1)
+    if given is not None:
         with ev.at_comptime():
-            params = dict(_struct(ev, node.args[1]).known)
+            params = dict(_struct(ev, given).fields)
     module = ev.unit.module(name, ev.module.file.path, params, node.args[0].span)
     check_params(module, node.args[-1].span)
     return Value(ty.MODULE, module)
@@ -365,11 +367,13 @@ def _import_value(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) ->
 
 def _from_json(ev: Evaluator, content: Any, t: ty.Type, node: ast.Builtin) -> Value:
     if isinstance(t, ty.ArrayType) and isinstance(content, list):
-        if len(content) != t.count:
-            raise error("wrong-count", f"{t} needs {t.count} elements, found {len(content)}", node.span)
-        return Value(t, [_from_json(ev, c, t.element, node).known for c in content])
+        items = typing.cast("list[Any]", content)
+        if len(items) != t.count:
+            raise error("wrong-count", f"{t} needs {t.count} elements, found {len(items)}", node.span)
+        return Value(t, [_from_json(ev, item, t.element, node).known for item in items])
     if isinstance(content, dict):
-        fields = {str(k).split(":")[0]: _labelled(ev, str(k), v, node) for k, v in content.items()}
+        members = typing.cast("dict[str, Any]", content)
+        fields = {name.split(":")[0]: _labelled(ev, name, v, node) for name, v in members.items()}
         return Value(ty.StructType(tuple((n, v.type) for n, v in fields.items()), False), fields)
     plain = _plain(content)
     if plain is None:

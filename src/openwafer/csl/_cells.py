@@ -1,4 +1,3 @@
-# pyright: basic
 """Parameters that differ from PE to PE: which become cells, and which PEs can share a program.
 
 All PEs with the same file and the same non-numeric parameters form a group. Numbers that vary inside a
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
@@ -32,7 +31,9 @@ class Group:
 
     tile: TileCode
     leaves: list[tuple[Path, ty.Type]]
-    rows: dict[tuple[Any, ...], list[tuple[int, int]]] = field(default_factory=dict)
+    rows: dict[tuple[Any, ...], list[tuple[int, int]]] = field(
+        default_factory=dict[tuple[Any, ...], list[tuple[int, int]]]
+    )
 
 
 def group_tiles(tiles: dict[tuple[int, int], TileCode]) -> list[Group]:
@@ -198,9 +199,13 @@ def _evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:
         case tir.Cast(type=t, a=a):
             return _convert(_evaluate(a, columns), t)
         case tir.Select(cond=c, a=a, b=b):
-            return np.where(_evaluate(c, columns), _evaluate(a, columns), _evaluate(b, columns))
+            return _where(_evaluate(c, columns), _evaluate(a, columns), _evaluate(b, columns))
         case _:
             return np.nan
+
+
+def _where(condition: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[Any]:
+    return np.where(condition, a, b)
 
 
 def _convert(x: Any, t: str) -> Any:
@@ -216,7 +221,7 @@ def _wrap(x: Any, t: str) -> Any:
         return x
     bits = int(t[1:])
     x = np.asarray(x).astype(np.int64) & ((1 << bits) - 1) if bits < 63 else x
-    return np.where(x >= 1 << (bits - 1), x - (1 << bits), x) if t[0] == "i" and bits < 63 else x
+    return _where(x >= 1 << (bits - 1), x - (1 << bits), x) if t[0] == "i" and bits < 63 else x
 
 
 def _binary(op: str, a: Any, b: Any) -> Any:
@@ -259,5 +264,5 @@ def _binary(op: str, a: Any, b: Any) -> Any:
 def _divide(a: Any, b: Any) -> Any:
     if np.asarray(a).dtype.kind == "f" or np.asarray(b).dtype.kind == "f":
         return a / b
-    quotient = np.abs(a) // np.where(np.asarray(b) == 0, 1, np.abs(b))
-    return np.where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)
+    quotient = np.abs(a) // _where(np.asarray(b) == 0, 1, np.abs(b))
+    return _where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)

@@ -1,4 +1,3 @@
-# pyright: basic
 """Implicit conversions: which values are accepted where a type is expected."""
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from openwafer.csl._eval import Evaluator
 
 
-def mismatch(expected: object, value: Value, span: Span) -> Exception:
+def mismatch(expected: object, value: Value, span: Span | None) -> Exception:
     return error("type-mismatch", f"expected {expected}, found {value.type}", span)
 
 
-def coerce(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
+def coerce(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> Value:
     """`value` as a value of type `target`, or a `type-mismatch` / `int-out-of-range` diagnostic."""
     source = value.type
     if source is target or target is ty.ANYTYPE or source == target:
@@ -55,7 +54,7 @@ def _as_u16(value: Value) -> tir.Expr | None:
     return None if value.ir is None else tir.Cast("u16", value.ir)
 
 
-def _to_integer(ev: Evaluator, value: Value, target: ty.IntType, span: Span) -> Value:
+def _to_integer(ev: Evaluator, value: Value, target: ty.IntType, span: Span | None) -> Value:
     source = value.type
     if value.is_known and ty.is_integer(source):
         if not target.low <= value.known <= target.high:
@@ -76,7 +75,7 @@ def narrow(ir: tir.Expr, target: str) -> tir.Expr:
     return tir.Param(target, ir.index) if isinstance(ir, tir.Param) else tir.Cast(target, ir)
 
 
-def _to_float(ev: Evaluator, value: Value, target: ty.FloatType, span: Span) -> Value:
+def _to_float(ev: Evaluator, value: Value, target: ty.FloatType, span: Span | None) -> Value:
     source = value.type
     if source is ty.COMPTIME_FLOAT or source is ty.COMPTIME_INT:
         ir = None if value.ir is None else tir.Cast(target.name, value.ir)
@@ -88,7 +87,7 @@ def _to_float(ev: Evaluator, value: Value, target: ty.FloatType, span: Span) -> 
     return Value(target, value.known, tir.Cast(target.name, ev.runtime(value, span)))
 
 
-def finite_float(value: Value, span: Span) -> float:
+def finite_float(value: Value, span: Span | None) -> float:
     """A known number as a double; `float-out-of-range` for integers beyond them."""
     try:
         return float(value.known)
@@ -96,7 +95,7 @@ def finite_float(value: Value, span: Span) -> float:
         raise error("float-out-of-range", f"{value.type} larger than any 64-bit float", span) from None
 
 
-def _to_pointer(value: Value, target: ty.PtrType, span: Span) -> Value:
+def _to_pointer(value: Value, target: ty.PtrType, span: Span | None) -> Value:
     source = value.type
     if not isinstance(source, ty.PtrType):
         raise mismatch(target, value, span)
@@ -124,17 +123,19 @@ def _points_to(source: ty.PtrType, target: ty.PtrType) -> bool:
     return wanted.count == 1 and pointee == wanted.element
 
 
-def _to_function(value: Value, target: ty.FnType, span: Span) -> Value:
-    if isinstance(value.known, FnValue) and isinstance(value.type, ty.FnType):  # noqa: SIM102
-        if len(value.type.params) == len(target.params):
-            return value
+def _to_function(value: Value, target: ty.FnType, span: Span | None) -> Value:
+    params = value.type.params if isinstance(value.type, ty.FnType) else None
+    if isinstance(value.known, FnValue) and params is not None and len(params) == len(target.params):
+        return value
     raise mismatch(target, value, span)
 
 
-def _to_struct(ev: Evaluator, value: Value, target: ty.StructType | ty.NamedStruct, span: Span) -> Value:
-    if not isinstance(value.type, ty.StructType) or not isinstance(value.known, dict):
+def _to_struct(
+    ev: Evaluator, value: Value, target: ty.StructType | ty.NamedStruct, span: Span | None
+) -> Value:
+    given = value.parts
+    if not isinstance(value.type, ty.StructType) or given is None:
         raise mismatch(target, value, span)
-    given: dict[str, Value] = value.known
     if isinstance(target, ty.NamedStruct) and value.type.is_tuple and given:
         raise mismatch(target, value, span)
     names = [name for name, _ in target.fields]
@@ -148,10 +149,10 @@ def _to_struct(ev: Evaluator, value: Value, target: ty.StructType | ty.NamedStru
     return Value(target, {n: coerce(ev, given[n], t, span) for n, t in target.fields if n in given})
 
 
-def _to_array(ev: Evaluator, value: Value, target: ty.ArrayType, span: Span) -> Value:
+def _to_array(ev: Evaluator, value: Value, target: ty.ArrayType, span: Span | None) -> Value:
     source = value.type
-    if isinstance(source, ty.ArrayType) and source.count == target.count and source.shape == target.shape:  # noqa: SIM102
-        if isinstance(value.known, list) and ty.is_number(source.element):
-            items = [coerce(ev, Value(source.element, v), target.element, span).known for v in value.known]
-            return Value(target, items)
+    element = source.element if isinstance(source, ty.ArrayType) and source.shape == target.shape else None
+    if value.elements is not None and element is not None and ty.is_number(element):
+        items = [coerce(ev, Value(element, v), target.element, span).known for v in value.elements]
+        return Value(target, items)
     raise mismatch(target, value, span)

@@ -1,11 +1,10 @@
-# pyright: basic
 """Compiling a layout: executing its `layout` block, then compiling each distinct program once."""
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.csl import _ast as ast
-from openwafer.csl import _rules  # noqa: F401  (fills the tables of the evaluator)
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._cells import (
@@ -32,6 +30,7 @@ from openwafer.csl._layout import CONFIG_COLUMNS, Layout
 from openwafer.csl._literals import LiteralError, number_value
 from openwafer.csl._options import CompileOptions
 from openwafer.csl._program import compile_program
+from openwafer.csl._rules import RULES
 from openwafer.csl._unit import LayoutUnit, ProgramUnit
 from openwafer.csl._values import Value
 from openwafer.diag import error, suggest
@@ -41,11 +40,16 @@ Progress = Callable[[str], None]
 RECURSION_LIMIT = 20_000
 
 
+def _say_nothing(_: str) -> None:
+    pass
+
+
 def compile_layout(path: str, options: CompileOptions, progress: Progress | None = None) -> Layout:
     """Compiles the layout file `path`. `progress` is told what is being done.
 
     Diagnostics of the first error are raised; `comptime_print` output goes to `progress`."""
-    tell = progress or (lambda _: None)
+    assert RULES
+    tell = progress or _say_nothing
     machine = load_machine(options.machine or options.arch)
     files = FileLoader(options.import_path)
     unit = LayoutUnit(files, options, machine)
@@ -59,7 +63,7 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
 
 
 @contextmanager
-def _deep_recursion() -> Iterator[None]:
+def _deep_recursion() -> Generator[None]:
     """Room for calls nested to `MAX_CALL_DEPTH`, each with expressions nested as deep as the parser lets
     through;
     what is deeper still is a diagnostic."""
@@ -74,7 +78,7 @@ def _deep_recursion() -> Iterator[None]:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def _without_collector() -> Generator[None]:
     """Pauses the search for cyclic garbage: a layout's hundred thousands of values have none, and looking for
     it took a third of the time."""
     was_enabled = gc.isenabled()

@@ -1,4 +1,3 @@
-# pyright: basic
 """The evaluator: runs what is known at compile time and emits typed IR for the rest.
 
 One class for both, because CSL decides expression by expression which it is. In a `comptime` context
@@ -8,7 +7,7 @@ The rules for each kind of node stand in `_eval_*.py`, in tables filled by decor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -186,7 +185,7 @@ class Evaluator:
     # --- contexts ----------------------------------------------------------
 
     @contextmanager
-    def new_scope(self) -> Iterator[Scope]:
+    def new_scope(self) -> Generator[Scope]:
         outer = self.scope
         self.scope = Scope(outer)
         try:
@@ -195,7 +194,7 @@ class Evaluator:
             self.scope = outer
 
     @contextmanager
-    def at_comptime(self) -> Iterator[None]:
+    def at_comptime(self) -> Generator[None]:
         outer, self.comptime = self.comptime, True
         try:
             yield
@@ -203,7 +202,7 @@ class Evaluator:
             self.comptime = outer
 
     @contextmanager
-    def branch(self) -> Iterator[list[tir.Stmt]]:
+    def branch(self) -> Generator[list[tir.Stmt]]:
         """Statements that run under a condition or repeatedly."""
         self.depth += 1
         try:

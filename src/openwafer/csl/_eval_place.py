@@ -1,4 +1,3 @@
-# pyright: basic
 """Places: what expressions denote when they are assigned to, indexed or have their address taken."""
 
 from __future__ import annotations
@@ -335,8 +334,8 @@ def _assign_cell(ev: Evaluator, place: CellPlace, value: Value, span: Span) -> N
 
 def copy_value(value: Value) -> Value:
     """A value whose parts can be replaced without touching the original."""
-    if isinstance(value.known, list):
-        items = [copy_value(i) if isinstance(i, Value) else i for i in value.known]
+    if value.elements is not None:
+        items = [copy_value(i) if isinstance(i, Value) else i for i in value.elements]
         return Value(value.type, items, value.ir)
     if isinstance(value.known, dict):
         return Value(value.type, {n: copy_value(v) for n, v in value.fields.items()}, value.ir)

@@ -1,4 +1,3 @@
-# pyright: basic
 """Statements: executed at compile time, emitted at run time."""
 
 from __future__ import annotations
@@ -133,8 +132,8 @@ def _constant(ev: Evaluator, node: ast.VarDecl, value: Value) -> Place:
 
 def freeze(ev: Evaluator, value: Value) -> Value:
     """The value as it is now: what can change later is copied to a slot."""
-    if isinstance(value.known, dict):
-        return Value(value.type, {n: freeze(ev, v) for n, v in value.known.items()})
+    if value.parts is not None:
+        return Value(value.type, {n: freeze(ev, v) for n, v in value.parts.items()})
     if value.is_known or value.ir is None:
         return value
     if isinstance(value.type, ty.ArrayType):

@@ -1,4 +1,3 @@
-# pyright: basic
 """Variables in the memory of a PE: making, initialising, reading and writing them."""
 
 from __future__ import annotations
@@ -61,10 +60,10 @@ def _bytes(value: Value, t: ty.Type) -> bytes | None:
     known = value.known
     if value.ir is not None or not value.is_known:
         return None
-    if isinstance(t, ty.ArrayType) and isinstance(known, list):
-        return _array_bytes(known, t)
-    if isinstance(known, dict) and isinstance(t, (ty.StructType, ty.NamedStruct)):
-        return None if ty.is_packed(t) else _struct_bytes(known, t)
+    if isinstance(t, ty.ArrayType) and value.elements is not None:
+        return _array_bytes(value.elements, t)
+    if value.parts is not None and isinstance(t, (ty.StructType, ty.NamedStruct)):
+        return None if ty.is_packed(t) else _struct_bytes(value.parts, t)
     if isinstance(known, (bool, int, float)):
         return _scalar_bytes(known, t)
     return None
@@ -159,9 +158,10 @@ def store(ev: Evaluator, place: MemoryPlace, value: Value, span: Span | None) ->
 
 
 def _store_array(ev: Evaluator, place: MemoryPlace, t: ty.ArrayType, value: Value, span: Span | None) -> None:
-    if isinstance(value.known, list) and not all(isinstance(v, (bool, int, float)) for v in value.known):
+    items = value.elements
+    if items is not None and not all(isinstance(v, (bool, int, float)) for v in items):
         size = ty.size_of(t.element)
-        for i, item in enumerate(value.known):
+        for i, item in enumerate(items):
             element = item if isinstance(item, Value) else Value(t.element, item)
             store(ev, MemoryPlace(t.element, offset_addr(place.addr, i * size)), element, span)
         return

@@ -1,4 +1,3 @@
-# pyright: basic
 """Module instances: a file with values for its parameters, and its globals, evaluated when first used."""
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ class Module:
     file: ParsedFile
     params: dict[str, Value]
     instance: int
-    globals: dict[str, Place] = field(default_factory=dict)
-    evaluating: set[str] = field(default_factory=set)
+    globals: dict[str, Place] = field(default_factory=dict[str, Place])
+    evaluating: set[str] = field(default_factory=set[str])
 
     @property
     def name(self) -> str:

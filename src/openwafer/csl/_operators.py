@@ -22,7 +22,7 @@ IR_OPS = {
 }  # fmt: skip
 
 
-def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
+def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Value:
     """`a op b` for all operators but `and` and `or`."""
     if a.known.__class__ is int and b.known.__class__ is int and a.ir is None and b.ir is None:
         t = _integer_type(a, b)
@@ -61,7 +61,7 @@ def _integer_type(a: Value, b: Value) -> ty.Type | None:
     )
 
 
-def _known(op: str, t: ty.Type, a: Value, b: Value, span: Span) -> object:
+def _known(op: str, t: ty.Type, a: Value, b: Value, span: Span | None) -> object:
     try:
         return numbers.binary(op, t, a.known, b.known)
     except numbers.NumberError as problem:
@@ -73,7 +73,7 @@ def _ir(ev: Evaluator, op: str, t: ty.Type, a: Value, b: Value) -> tir.Expr:
     return tir.Binary(IR_OPS[op], left.type, left, right)
 
 
-def unify(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> tuple[ty.Type, Value, Value]:
+def unify(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> tuple[ty.Type, Value, Value]:
     """Both operands in one type: the typed one of a typed and a comptime number, the wider of two integers
     of the same signedness."""
     ta, tb = a.type, b.type
@@ -114,7 +114,7 @@ def _holds(wide: ty.IntType, narrow: ty.IntType) -> bool:
     return wide.bits > narrow.bits and (wide.signed == narrow.signed or wide.signed)
 
 
-def _compare(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
+def _compare(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Value:
     t, a, b = unify(ev, op, a, b, span)
     ordered = op not in ("==", "!=")
     if ordered and not (ty.is_number(t) or ty.is_id(t)):
@@ -132,7 +132,7 @@ def _compare_ir(ev: Evaluator, op: str, a: Value, b: Value) -> tir.Expr:
     return tir.Binary(IR_OPS[op], "bool", ev.runtime(a), ev.runtime(b))
 
 
-def _shift(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
+def _shift(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Value:
     if not (ty.is_integer(a.type) and ty.is_integer(b.type)):
         raise error("bad-operand", f"`{op}` needs integers, found {a.type} and {b.type}", span)
     if a.type is ty.COMPTIME_INT and not b.is_known:
@@ -151,7 +151,7 @@ def _shift(ev: Evaluator, op: str, a: Value, b: Value, span: Span) -> Value:
     return Value(a.type, known, ir) if known is not None else Value(a.type, ir=ir)
 
 
-def unary(ev: Evaluator, op: ast.UnaryOp, a: Value, span: Span) -> Value:
+def unary(ev: Evaluator, op: ast.UnaryOp, a: Value, span: Span | None) -> Value:
     """`-a`, `~a`, `!a`."""
     t = a.type
     if op == "!" and t is not ty.BOOL:
@@ -174,7 +174,7 @@ def _unary_ir(op: str, ir: tir.Expr) -> tir.Expr:
     return tir.Unary({"!": "not", "~": "inv", "-": "neg"}[op], ir.type, ir)
 
 
-def cast(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
+def cast(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> Value:
     """`@as(target, value)`."""
     source = value.type
     scalar = ty.is_number(source) or source is ty.BOOL or isinstance(source, ty.EnumType)
@@ -193,21 +193,21 @@ def cast(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
     return Value(target, ir=cast_ir(ev.runtime(value), target))
 
 
-def _converted(value: Value, target: ty.Type, span: Span) -> object:
+def _converted(value: Value, target: ty.Type, span: Span | None) -> object:
     if target is ty.COMPTIME_INT and isinstance(value.known, float) and not math.isfinite(value.known):
         raise error("int-out-of-range", f"{value.known} is not an integer", span)
     known = finite_float(value, span) if ty.is_float(target) else value.known
     return numbers.convert(known, target)
 
 
-def _to_enum(ev: Evaluator, value: Value, target: ty.EnumType, span: Span) -> Value:
+def _to_enum(ev: Evaluator, value: Value, target: ty.EnumType, span: Span | None) -> Value:
     number = cast(ev, value, target.tag, span)
     if number.is_known and number.known not in dict(target.members).values():
         raise error("unknown-member", f"{target} has no member with the value {number.known}", span)
     return Value(target, number.known, number.ir)
 
 
-def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span) -> Value:
+def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> Value:
     """The bits of a scalar as a value of another type of the same width."""
     if isinstance(target, ty.PtrType) or isinstance(value.type, ty.PtrType):
         ir = ev.runtime(value, span)

@@ -1,4 +1,3 @@
-# pyright: basic, reportArgumentType=false
 """Packed structs and unions: fields as bits of one integer, from the lowest bit up."""
 
 from __future__ import annotations

@@ -436,7 +436,8 @@ class Yield(Base, frozen=True):
 
 Stmt: TypeAlias = (
     Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | Activate
-    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig | WriteConfig | Tick | Yield  # noqa: E501
+    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig
+    | WriteConfig | Tick | Yield
 )  # fmt: skip
 
 # --- program ---------------------------------------------------------------

@@ -1,10 +1,9 @@
-# pyright: basic
 """What the evaluator fills: a layout being executed, or a PE program being compiled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
@@ -194,16 +193,16 @@ class ProgramUnit(Unit):
         raise error("no-free-queue", f"no {direction}put queue is left for color {color}", span)
 
 
-def fingerprint(value: Any) -> object:
+def fingerprint(value: object) -> object:
     """A hashable key of parameters: equal for values that make the same module instance."""
     if isinstance(value, dict):
-        return tuple(sorted((k, fingerprint(v)) for k, v in value.items()))  # pyright: ignore[reportUnknownVariableType]
+        return tuple(sorted((k, fingerprint(v)) for k, v in cast("dict[str, object]", value).items()))
     if isinstance(value, list):
-        return tuple(fingerprint(v) for v in value)  # pyright: ignore[reportUnknownVariableType]
+        return tuple(map(fingerprint, cast("list[object]", value)))
     if isinstance(value, Value):
         ir = None if value.ir is None else str(value.ir)
         known = fingerprint(value.known)
         return (str(value.type), known, ir)
-    if isinstance(value, (int, float, str, bool, tuple, ty.Type)) or value is None:
+    if isinstance(value, (int, float, str, bool, ty.Type)) or value in ((), None):
         return (type(value).__name__, value)
     return id(value)

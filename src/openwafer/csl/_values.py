@@ -1,4 +1,3 @@
-# pyright: basic
 """Values of the evaluator: known at compile time, or computed by typed IR at run time, or both."""
 
 from __future__ import annotations
@@ -51,10 +50,22 @@ class Value:
         return self.known is not UNKNOWN
 
     @property
+    def parts(self) -> dict[str, Value] | None:
+        """The fields of a struct or tuple; None for other values."""
+        known = self.known
+        return cast("dict[str, Value]", known) if isinstance(known, dict) else None
+
+    @property
     def fields(self) -> dict[str, Value]:
-        """The fields of a struct or tuple."""
-        assert isinstance(self.known, dict)
-        return cast("dict[str, Value]", self.known)
+        """The fields of a value that is a struct or tuple."""
+        assert self.parts is not None
+        return self.parts
+
+    @property
+    def elements(self) -> list[Any] | None:
+        """The elements of a known array; None for other values."""
+        known = self.known
+        return cast("list[Any]", known) if isinstance(known, list) else None
 
     def __repr__(self) -> str:
         return f"Value({self.type}, {self.known!r}, {self.ir!r})"

@@ -1,4 +1,3 @@
-# pyright: basic
 """The wafer: routers, queues, DSD engine, tasks, microthreads, time.
 
 Two engines with one interface (`Engine`): `fast`, compiled, and `reference`, the executable definition."""

@@ -1,4 +1,3 @@
-# pyright: basic
 """What an engine is: the interface that the reference and the fast engine share."""
 
 from __future__ import annotations
