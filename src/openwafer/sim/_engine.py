@@ -95,7 +95,7 @@ class PeStats:
     wavelet_hops: int = 0
     dsd_elements: int = 0
     busy_cycles: int = 0
-    extra: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, int] = field(default_factory=dict[str, int])
 
 
 class Engine(Protocol):
