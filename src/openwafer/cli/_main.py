@@ -14,7 +14,9 @@ from openwafer.diag import suggest
 _COMMANDS: dict[str, tuple[str, str]] = {
     "conform": ("openwafer.cli.conform", "Run a collection of CSL examples and say which pass."),
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
+    "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
+    "validate": ("openwafer.cli.validate", "Compare estimates with published numbers."),
 }
 """Name → module with a click command `command`, and its line in the help."""
 

@@ -39,7 +39,11 @@ def _open(path: str) -> Source:
     try:
         return Source(path, Path(path).read_text("utf-8"))
     except FileNotFoundError:
-        hint = suggest(path.lower(), [*SYSTEMS, *ALIASES]) or f"name one of {', '.join(SYSTEMS)}, or a file"
+        hint = (
+            suggest(path.lower(), SYSTEMS)
+            or suggest(path.lower(), ALIASES)
+            or f"name one of {', '.join(SYSTEMS)}, or a file"
+        )
         raise error("system-not-found", f"no system and no file `{path}`", help=hint) from None
     except (OSError, UnicodeDecodeError) as reason:
         why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)

@@ -73,6 +73,7 @@ class Wafers:
     per_system: int = _count("wafers", 1 << 16)
     usable_sram: float = _number("1", 0.01, 1)
     clock_hz: float | None = _number("Hz", 1e3, 1e12, optional=True)
+    fma_per_cycle: float = _number("1/cycle", 1e-3, 1024)
     sram_gb: float | None = _number("GB", 1e-6, 1e6, optional=True)
     f16_pflop_per_s: float | None = _number("PFLOP/s", 1e-6, 1e6, optional=True)
 

@@ -1,0 +1,176 @@
+"""From a row of published numbers to a case that can be predicted, or to the reason why it cannot.
+
+The traps are handled here: totals that count input tokens, formats, who measured what, IT against facility
+power.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from openwafer.diag import error
+from openwafer.machine import Value, load_machine
+from openwafer.machine.systems import Format, published_rows, rows_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One published number with what is needed to predict it. `group` is what it is an example of."""
+
+    id: str
+    group: str
+    system: str
+    model: str
+    value: float
+    unit: str
+    chips: int = 1
+    form: Format = "f16"
+    kv_form: Format | None = None
+    engine: str = "trtllm"
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+    users: float = 0.0
+    scenario: str = ""
+    kind: str = "measured"
+    fit: bool = True
+    extra: dict[str, float] = field(default_factory=dict[str, float])
+    """What only some groups have: `side` of a layer's square, `seq`, `batch` (sequences), `flop_part`."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.id, self.group
+
+
+Row: TypeAlias = dict[str, str]
+Reader: TypeAlias = Callable[[Row], Iterator[Case]]
+READERS: list[tuple[Callable[[Row], bool], Reader]] = []
+
+COLUMNS = {"id", "system", "model", "metric", "value", "params", "source_title"}
+_SYSTEMS = (
+    ("mi355x", "mi355x"), ("mi325x", "mi325x"), ("mi300x", "mi300x"), ("gb300", "gb300-nvl72"),
+    ("gb200", "gb200-nvl72"),
+    ("b300", "b300"), ("b200", "b200"), ("h200", "h200"), ("h100", "h100"), ("a100", "a100"),
+    ("cs-4", "cs4"), ("cs-3", "cs3"), ("cs-2", "cs2"), ("wse-2", "cs2"), ("wse-3", "cs3"),
+)  # fmt: skip
+
+
+def reader(matches: Callable[[Row], bool]) -> Callable[[Reader], Reader]:
+    """Registers how to read the rows that match; the first that matches reads a row."""
+
+    def add(function: Reader) -> Reader:
+        READERS.append((matches, function))
+        return function
+
+    return add
+
+
+def titled(start: str, metric: str = "") -> Callable[[Row], bool]:
+    """Rows whose source title starts so, and whose metric has a word."""
+    return lambda row: row["source_title"].startswith(start) and metric in row["metric"]
+
+
+def load_rows(path: str | None = None) -> list[Row]:
+    """The published rows that come with OpenWafer, or those of a file with the same columns.
+
+    Diagnostics: rows-unreadable, rows-wrong-columns.
+    """
+    if path is None:
+        return published_rows()
+    try:
+        rows = rows_of(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, csv.Error) as reason:
+        raise error("rows-unreadable", f"cannot read `{path}`: {reason}") from None
+    missing = COLUMNS - set(rows[0] if rows else ())
+    if missing:
+        names = ", ".join(f"`{name}`" for name in sorted(missing))
+        raise error("rows-wrong-columns", f"`{path}` has no column {names}")
+    return rows
+
+
+def cases(rows: list[Row]) -> tuple[list[Case], list[tuple[str, str]]]:
+    """The cases of the rows, and the ids of rows that cannot be used, each with the reason."""
+    from openwafer.estimate import _cases_serving, _cases_training, _cases_wafer
+
+    assert _cases_serving and _cases_training and _cases_wafer
+    found: list[Case] = []
+    unused: list[tuple[str, str]] = []
+    for row in rows:
+        read = next((r for matches, r in READERS if matches(row)), None)
+        made = list(read(row)) if read else []
+        found += made
+        if not made:
+            why = "it does not say what is needed to predict it" if read else "not a performance measurement"
+            unused.append((row["id"], why))
+    return found, unused
+
+
+def numbers(pattern: str, text: str) -> tuple[float, ...] | None:
+    match = re.search(pattern, text)
+    return tuple(float(g) for g in match.groups()) if match else None
+
+
+def system_of(text: str) -> tuple[str, int] | None:
+    """The system and the number of chips (wafers) of a description like `NVIDIA B200-SXM-180GB x8
+    (Lenovo)`."""
+    low = text.lower()
+    name = next((name for key, name in _SYSTEMS if key in low), None)
+    count = re.search(r"(?:\bx|tp)(\d+)|\((\d+) wafer|\b(\d+)x(?:b200|h100|h200)", low)
+    if name is None:
+        return None
+    return name, int(next(g for g in count.groups() if g)) if count else 1
+
+
+def format_of(text: str) -> Format:
+    low = text.lower()
+    if "mxfp4" in low:
+        return "w4a16"
+    return "fp4" if "fp4" in low else "fp8" if "fp8" in low else "f16"
+
+
+def value_of(row: Row) -> float | None:
+    """A number, or the middle of a range."""
+    try:
+        parts = [float(part) for part in row["value"].replace("+", "").split("-") if part]
+    except ValueError:
+        return None
+    return sum(parts) / len(parts) if parts else None
+
+
+def reductions() -> list[Case]:
+    """Sums over a line of 512 PEs on the vendor's simulator: facts of `wse2`, `published.*_reduce_*`."""
+    value = {
+        name.removeprefix("published."): fact.value for name, fact in load_machine("wse2").by_name.items()
+    }
+    found: list[tuple[str, float, float]] = [
+        ("tree", b, _number(value[f"tree_reduce_p512_b{b}_cycles"])) for b in (1, 64, 1024, 8192)
+    ]
+    for b in (1, 64, 1024, 8192):
+        chain = (
+            b
+            + _number(value["chain_reduce_cycles_per_pe"]) * 511
+            + _number(value["chain_reduce_base_cycles"])
+        )
+        each = _number(value["two_phase_reduce_p512_cycles_per_wavelet"])
+        found += [
+            ("chain", b, chain),
+            ("two-phase", b, _number(value["two_phase_reduce_p512_base_cycles"]) + each * b),
+        ]
+    return [_reduction(*row) for row in found]
+
+
+def _number(value: Value) -> float:
+    assert not isinstance(value, tuple)
+    return float(value)
+
+
+def _reduction(algorithm: str, wavelets: float, cycles: float) -> Case:
+    return Case(
+        id=f"{algorithm} {wavelets:g}", group="reduction on the mesh", system="wse2", model="-", value=cycles,
+        unit="cycles", chips=512, scenario=algorithm, fit=False,
+        extra={"pes": 512.0, "wavelets": float(wavelets), "step": 32.0},
+    )  # fmt: skip
