@@ -298,9 +298,9 @@ def host_waits_for_itself() -> Hung:
     return Hung(
         "host-waits-for-itself",
         hung.code,
-        "wait-cycle",
+        "host-order",
         ("command", "command", "host in", "full input", "operation", "full output", "host out"),
-        ("circle", "PE (0, 0)"),
+        ("the stream from color 6 comes after the stream to color 5",),
         lambda: [Launch("go"), StreamIn(IN, 0, 0, words(60)), StreamOut(OUT, 0, 0, words(60))],
         repeats=True,
     )

@@ -112,11 +112,24 @@ def _cycle(graph: Graph, start: Node) -> tuple[list[Node], int] | None:
 
 def _of_cycle(facts: Facts, graph: Graph, nodes: list[Node], first: int) -> Cause:
     """What to say of nodes that wait for each other."""
+    order = _host_order(facts, nodes[first:])
+    if order is not None:
+        return order
     places = {(n.x, n.y) for n in nodes[first:] if n.x >= 0}
     where = ", ".join(f"PE {place}" for place in sorted(places, key=lambda p: p[::-1])[:4])
     more = f" and {len(places) - 4} more" if len(places) > 4 else ""
     message = f"the waits go round in a circle: {where}{more}" if places else "the waits go round in a circle"
     return Cause("wait-cycle", message, CYCLE_WEIGHT)
+
+
+def _host_order(facts: Facts, nodes: list[Node]) -> Cause | None:
+    """The cause of a circle in which one command of the host comes before another that it needs."""
+    for later, earlier in zip(nodes, [*nodes[1:], nodes[0]], strict=True):
+        if later.kind == earlier.kind == "command":
+            second, one = (command_text(facts.snapshot.commands[n.number].command) for n in (later, earlier))
+            message = f"the {second} comes after the {one}, which cannot be done without it"
+            return Cause("host-order", message, CYCLE_WEIGHT, f"begin the {second} first, or move less at once")
+    return None
 
 
 def _link(facts: Facts, graph: Graph, node: Node) -> Link:
