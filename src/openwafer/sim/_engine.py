@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._print import Line
+from openwafer.sim._watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ class PeStats:
 class Engine(Protocol):
     """A wafer with a loaded image. Coordinates are those of the program's rectangle."""
 
+    watchdog: Watchdog
+    """When `run` ends with `livelock`."""
+
     @property
     def now(self) -> int:
         """The simulated cycle."""
@@ -118,6 +122,7 @@ class Engine(Protocol):
         have moved everywhere and its cycles have passed); None: until nothing can happen any more.
 
         Raises DiagnosticError: `deadlock` (nothing can happen and the ticket is not done), `max-cycles`,
+        `livelock` and `interrupted` (Ctrl-C), each with who waits on what, as `data` too; and
         `memory-access`, `assert-failed`, `divide-by-zero`, `unrouted-wavelet`, each with PE, cycle, line."""
         ...
 

@@ -19,6 +19,7 @@ from openwafer.sim._waits import Cause, Facts, Node, Wait
 
 RULES: dict[str, Callable[[Facts, Node], Wait]] = {
     "command": host.command,
+    "end": host.end,
     "taker": host.taker,
     "stream blocked": host.stream_blocked,
     "host in": host.host_in,
@@ -43,10 +44,10 @@ SHOWN_LINKS = 2000
 Graph: TypeAlias = dict[Node, Wait]
 
 
-def explain(snapshot: Snapshot, ticket: int) -> Report:
-    """Why command `ticket` is not done."""
+def explain(snapshot: Snapshot, ticket: int | None) -> Report:
+    """Why command `ticket` is not done; None: why the program does not end."""
     facts = Facts(snapshot)
-    start = Node("command", number=ticket)
+    start = Node("end") if ticket is None else Node("command", number=ticket)
     graph, parents = _explore(facts, start)
     best = max(graph, key=lambda node: _weight(graph[node]))  # the first, so the nearest, of equal ones
     cycle = _cycle(graph, start) if _weight(graph[best]) < CYCLE_WEIGHT else None
@@ -55,7 +56,7 @@ def explain(snapshot: Snapshot, ticket: int) -> Report:
     assert cause is not None
     chain = tuple(_link(facts, graph, node) for node in nodes)
     line = _line(facts, nodes[-1], cause.loc) or next((k.line for k in reversed(chain) if k.line), None)
-    waiting_for = command_text(snapshot.commands[ticket].command)
+    waiting_for = "program" if ticket is None else command_text(snapshot.commands[ticket].command)
     return Report(
         snapshot.cycle, snapshot.width, snapshot.height, waiting_for, cause.id, cause.message, cause.help,
         line, chain, repeats, _blocked(snapshot),
@@ -128,7 +129,9 @@ def _host_order(facts: Facts, nodes: list[Node]) -> Cause | None:
         if later.kind == earlier.kind == "command":
             second, one = (command_text(facts.snapshot.commands[n.number].command) for n in (later, earlier))
             message = f"the {second} comes after the {one}, which cannot be done without it"
-            return Cause("host-order", message, CYCLE_WEIGHT, f"begin the {second} first, or move less at once")
+            return Cause(
+                "host-order", message, CYCLE_WEIGHT, f"begin the {second} first, or move less at once"
+            )
     return None
 
 

@@ -10,7 +10,7 @@ from threading import Thread
 import numpy as np
 
 from openwafer.codegen._memory_op import CTX_ELEMENTS
-from openwafer.diag import DiagnosticError, error
+from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_loop as loop
@@ -26,6 +26,7 @@ from openwafer.sim._fast_snapshot import snapshot
 from openwafer.sim._fast_team import TEAM_GO, TEAM_YIELD
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._snapshot import Snapshot
+from openwafer.sim._watchdog import Watchdog
 
 FIRST_BUDGET_ITEMS = 10_000
 ROUND_S = 0.05
@@ -41,6 +42,7 @@ class FastEngine:
         self.world = World(image, machine, threads)
         self.world.team[TEAM_YIELD // 8] = _yield_address()
         self._enter = loop.entry_point()
+        self.watchdog = Watchdog()
         self._log = PrintLog()
         self._pace = Pace()
         self._commands: list[Command] = []
@@ -89,23 +91,35 @@ class FastEngine:
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
         limit = st.NEVER if max_cycles is None else self.now + max_cycles
-        wanted = -1 if ticket is None else ticket
-        said, budget = st.MORE, FIRST_BUDGET_ITEMS
-        while said == st.MORE:
-            start = time.perf_counter()
-            said = self._run_round(wanted, limit, budget)
-            budget = budget * 2 if time.perf_counter() - start < ROUND_S else max(budget // 2, 1)
+        try:
+            said = self._run_rounds(ticket, limit)
+        except KeyboardInterrupt:
+            raise standstill.interrupted(self.snapshot(), ticket) from None
         if said == st.FAULTED:
             raise report.fault(self.world)
         if said == st.LIMIT:
-            raise self._too_long(ticket, limit, max_cycles or 0)
+            raise standstill.max_cycles(self, ticket, max_cycles or 0)
         if said == st.QUIET and ticket is not None:
             raise standstill.deadlock(self.snapshot(), ticket)
 
-    def _too_long(self, ticket: int | None, limit: int, cycles: int) -> DiagnosticError:
-        if ticket is None:
-            return error("max-cycles", f"not done after {cycles} cycles, at cycle {limit}")
-        return standstill.max_cycles(self.snapshot(), ticket, cycles)
+    def _run_rounds(self, ticket: int | None, limit: int) -> int:
+        """Runs until something is to be said, and says what: never MORE."""
+        wanted = -1 if ticket is None else ticket
+        said, budget = st.MORE, FIRST_BUDGET_ITEMS
+        while said == st.MORE:
+            start, until = time.perf_counter(), min(limit, self.watchdog.at)
+            said = self._run_round(wanted, until, budget)
+            budget = budget * 2 if time.perf_counter() - start < ROUND_S else max(budget // 2, 1)
+            if said == st.LIMIT and until < limit:
+                said = st.MORE
+                standstill.look(self, ticket, until, self._marks())
+        return said
+
+    def _marks(self) -> tuple[int, ...]:
+        """Sums that grow whenever anything but scalar code happens."""
+        stats = self.stats()
+        missing = int(self._records[: len(self._commands), st.K_LEFT // 8].sum())
+        return stats.steps, stats.wavelet_hops, stats.dsd_elements, missing, len(self.printed())
 
     def snapshot(self) -> Snapshot:
         """The state as it is now, for `_explain`."""

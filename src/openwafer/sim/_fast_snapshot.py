@@ -194,9 +194,11 @@ class _Reader:
         index = y * self.world.width + x
         slot = self.world.slots[number, index]
         left, activate, unblock = (int(slot[f // 8]) for f in (st.S_LEFT, st.S_ACTIVATE, st.S_UNBLOCK))
+        width = 2 if int(slot[st.S_FLAGS // 8]) & st.PACKED else 1
         return snap.Operation(
             number, DSD_OPS_BY_NUMBER[int(slot[st.S_OP // 8])].name, int(slot[st.S_LOC // 8]),
-            None if left == st.ENDLESS else left, tuple(self._operands(x, y, slot)),
+            None if left == st.ENDLESS else left, width if left == st.ENDLESS else min(width, left),
+            tuple(self._operands(x, y, slot)),
             activate - 1 if activate else None, unblock - 1 if unblock else None,
         )  # fmt: skip
 

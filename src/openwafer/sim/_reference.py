@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from openwafer.codegen._cost import add_costs
 from openwafer.csl._tir import ColorConfig, Program
-from openwafer.diag import DiagnosticError, error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _standstill as standstill
@@ -27,6 +26,7 @@ from openwafer.sim._reference_pe import Pe
 from openwafer.sim._reference_report import fault
 from openwafer.sim._reference_snapshot import snapshot
 from openwafer.sim._snapshot import Snapshot
+from openwafer.sim._watchdog import Watchdog
 
 Place = tuple[int, int]
 
@@ -36,6 +36,7 @@ class ReferenceEngine:
 
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
         self.now = 0
+        self.watchdog = Watchdog()
         self._log = PrintLog()
         self._machine, self._layout = machine, image.layout
         self._heap: list[tuple[int, bool, int]] = []
@@ -101,20 +102,30 @@ class ReferenceEngine:
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
         limit = NEVER if max_cycles is None else self.now + max_cycles
-        while ticket is None or not self.is_done(ticket):
-            cycle = self._next_cycle()
-            if cycle == NEVER:
-                if ticket is None:
-                    return
-                raise standstill.deadlock(self.snapshot(), ticket)
-            if cycle >= limit:
-                raise self._too_long(ticket, limit, max_cycles or 0)
-            self._run_cycle(cycle)
+        try:
+            while (ticket is None or not self.is_done(ticket)) and self._step(ticket, limit, max_cycles or 0):
+                pass
+        except KeyboardInterrupt:
+            raise standstill.interrupted(self.snapshot(), ticket) from None
 
-    def _too_long(self, ticket: int | None, limit: int, cycles: int) -> DiagnosticError:
-        if ticket is None:
-            return error("max-cycles", f"not done after {cycles} cycles, at cycle {limit}")
-        return standstill.max_cycles(self.snapshot(), ticket, cycles)
+    def _step(self, ticket: int | None, limit: int, max_cycles: int) -> bool:
+        """Simulates the next cycle in which something can happen; False if there is none."""
+        cycle = self._next_cycle()
+        if cycle == NEVER and ticket is not None:
+            raise standstill.deadlock(self.snapshot(), ticket)
+        if NEVER > cycle >= limit:
+            raise standstill.max_cycles(self, ticket, max_cycles)
+        if NEVER > cycle >= self.watchdog.at:
+            standstill.look(self, ticket, cycle, self._marks())
+        if cycle < NEVER:
+            self._run_cycle(cycle)
+        return cycle < NEVER
+
+    def _marks(self) -> tuple[int, ...]:
+        """Sums that grow whenever anything but scalar code happens."""
+        stats = self.stats()
+        missing = sum(ticket.missing for ticket in self._host.tickets)
+        return stats.steps, stats.wavelet_hops, stats.dsd_elements, missing, len(self.printed())
 
     def snapshot(self) -> Snapshot:
         """The state as it is now, for `_explain`."""

@@ -77,7 +77,7 @@ def _operation(number: int, slot: Slot) -> snap.Operation:
     operands = (*sources, *_operand(operation.dest, is_source=False))
     left = None if operation.length is None else operation.length - operation.done
     return snap.Operation(
-        number, operation.row.name, operation.loc, left, operands,
+        number, operation.row.name, operation.loc, left, operation.next_count(), operands,
         slot.actions.activate, slot.actions.unblock,
     )  # fmt: skip
 

@@ -46,12 +46,13 @@ class Operand:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A DSD operation under way; slot 8 is the synchronous one. `left` elements are to be done, None for one
-    without end."""
+    without end, `step` of them at once."""
 
     slot: int
     name: str
     loc: int
     left: int | None
+    step: int
     operands: tuple[Operand, ...]
     activate: int | None
     unblock: int | None

@@ -1,11 +1,25 @@
-"""How a run that does not reach its end is told: deadlock, too many cycles, interrupted."""
+"""How a run that does not reach its end is told: deadlock, live-lock, too many cycles, interrupted."""
 
 from __future__ import annotations
 
-from openwafer.diag import DiagnosticError
+from typing import Protocol
+
+from openwafer.diag import DiagnosticError, error
 from openwafer.sim._explain import explain
 from openwafer.sim._report import diagnostic
 from openwafer.sim._snapshot import Snapshot
+from openwafer.sim._watchdog import Watchdog
+
+
+class Watched(Protocol):
+    """What of an engine is told."""
+
+    watchdog: Watchdog
+
+    @property
+    def now(self) -> int: ...
+
+    def snapshot(self) -> Snapshot: ...
 
 
 def deadlock(snapshot: Snapshot, ticket: int) -> DiagnosticError:
@@ -13,21 +27,28 @@ def deadlock(snapshot: Snapshot, ticket: int) -> DiagnosticError:
     return _error(snapshot, ticket, "deadlock", "nothing can happen any more")
 
 
-def max_cycles(snapshot: Snapshot, ticket: int, cycles: int) -> DiagnosticError:
-    """The limit of `run` has been reached."""
-    return _error(snapshot, ticket, "max-cycles", f"{cycles} cycles have passed, up to {snapshot.cycle}")
-
-
-def interrupted(snapshot: Snapshot, ticket: int) -> DiagnosticError:
+def interrupted(snapshot: Snapshot, ticket: int | None) -> DiagnosticError:
     """The user has stopped the run."""
-    return _error(snapshot, ticket, "interrupted", f"interrupted in cycle {snapshot.cycle}")
+    return _error(snapshot, ticket, "interrupted", "interrupted")
 
 
-def livelock(snapshot: Snapshot, ticket: int, cycles: int) -> DiagnosticError:
-    """Code has run for very long, and nothing but that."""
-    what = f"for {cycles} cycles no wavelet has moved, no operation made a step, no command begun"
-    return _error(snapshot, ticket, "livelock", what)
+def max_cycles(engine: Watched, ticket: int | None, cycles: int) -> DiagnosticError:
+    """The limit of one `run`. Without a ticket nothing is explained: hosts let time pass so."""
+    if ticket is None:
+        return error("max-cycles", f"not done after {cycles} cycles, at cycle {engine.now}")
+    return _error(engine.snapshot(), ticket, "max-cycles", f"{cycles} cycles have passed")
 
 
-def _error(snapshot: Snapshot, ticket: int, id: str, what: str) -> DiagnosticError:
+def look(engine: Watched, ticket: int | None, cycle: int, marks: tuple[int, ...]) -> None:
+    """What the watchdog does in its cycle. Diagnostics: cycle-limit, livelock."""
+    dog = engine.watchdog
+    if cycle >= dog.last:
+        what = f"the limit of {dog.last} cycles is reached"
+        raise _error(engine.snapshot(), ticket, "cycle-limit", what)
+    if dog.is_stuck(cycle, marks):
+        what = f"for {dog.cycles} cycles no wavelet has moved, no operation made a step, no command begun"
+        raise _error(engine.snapshot(), ticket, "livelock", what)
+
+
+def _error(snapshot: Snapshot, ticket: int | None, id: str, what: str) -> DiagnosticError:
     return DiagnosticError([diagnostic(explain(snapshot, ticket), id, what)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from openwafer.sim._engine import CopyIn, CopyOut, Launch, StreamIn, StreamOut, command_text
 from openwafer.sim._snapshot import CommandState, PeState, Place, Snapshot
 from openwafer.sim._waits import KINDS, Cause, Facts, Node, Wait, at, wavelets
@@ -13,6 +15,19 @@ READS_TOO_LITTLE = Cause(
     "memcpy commands are carried out one after the other: let the program hold what it has not yet sent, "
     "or move less at once",
 )
+
+
+SCANNED_PES = 4096
+
+
+def end(facts: Facts, node: Node) -> Wait:
+    """The host, when it waits until nothing happens any more: for the PEs that run, of the first ones."""
+    places = itertools.islice(facts.snapshot.pes, SCANNED_PES)
+    busy = [place for place in places if facts.snapshot.pes[place].main != "idle"]
+    text = "the host waits until nothing happens any more"
+    if not busy:
+        return Wait(text, cause=Cause("under-way", "there is still something under way", 10))
+    return Wait(text, next=tuple(Node("main", *place) for place in busy))
 
 
 def command(facts: Facts, node: Node) -> Wait:
@@ -122,10 +137,16 @@ def from_host(facts: Facts, node: Node) -> Wait:
     waiting = [c for c in senders if not c.is_done]
     if waiting:
         return Wait(text, next=(Node("command", number=waiting[0].ticket),))
-    what = "all that it sends on" if senders else "nothing on"
-    message = f"the host has sent {what} color {color} to {at(place)}, and more is wanted"
-    help = "make the extent of the operation, or the arrays of the host, match"
-    return Wait(text, cause=Cause("host-sends-too-little", message, 85, help))
+    if senders:
+        message = f"the host has sent all that it sends on color {color} to {at(place)}, and more is wanted"
+        help = "make the extent of the operation, or the arrays of the host, match"
+        return Wait(text, cause=Cause("host-sends-too-little", message, 85, help))
+    message = f"the host has sent nothing on color {color} to {at(place)}, which waits for it"
+    help = (
+        "memcpy commands are carried out one after the other: what is wanted first must be sent before "
+        "what the host waits for now"
+    )
+    return Wait(text, cause=Cause("host-sends-nothing", message, 85, help))
 
 
 def _streams(

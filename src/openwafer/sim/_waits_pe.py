@@ -52,7 +52,7 @@ def operation(facts: Facts, node: Node) -> Wait:
     op = _operation(pe, node.number)
     where = f" in microthread {op.slot}" if op.slot != SYNCHRONOUS else ""
     text = f"`{op.name}`{where}{facts.function(pe, op.loc)} on {at(place)} {left_text(op)}"
-    needs = [_need(pe, operand) for operand in op.operands]
+    needs = [_need(pe, operand, op.step) for operand in op.operands]
     blocked = [need for need in needs if need is not None]
     causes = [need for _, need in blocked if isinstance(need, Cause)]
     what = " and ".join(what for what, _ in blocked)
@@ -64,7 +64,7 @@ def operation(facts: Facts, node: Node) -> Wait:
     return Wait(f"{text} and waits for {what}", op.loc, nodes)
 
 
-def _need(pe: PeState, operand: Operand) -> tuple[str, Node | Cause] | None:
+def _need(pe: PeState, operand: Operand, step: int) -> tuple[str, Node | Cause] | None:
     """What an operand lacks, in words, and whom that asks."""
     number = operand.number
     match operand.kind:
@@ -80,14 +80,11 @@ def _need(pe: PeState, operand: Operand) -> tuple[str, Node | Cause] | None:
             what = f"room in output queue {number}, color {pe.outputs[number].color}"
             return (what, Node("full output", pe.x, pe.y, number)) if pe.outputs[number].is_full else None
         case "pop":
-            is_empty = pe.fifos[number].count == 0
-            return (
-                (f"an element in FIFO {number}", Node("fifo empty", pe.x, pe.y, number)) if is_empty else None
-            )
+            what, node = f"an element in FIFO {number}", Node("fifo empty", pe.x, pe.y, number)
+            return (what, node) if pe.fifos[number].count < step else None
         case "push":
-            fifo = pe.fifos[number]
-            is_full = fifo.count >= fifo.elements
-            return (f"a place in FIFO {number}", Node("fifo full", pe.x, pe.y, number)) if is_full else None
+            what, node = f"a place in FIFO {number}", Node("fifo full", pe.x, pe.y, number)
+            return (what, node) if pe.fifos[number].elements - pe.fifos[number].count < step else None
 
 
 def fifo(facts: Facts, node: Node) -> Wait:
