@@ -1,0 +1,7 @@
+"""Language models in plain PyTorch, and Hugging Face directories of them. Importing this does not import
+PyTorch."""
+
+from openwafer.nn.models._config import GptConfig, LlamaConfig, ModelConfig, read_config
+from openwafer.nn.models._directory import Checkpoint, load, save
+
+__all__ = ["Checkpoint", "GptConfig", "LlamaConfig", "ModelConfig", "load", "read_config", "save"]
