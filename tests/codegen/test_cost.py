@@ -11,16 +11,16 @@ from openwafer.csl._tir import DsdKind
 
 S = machine().scalar
 ARRAYS = (tir.Symbol("x", 4000, 4, b"", "[1000]f32", 0), tir.Symbol("y", 4000, 4, b"", "[1000]f32", 4000))
-I = tir.Local("i16", 0)  # noqa: E741
-NEXT = tir.Set(0, tir.Binary("add", "i16", I, tir.Const("i16", 1)))
+INDEX = tir.Local("i16", 0)
+NEXT = tir.Set(0, tir.Binary("add", "i16", INDEX, tir.Const("i16", 1)))
 
 
 def below(n: int) -> tir.Expr:
-    return tir.Binary("lt", "bool", I, tir.Const("i16", n))
+    return tir.Binary("lt", "bool", INDEX, tir.Const("i16", n))
 
 
 def element(symbol: int) -> tir.Expr:
-    scaled = tir.Binary("mul", "u16", tir.Cast("u16", I), tir.Const("u16", 4))
+    scaled = tir.Binary("mul", "u16", tir.Cast("u16", INDEX), tir.Const("u16", 4))
     return tir.Binary("add", "u16", tir.Addr(symbol), scaled)
 
 
@@ -87,14 +87,14 @@ def test_branches_cost_what_they_take():
 
 
 def test_casts_and_conversions():
-    to_float = tir.Cast("f32", I)
+    to_float = tir.Cast("f32", INDEX)
     assert total(costed(tir.Set(1, to_float))) == S.float_cycles
-    assert total(costed(tir.Set(0, tir.Cast("i16", tir.Cast("u32", I))))) == 0
+    assert total(costed(tir.Set(0, tir.Cast("i16", tir.Cast("u32", INDEX))))) == 0
 
 
 def test_divisions():
     def divide(t: str, value: float) -> tir.Expr:
-        return tir.Binary("div", t, tir.Cast(t, I), tir.Const(t, value))
+        return tir.Binary("div", t, tir.Cast(t, INDEX), tir.Const(t, value))
 
     assert total(costed(tir.Set(0, divide("i16", 8)))) == S.divide_int_cycles
     assert total(costed(tir.Set(0, tir.Cast("i16", divide("u16", 8))))) == S.alu_cycles
@@ -133,6 +133,12 @@ def test_operations_that_may_be_of_the_fabric_are_issued():
 
 def test_calls():
     callee = function(params=1, slots=("i16",))
-    call = tir.Call(1, (tir.Binary("add", "i16", I, I),), None, 0)
+    call = tir.Call(1, (tir.Binary("add", "i16", INDEX, INDEX),), None, 0)
     source = program(function(call, slots=("i16",)), callee)
     assert total(add_costs(source, machine()).functions[0].body) == S.alu_cycles + S.call_cycles
+
+
+def test_ticks_that_are_there_are_counted_once():
+    store = tir.Store(tir.Addr(0), tir.Const("u16", 1))
+    body = costed(tir.Tick(5), store, tir.Tick(7), tir.Activate(tir.Const("u16", 9), 0))
+    assert total(body) == 5 + S.store_cycles + 7 + S.alu_cycles

@@ -12,7 +12,10 @@ from engine_cases import HAS_FAST, Case, agree, outcome
 from random_programs import random_scalars, random_streams, random_vectors
 
 from openwafer.csl import _tir as tir
+from openwafer.diag import DiagnosticError
 from openwafer.image import Image
+from openwafer.machine import load_machine
+from openwafer.sim import make_engine
 from openwafer.sim._engine import CopyIn, CopyOut, Engine, Launch
 from openwafer.sim._reference import ReferenceEngine
 from tir_kit import (
@@ -231,3 +234,11 @@ def test_reference_runs_the_case(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_engines_agree(case: Case) -> None:
     agree(case)
+
+
+@pytest.mark.parametrize("engine", ["reference", "fast"])
+def test_a_launch_carries_sixteen_arguments(engine: str) -> None:
+    made = make_engine(command_image(), load_machine("wse3"), engine)
+    made.run(made.submit(Launch("go", (1,))))
+    with pytest.raises(DiagnosticError, match="launch-arguments: `go` is launched with 17 arguments"):
+        made.submit(Launch("go", tuple(range(17))))

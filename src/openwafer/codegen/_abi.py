@@ -30,6 +30,9 @@ class Ctx(enum.IntEnum):
     FAULT_DETAIL = 10  # e.g. the address
     LFSR = 11  # address of the PE's u32 random state
     CONFIG = 12  # reserved for configuration registers
+    TIMING_OPS = 13  # address of the table of DSD operations' timing (`_timing.TimingTables.ops`)
+    TIMING_FACTS = 14  # address of the facts that all of them share
+    ELEMENTS = 15  # sum of the elements of memory-only DSD operations
     ARGS = 16  # 16 words: arguments of a data task (word 0: the wavelet) or of a launched function
     INDEX = 32  # `index` of the memory-only operation that is called next, 0 otherwise
 

@@ -49,6 +49,8 @@ class _Body:
         out: list[tir.Stmt] = []
         for stmt in body:
             pending += self._before(stmt)
+            if isinstance(stmt, tir.Tick):
+                continue
             if _is_barrier(stmt) and pending:
                 out.append(tir.Tick(pending))
                 pending = 0
@@ -172,7 +174,7 @@ class _Body:
 def _is_barrier(stmt: tir.Stmt) -> bool:
     """Whether gathered cycles must be in a `Tick` before the statement."""
     return not isinstance(
-        stmt, (tir.Set, tir.Store, tir.Copy, tir.Random16, tir.LoadDsr, tir.Assert, tir.Tick, tir.ReadConfig)
+        stmt, (tir.Set, tir.Store, tir.Copy, tir.Random16, tir.LoadDsr, tir.Assert, tir.ReadConfig)
     )
 
 

@@ -46,10 +46,6 @@ from openwafer.codegen._timing import memory_beats
 from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES, DsdOp
 from openwafer.csl._tir import DsdFlag
 
-CTX_TIMING_OPS, CTX_TIMING_FACTS, CTX_ELEMENTS = 13, 14, 15
-"""Words of the context, besides those of `Ctx`: addresses of the two `timing_tables` (C-contiguous
-int64), and a count of elements handled, to which the operation adds."""
-
 OP_COUNT = len(DSD_OPS_BY_NUMBER)
 _TIMING_COLUMNS = 4
 _TIMING_FACTS = 5
@@ -199,8 +195,8 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)
     n = operation_length(dest, src0, src1)
     saved, saved0, saved1 = _saved(dest), _saved(src0), _saved(src1)
-    table = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_OPS)), (OP_COUNT, _TIMING_COLUMNS))
-    facts = nb.carray(to_pointer(load64(ctx + 8 * CTX_TIMING_FACTS)), (_TIMING_FACTS,))
+    table = nb.carray(to_pointer(load64(ctx + 8 * Ctx.TIMING_OPS)), (OP_COUNT, _TIMING_COLUMNS))
+    facts = nb.carray(to_pointer(load64(ctx + 8 * Ctx.TIMING_FACTS)), (_TIMING_FACTS,))
     beats = _beats(
         table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, load64(w0 + PLACE) & 0xFFFF,
         sext16(load64(w0 + STRIDES)), kind1, load64(w1 + PLACE) & 0xFFFF, sext16(load64(w1 + STRIDES)),
@@ -218,7 +214,7 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
         store16(src0 + RECORD_BASE, saved0)
     if saved1 >= 0:
         store16(src1 + RECORD_BASE, saved1)
-    store64(ctx + 8 * CTX_ELEMENTS, load64(ctx + 8 * CTX_ELEMENTS) + n)
+    store64(ctx + 8 * Ctx.ELEMENTS, load64(ctx + 8 * Ctx.ELEMENTS) + n)
     return setup + beats
 
 

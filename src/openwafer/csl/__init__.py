@@ -1,10 +1,19 @@
-"""The CSL front-end: text to tokens to syntax tree to typed PE programs and a layout."""
+"""The CSL front-end: text to tokens to syntax tree to typed PE programs and a layout.
 
-from openwafer.csl._compile import compile_layout
+The compiler is imported when it is first used: who only loads a compiled program does not wait for it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from openwafer.csl._layout import CONFIG_COLUMNS, ExportName, Layout
 from openwafer.csl._options import CompileOptions
-from openwafer.csl._parser import parse
-from openwafer.csl._printer import print_expr, print_file
+
+if TYPE_CHECKING:
+    from openwafer.csl._compile import compile_layout
+    from openwafer.csl._parser import parse
+    from openwafer.csl._printer import print_expr, print_file
 
 __all__ = [
     "CONFIG_COLUMNS",
@@ -16,3 +25,16 @@ __all__ = [
     "print_expr",
     "print_file",
 ]
+
+_LATER = {
+    "compile_layout": "_compile",
+    "parse": "_parser",
+    "print_expr": "_printer",
+    "print_file": "_printer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)

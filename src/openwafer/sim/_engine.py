@@ -8,10 +8,14 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._print import Line
 from openwafer.sim._watchdog import Watchdog
+
+MAX_ARGUMENTS = 16
+"""Words of arguments that a launch carries (`codegen._abi.Ctx.ARGS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,15 @@ def command_text(command: Command) -> str:
             return f"stream to color {color}"
         case StreamOut(color):
             return f"stream from color {color}"
+
+
+def check_command(command: Command) -> None:
+    """Diagnostics: launch-arguments."""
+    if isinstance(command, Launch) and len(command.args) > MAX_ARGUMENTS:
+        message = (
+            f"`{command.name}` is launched with {len(command.args)} arguments, more than {MAX_ARGUMENTS}"
+        )
+        raise error("launch-arguments", message)
 
 
 @dataclass(frozen=True, slots=True)

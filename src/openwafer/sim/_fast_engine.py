@@ -9,7 +9,7 @@ from threading import Thread
 
 import numpy as np
 
-from openwafer.codegen._memory_op import CTX_ELEMENTS
+from openwafer.codegen._abi import Ctx
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
@@ -17,7 +17,7 @@ from openwafer.sim import _fast_loop as loop
 from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
 from openwafer.sim import _standstill as standstill
-from openwafer.sim._engine import Command, PeStats
+from openwafer.sim._engine import Command, PeStats, check_command
 from openwafer.sim._fast_load import World, words
 from openwafer.sim._fast_pace import Pace
 from openwafer.sim._fast_print import PRINT_FUNCTION, note_print
@@ -66,6 +66,7 @@ class FastEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
+        check_command(command)
         ticket = len(self._commands)
         if ticket == len(self._records):
             self._grow()
@@ -173,7 +174,7 @@ class FastEngine:
         return PeStats(
             steps=world.total(st.W_STEPS),
             wavelet_hops=world.total(st.W_HOPS),
-            dsd_elements=world.total(st.W_ELEMENTS) + int(world.ctx[:, CTX_ELEMENTS].sum()),
+            dsd_elements=world.total(st.W_ELEMENTS) + int(world.ctx[:, Ctx.ELEMENTS].sum()),
             busy_cycles=world.total(st.W_BUSY),
         )
 

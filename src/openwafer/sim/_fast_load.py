@@ -14,7 +14,7 @@ from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._abi import CTX_WORDS, Ctx
 from openwafer.codegen._compile import CompiledProgram, bind_memory_op, compile_program
 from openwafer.codegen._cost import add_costs
-from openwafer.codegen._memory_op import CTX_TIMING_FACTS, CTX_TIMING_OPS, compiled_memory_op
+from openwafer.codegen._memory_op import compiled_memory_op
 from openwafer.codegen._timing import timing_tables
 from openwafer.csl._layout import Layout
 from openwafer.csl._tir import Program
@@ -127,8 +127,8 @@ class World:
             self.set(field, value)
         timing = timing_tables(machine)
         self.ctx[:, Ctx.YIELD_LIMIT] = YIELD_LIMIT
-        self.ctx[:, CTX_TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
-        self.ctx[:, CTX_TIMING_FACTS] = self.keep(np.ascontiguousarray(timing.facts))
+        self.ctx[:, Ctx.TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
+        self.ctx[:, Ctx.TIMING_FACTS] = self.keep(np.ascontiguousarray(timing.facts))
 
     def _fill_parts(self) -> None:
         """Bands of rows, the first ones of equal height."""

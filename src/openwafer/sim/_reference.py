@@ -16,7 +16,7 @@ from openwafer.csl._tir import ColorConfig, Program
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _standstill as standstill
-from openwafer.sim._engine import Command, PeStats
+from openwafer.sim._engine import Command, PeStats, check_command
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
@@ -92,6 +92,7 @@ class ReferenceEngine:
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
+        check_command(command)
         ticket = self._host.submit(command)
         self._host.advance(self.now)
         return ticket
