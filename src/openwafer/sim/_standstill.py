@@ -45,7 +45,7 @@ def look(engine: Watched, ticket: int | None, cycle: int, marks: tuple[int, ...]
     if cycle >= dog.last:
         what = f"the limit of {dog.last} cycles is reached"
         raise _error(engine.snapshot(), ticket, "cycle-limit", what)
-    if dog.is_stuck(cycle, marks):
+    if dog.is_stuck(cycle, engine.now, marks):
         what = f"for {dog.cycles} cycles no wavelet has moved, no operation made a step, no command begun"
         raise _error(engine.snapshot(), ticket, "livelock", what)
 

@@ -11,7 +11,7 @@ WATCHDOG_CYCLES = 100_000_000
 
 @dataclass(slots=True)
 class Watchdog:
-    """Looks every `cycles` cycles whether anything but scalar code has happened; 0: never.
+    """Looks every `cycles` cycles whether scalar code has run and nothing else has happened; 0: never.
 
     `last` is the cycle that may not be reached, of the whole life of the engine."""
 
@@ -19,14 +19,17 @@ class Watchdog:
     last: int = NEVER
     _next: int = 0
     _marks: tuple[int, ...] = ()
+    _seen: int = 0
 
     @property
     def at(self) -> int:
         """The cycle in which to look next."""
         return min(self.last, (self._next or self.cycles) if self.cycles else NEVER)
 
-    def is_stuck(self, now: int, marks: tuple[int, ...]) -> bool:
-        """Whether `marks`, sums over the wafer that grow with what happens, are as they were."""
-        is_same, self._marks = marks == self._marks, marks
-        self._next = now + self.cycles
-        return is_same
+    def is_stuck(self, cycle: int, now: int, marks: tuple[int, ...]) -> bool:
+        """Whether code has run since the last look (`now` has moved; one long wait is not stuck), but `marks`,
+        sums over the wafer that grow with what happens, are as they were."""
+        is_stuck = marks == self._marks and now > self._seen
+        self._marks, self._seen = marks, now
+        self._next = cycle + self.cycles
+        return is_stuck
