@@ -85,16 +85,16 @@ class _Times:
         before, behind = self.line.sides
         if not before + behind:
             return self.enter(5, 0)
-        free = (self.enter(4, 2) if before and behind else self.enter(5, 2)) + self.issue
-        if before:
-            free = max(free, self.side(before)) + self.span(FIRST, self.stream(before)) + self.issue
-        if behind:
-            free = max(free, self.side(behind)) + self.span(SECOND, self.stream(behind)) + self.issue
+        free = (self.enter(4, 2) if before and behind else self.enter(5, 1)) + self.issue
+        sides = ((before, FIRST if behind else SECOND), (behind, SECOND))
+        for last, queue in sides:
+            if last:
+                free = max(free, self.side(last)) + self.span(queue, self.stream(last)) + self.issue
         return free + self.hops(max(before, behind)) + self.span(SPREAD)
 
     def stream(self, last: int) -> int:
-        """The stream that sets the pace of a side: inside the group if there is one, else between leaders."""
-        return FIRST if 1 < last <= self.line.group else SECOND
+        """The stream that sets the pace of a side: where it begins, in a group or between leaders."""
+        return FIRST if (last - 1) % min(self.line.group, last) else SECOND
 
     def side(self, last: int) -> float:
         """First element at the root of the sum of the `last` PEs on one side."""
