@@ -16,6 +16,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
     "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
+    "sweep": ("openwafer.cli.sweep", "Estimates over ranges of models, systems and traffic."),
     "validate": ("openwafer.cli.validate", "Compare estimates with published numbers."),
 }
 """Name → module with a click command `command`, and its line in the help."""

@@ -71,7 +71,7 @@ def estimate(
     target-out-of-reach,
     traffic-out-of-range, and those of the files.
     """
-    _check_traffic(input, output, users, tokens_per_second_per_user, drafted, accepted)
+    check_traffic(input, output, users, tokens_per_second_per_user, drafted, accepted)
     config = load_model(model) if isinstance(model, str) else model
     systems = [load_system(s) if isinstance(s, str) else s for s in on]
     points = [
@@ -88,12 +88,18 @@ def estimate(
     return [estimate_of(*entry, used) for entry in answers if entry[1].fits[entry[2]]]
 
 
-def _check_traffic(
-    tokens_in: float, tokens_out: float, users: float, least: float, drafted: float, accepted: float
+def check_traffic(
+    input: float,
+    output: float,
+    users: float,
+    tokens_per_second_per_user: float,
+    drafted: float,
+    accepted: float,
 ) -> None:
+    """Diagnostics: traffic-out-of-range."""
     for name, value, low, high in (
-        ("input", tokens_in, 1, 1e8), ("output", tokens_out, 1, 1e8), ("users", users, 1, 1e9),
-        ("tokens-per-second-per-user", least, 0, 1e9), ("drafted", drafted, 0, 64),
+        ("input", input, 1, 1e8), ("output", output, 1, 1e8), ("users", users, 1, 1e9),
+        ("tokens-per-second-per-user", tokens_per_second_per_user, 0, 1e9), ("drafted", drafted, 0, 64),
         ("accepted", accepted, 0, 0.999),
     ):  # fmt: skip
         if not low <= value <= high:

@@ -30,24 +30,33 @@ def load_model(name_or_path: str) -> ModelConfig:
 
     Diagnostics: model-not-found, model-unreadable, and those of `parse_config`.
     """
+    name, text, path = load_document(name_or_path)
+    return _known(name) if path is None else parse_config(name, text, path)
+
+
+def load_document(name_or_path: str) -> tuple[str, str, str | None]:
+    """Name and text of a model's config, and its path where it is a file.
+
+    Diagnostics: model-not-found, model-unreadable.
+    """
     path = Path(name_or_path)
     if path.is_dir():
         path = path / "config.json"
     if path.suffix == ".json" and path.is_file():
         name = path.stem if path.stem != "config" else path.absolute().parent.name
-        return parse_config(name, _read(path), str(path))
+        return name, _read(path), str(path)
     found = canonical(name_or_path)
     if found is None:
         hint = suggest(_short(name_or_path), _configs()) or "name a config.json, or one of the known models"
         notes = [f"known are {', '.join(_configs())}"]
         raise error("model-not-found", f"no model and no file `{name_or_path}`", help=hint, notes=notes)
-    return _known(found)
+    config = _configs()[found]
+    return found, json.dumps(_configs()[config["same_as"]] if "same_as" in config else config), None
 
 
 @cache
 def _known(name: str) -> ModelConfig:
-    config = _configs()[name]
-    return parse_config(name, json.dumps(_configs()[config["same_as"]] if "same_as" in config else config))
+    return parse_config(name, load_document(name)[1])
 
 
 def canonical(name: str) -> str | None:

@@ -4,6 +4,7 @@ from openwafer.machine.systems._load import load_system, published_rows, rows_of
 from openwafer.machine.systems._names import ALIASES, SYSTEMS
 from openwafer.machine.systems._schema import FORMATS, Chip, Format, Io, Link, Power, Price, Server, Wafers
 from openwafer.machine.systems._system import GpuSystem, System, Vendor, WaferSystem
+from openwafer.machine.systems._vary import vary_system
 
 __all__ = [
     "ALIASES",
@@ -24,4 +25,5 @@ __all__ = [
     "load_system",
     "published_rows",
     "rows_of",
+    "vary_system",
 ]

@@ -44,7 +44,8 @@ class GpuSystem:
     @property
     def vendor(self) -> Vendor:
         """Who makes the chip: serving software differs between them."""
-        return "amd" if self.by_name["chip.memory_gb"].source.startswith("AMD") else "nvidia"
+        is_amd = any(fact.source.startswith("AMD") for fact in self.by_name.values())
+        return "amd" if is_amd else "nvidia"
 
 
 @dataclass(frozen=True, kw_only=True)
