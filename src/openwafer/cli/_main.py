@@ -15,8 +15,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "conform": ("openwafer.cli.conform", "Run a collection of CSL examples and say which pass."),
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
     "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
+    "generate": ("openwafer.cli.generate", "Continue a text with a model on the wafer."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
     "sweep": ("openwafer.cli.sweep", "Estimates over ranges of models, systems and traffic."),
+    "train": ("openwafer.cli.train", "Train a small language model on the wafer."),
     "validate": ("openwafer.cli.validate", "Compare estimates with published numbers."),
 }
 """Name → module with a click command `command`, and its line in the help."""

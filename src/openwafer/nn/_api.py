@@ -72,11 +72,17 @@ def compile_generation(
     )
 
 
+def require_torch() -> None:
+    """Diagnostics: torch-missing."""
+    for module in ("torch", "safetensors", "tokenizers"):
+        try:
+            import_module(module)
+        except ImportError as failure:
+            name = "PyTorch" if module == "torch" else f"`{module}`"
+            help = "pip install 'openwafer[torch]'"
+            raise error("torch-missing", f"{name} is not installed", help=help) from failure
+
+
 def _with_torch(module: str) -> Any:
-    try:
-        import_module("torch")
-    except ImportError as failure:
-        raise error(
-            "torch-missing", "PyTorch is not installed", help="pip install 'openwafer[torch]'"
-        ) from failure
+    require_torch()
     return import_module(f"openwafer.nn.{module}")

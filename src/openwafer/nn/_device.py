@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.image import Image, build
+from openwafer.image import Image, build, used_bytes
 from openwafer.machine import Machine, load_machine
 from openwafer.nn._emit import Emitted
 from openwafer.nn._interpret import Interpreter
@@ -33,6 +33,11 @@ class Device(Protocol):
         """Cycles since the start."""
         ...
 
+    @property
+    def busy_cycles(self) -> int:
+        """Cycles in which PEs ran code or memory operations, summed over them."""
+        ...
+
     def write(self, buffer: Buffer, tiles: Tiles) -> None: ...
 
     def read(self, buffer: Buffer) -> Tiles: ...
@@ -41,11 +46,20 @@ class Device(Protocol):
         """Runs an entry to its end on all PEs."""
         ...
 
+    def memories(self) -> list[bytes]:
+        """The memory of every PE as it is now, row-major. Takes no simulated time."""
+        ...
+
+    def restore(self, memories: list[bytes]) -> None:
+        """Puts back what `memories` gave; between launches nothing else of a PE matters."""
+        ...
+
 
 class InterpretedDevice:
     """Kernels by their NumPy definitions; it counts no cycles."""
 
     now = 0
+    busy_cycles = 0
 
     def __init__(self, program: Program, plan: Plan) -> None:
         self._interpreter = Interpreter(program, plan.addresses, plan.bytes // 4)
@@ -59,6 +73,13 @@ class InterpretedDevice:
     def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
         self._interpreter.run(entry, arguments)
 
+    def memories(self) -> list[bytes]:
+        return [self._interpreter.memory.tobytes()]
+
+    def restore(self, memories: list[bytes]) -> None:
+        memory = self._interpreter.memory
+        memory[:] = np.frombuffer(memories[0], memory.dtype).reshape(memory.shape)
+
 
 class SimulatedDevice:
     """The emitted CSL, compiled and on a simulated wafer."""
@@ -70,11 +91,16 @@ class SimulatedDevice:
         self._mesh = program.mesh
         self._symbols = emitted.symbols
         image = compile_emitted(emitted, machine, profile=profile)
+        self._used_bytes = max(used_bytes(program) for program in image.layout.programs)
         self._engine = make_engine(image, load_machine(machine.name), engine=engine, threads=threads)
 
     @property
     def now(self) -> int:
         return self._engine.now
+
+    @property
+    def busy_cycles(self) -> int:
+        return self._engine.stats().busy_cycles
 
     def write(self, buffer: Buffer, tiles: Tiles) -> None:
         words = np.ascontiguousarray(tiles, buffer_dtype(buffer)).view(np.uint32)
@@ -89,6 +115,16 @@ class SimulatedDevice:
     def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
         self._run(Launch(entry.name, tuple(_word(arguments[n], t) for n, t in entry.arguments)))
         self._engine.run(None)
+
+    def memories(self) -> list[bytes]:
+        return [self._engine.read(x, y, 0, self._used_bytes) for x, y in self._places()]
+
+    def restore(self, memories: list[bytes]) -> None:
+        for (x, y), memory in zip(self._places(), memories, strict=True):
+            self._engine.write(x, y, 0, memory)
+
+    def _places(self) -> list[tuple[int, int]]:
+        return [(x, y) for y in range(self._mesh.h) for x in range(self._mesh.w)]
 
     def stamps(self, count: int) -> NDArray[np.int64]:
         """`[h, w, count]` cycles at which the phases of the last launch ended."""

@@ -24,6 +24,7 @@ from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import Phase
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
+from openwafer.nn._usage import Usage
 from openwafer.nn._wafer import Wafer
 
 Logits = NDArray[np.float32]
@@ -109,6 +110,11 @@ class Generator:
         """Simulated cycles since the wafer was started."""
         return self.session.device.now
 
+    @property
+    def usage(self) -> Usage:
+        """Since the wafer was started."""
+        return self.session.usage
+
     def plan(self) -> ModelPlan:
         return self.session.describe()
 
@@ -125,8 +131,11 @@ def greedy(logits: Logits) -> int:
     return int(logits.argmax())
 
 
-def sampling(temperature: float, top_k: int | None = None, seed: int = 0) -> Sampler:
-    """Chooses by softmax(logits / temperature) among the `top_k` most likely."""
+def sampling(
+    temperature: float, top_k: int | None = None, top_p: float | None = None, seed: int = 0
+) -> Sampler:
+    """Chooses by softmax(logits / temperature) among the `top_k` most likely, of these among the fewest that
+    have a probability of `top_p` together."""
     random = np.random.default_rng(seed)
 
     def choose(logits: Logits) -> int:
@@ -134,9 +143,19 @@ def sampling(temperature: float, top_k: int | None = None, seed: int = 0) -> Sam
         if top_k is not None and top_k < scaled.size:
             scaled[scaled < np.partition(scaled, -top_k)[-top_k]] = -np.inf
         weights = np.exp(scaled - scaled.max())
+        weights /= weights.sum()
+        if top_p is not None:
+            weights[_unlikely(weights, top_p)] = 0
         return int(random.choice(weights.size, p=weights / weights.sum()))
 
     return choose
+
+
+def _unlikely(weights: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:
+    """Indices of those that are not needed for a probability of `top_p`."""
+    order = np.argsort(-weights, kind="stable")
+    before = np.cumsum(weights[order]) - weights[order]
+    return order[before >= top_p]
 
 
 def compile_generation(

@@ -21,6 +21,7 @@ from openwafer.nn._program import (
     Call,
     Collective,
     Entry,
+    Instruction,
     Position,
     Program,
     Ref,
@@ -59,11 +60,15 @@ class Interpreter:
     def run(self, entry: Entry, arguments: Mapping[str, float] | None = None) -> None:
         """Runs an entry on all PEs, instruction by instruction."""
         for instruction in entry.instructions:
-            match instruction:
-                case Call():
-                    self._call(instruction, arguments or {})
-                case Collective():
-                    self._collective(instruction)
+            self.step(instruction, arguments or {})
+
+    def step(self, instruction: Instruction, arguments: Mapping[str, float]) -> None:
+        """Runs one instruction on all PEs."""
+        match instruction:
+            case Call():
+                self._call(instruction, arguments)
+            case Collective():
+                self._collective(instruction)
 
     def _collective(self, c: Collective) -> None:
         start = self.addresses[c.ref.buffer] // WORD_BYTES + c.ref.offset

@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from openwafer.diag import error
 from openwafer.nn._device import Device, EngineName, InterpretedDevice, SimulatedDevice
 from openwafer.nn._emit import Emitted, emit
 from openwafer.nn._fit import Replan, check_fit
@@ -18,6 +19,7 @@ from openwafer.nn._memory import Plan, plan_memory
 from openwafer.nn._plan import ModelPlan, describe
 from openwafer.nn._profile import Phase, phases
 from openwafer.nn._program import Buffer, Entry, Program
+from openwafer.nn._usage import Usage
 from openwafer.nn._view import View
 from openwafer.nn._wafer import Wafer
 
@@ -85,10 +87,31 @@ class Session:
             if buffer.kind == kind and buffer.weight is not None and buffer.weight.parameter in into:
                 put_tiles(buffer, self.device.read(buffer), into, self.wafer.mesh)
 
+    def states(self) -> dict[str, NDArray[Any]]:
+        """What optimisers keep between steps, by buffer: `[h, w, *local shape]`."""
+        return {b.name: self.device.read(b) for b in self.program.buffers if b.kind == "state"}
+
+    def restore(self, states: Arrays) -> None:
+        """Puts back what `states` gave. Diagnostics: state-mismatch."""
+        wanted = {b.name: b for b in self.program.buffers if b.kind == "state"}
+        if states.keys() != wanted.keys():
+            raise error("state-mismatch", f"states of {len(states)} buffers for a program with {len(wanted)}")
+        mesh = self.wafer.mesh
+        for name, buffer in wanted.items():
+            if states[name].shape != (mesh.h, mesh.w, *buffer.shape):
+                raise error("state-mismatch", f"`{name}` has the shape {list(states[name].shape)}")
+            self.device.write(buffer, states[name])
+
     def tiles(self, buffer: Buffer, tensor: NDArray[Any], view: View) -> NDArray[Any]:
         return input_tiles(buffer, tensor, view, self.wafer.mesh)
 
     # --- what it looks like ---
+
+    @property
+    def usage(self) -> Usage:
+        """Of the wafer since it was started."""
+        mesh = self.wafer.mesh
+        return Usage(self.wafer.load(), mesh.w * mesh.h, self.device.now, self.device.busy_cycles)
 
     def describe(self) -> ModelPlan:
         return describe(self.program, self.memory, self.wafer)

@@ -3,6 +3,7 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, error
+from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
@@ -24,6 +26,8 @@ from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
 Loss = Callable[..., torch.Tensor]
+STEPS = "steps"
+"""Where a state has the number of steps."""
 
 
 class _WithLoss(torch.nn.Module):
@@ -52,17 +56,32 @@ class TrainingStep:
         self._built = built
         self.session = session
         self.steps = 0
+        self._history = History(session, built.entry)
 
     def __call__(self, *args: torch.Tensor) -> float:
+        """Diagnostics: not-finite, with the layer from which the first such number comes."""
         session, values = self.session, self._built.values
         tiles = {
             values[i.value]: session.tiles(values[i.value], a.detach().cpu().numpy(), i.view)
             for i, a in zip(self._captured.inputs, args, strict=True)
         }
         self.steps += 1
-        session.run(self._built.entry, tiles, self._arguments())
-        (loss,) = self._captured.outputs
-        return float(session.read(values[loss.value], loss))
+        arguments = self._arguments()
+        self._history.note(self.steps, tiles, arguments)
+        session.run(self._built.entry, tiles, arguments)
+        (view,) = self._captured.outputs
+        loss = float(session.read(values[view.value], view))
+        if not math.isfinite(loss):
+            raise self._not_finite(loss)
+        return loss
+
+    def _not_finite(self, loss: float) -> DiagnosticError:
+        culprit = self._history.culprit()
+        where = f"the first number that is not finite comes from {culprit}" if culprit else None
+        return error(
+            "not-finite", f"the loss of step {self.steps} is {loss}",
+            notes=(where,) if where else (), help="a smaller learning rate, or gradients that are clipped",
+        )  # fmt: skip
 
     def _arguments(self) -> dict[str, float]:
         if self._optimizer is None:
@@ -91,6 +110,18 @@ class TrainingStep:
             if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
                 used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
         return torch.where(torch.from_numpy(used).reshape(old.shape), read, old)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What a later step needs besides the weights (`sync`): the optimiser's states as they lie on the
+        PEs, and the number of steps."""
+        return {**self.session.states(), STEPS: np.array(self.steps)}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Goes on behind the step in which `state` was taken, on a wafer of the same shape.
+
+        Diagnostics: state-mismatch."""
+        self.session.restore({name: array for name, array in state.items() if name != STEPS})
+        self.steps = int(state[STEPS])
 
     def gradients(self) -> dict[str, torch.Tensor]:
         """By parameter, of the last step; only if compiled with `keep_gradients`."""

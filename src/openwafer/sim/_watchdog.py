@@ -27,8 +27,8 @@ class Watchdog:
         return min(self.last, (self._next or self.cycles) if self.cycles else NEVER)
 
     def is_stuck(self, cycle: int, now: int, marks: tuple[int, ...]) -> bool:
-        """Whether code has run since the last look (`now` has moved; one long wait is not stuck), but `marks`,
-        sums over the wafer that grow with what happens, are as they were."""
+        """Whether code has run since the last look (`now` has moved; one long wait is not stuck), but
+        `marks`, sums over the wafer that grow with what happens, are as they were."""
         is_stuck = marks == self._marks and now > self._seen
         self._marks, self._seen = marks, now
         self._next = cycle + self.cycles

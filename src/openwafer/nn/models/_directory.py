@@ -25,6 +25,9 @@ ARCHITECTURES = {
     "gpt2": "GPT2LMHeadModel",
 }
 
+TOKENIZER_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast"}
+"""How `transformers` is told to read tokenizer.json."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -148,6 +151,7 @@ def save(checkpoint: Checkpoint, directory: str | Path) -> None:
     _write(root / "config.json", msgspec.json.format(msgspec.json.encode(_document(checkpoint.config))))
     if checkpoint.tokenizer is not None:
         _write(root / "tokenizer.json", checkpoint.tokenizer.to_str(pretty=True).encode())
+        _write(root / "tokenizer_config.json", msgspec.json.encode(TOKENIZER_CONFIG))
 
 
 def _document(config: ModelConfig) -> dict[str, Any]:
@@ -164,6 +168,7 @@ def _document(config: ModelConfig) -> dict[str, Any]:
 def _write(path: Path, data: bytes) -> None:
     """All or nothing."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.chmod(name, 0o644)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -1,0 +1,47 @@
+"""The progress bar of a training: loss, tokens a second, time left."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openwafer.nn.text._trainer import Trainer
+
+SHOWN_STEPS = 20
+"""Over how many steps the loss that is shown is averaged."""
+
+
+class TrainProgress:
+    """A context; `show` after each step. Quiet, it shows nothing."""
+
+    def __init__(self, trainer: Trainer, is_quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._trainer = trainer
+        self._progress = Progress(
+            TextColumn("train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
+            TimeRemainingColumn(), console=Console(stderr=True), disable=is_quiet,
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=trainer.recipe.steps, completed=trainer.steps)
+
+    def __enter__(self) -> TrainProgress:
+        self._progress.start()
+        self._start, self._first = time.perf_counter(), self._trainer.steps
+        return self
+
+    def show(self) -> None:
+        trainer = self._trainer
+        tokens = (trainer.steps - self._first) * trainer.recipe.step_tokens
+        last = trainer.losses[-SHOWN_STEPS:]
+        real = tokens / (time.perf_counter() - self._start)
+        simulated = tokens / trainer.usage.seconds
+        text = f"loss {sum(last) / len(last):.3f}, tokens/s {simulated:,.0f} on the wafer, {real:,.0f} here"
+        self._progress.update(self._task, completed=trainer.steps, description=text)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()

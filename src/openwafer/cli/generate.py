@@ -1,0 +1,144 @@
+"""`openwafer generate`: continues a text with a model from a Hugging Face directory, on the wafer."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openwafer.cli._wafer_options import wafer_options
+
+if TYPE_CHECKING:
+    from openwafer.nn._generation import Generator
+    from openwafer.nn._usage import Usage
+    from openwafer.nn.models import Checkpoint
+
+_POSITIVE = click.IntRange(min=1)
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--prompt", required=True, help="The text to continue.")
+@click.option("--tokens", type=_POSITIVE, default=64, show_default=True, help="At most so many more tokens.")
+@click.option(
+    "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: the likeliest."
+)
+@click.option("--top-k", type=_POSITIVE, help="Only among the k likeliest tokens.")
+@click.option(
+    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Only among the likeliest that make up p."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--context", type=_POSITIVE, help="Tokens of the whole text; default: prompt and --tokens.")
+@click.option("--prefill", type=_POSITIVE, default=16, show_default=True, help="Tokens read at once.")
+@wafer_options("8x8")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(
+    directory: Path, prompt: str, tokens: int, temperature: float, top_k: int | None, top_p: float | None,
+    seed: int, context: int | None, prefill: int, machine: str, shape: tuple[int, int], threads: int,
+    form: str,
+) -> None:  # fmt: skip
+    """Continue a text with the model in DIR (config.json, safetensors, tokenizer.json; Llama, Qwen2, Qwen3 or
+    GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come."""
+    from openwafer.nn._api import compile_generation, require_torch
+    from openwafer.nn._generation import sampling
+    from openwafer.nn._wafer import Wafer
+    from openwafer.nn.models import load
+    from openwafer.nn.text import encode
+
+    require_torch()
+    checkpoint = load(directory)
+    ids = encode(_tokenizer(checkpoint, directory), prompt)
+    room = _room(checkpoint, len(ids), tokens, context)
+    generator = compile_generation(
+        checkpoint.model, room, Wafer(machine, shape), prefill=prefill, threads=threads
+    )
+    sampler = sampling(temperature, top_k, top_p, seed) if temperature > 0 else None
+    if form == "text":
+        click.echo(prompt, nl=False)
+    result = stream(generator, checkpoint, ids, room - len(ids), sampler, is_quiet=form == "json")
+    _tell(result, prompt, form)
+
+
+def _tokenizer(checkpoint: Checkpoint, directory: Path) -> Any:
+    from openwafer.diag import error
+
+    if checkpoint.tokenizer is None:
+        raise error("no-tokenizer", f"{directory} has no tokenizer.json")
+    return checkpoint.tokenizer
+
+
+def _room(checkpoint: Checkpoint, given: int, tokens: int, context: int | None) -> int:
+    """Tokens of the whole text. Diagnostics: prompt-empty, context-full."""
+    from openwafer.diag import error
+
+    most = min(context or checkpoint.config.positions, checkpoint.config.positions)
+    if given == 0:
+        raise error("prompt-empty", "the prompt has no tokens")
+    if given >= most:
+        raise error("context-full", f"a prompt of {given} tokens leaves no room in a context of {most}")
+    return min(given + tokens, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """`seconds` are real ones, of decoding; `usage` is that of the wafer over the whole run."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    decode_cycles: int
+    seconds: float
+    usage: Usage
+
+
+def stream(
+    generator: Generator, checkpoint: Checkpoint, ids: list[int], count: int, sampler: Any,
+    *, is_quiet: bool = False,
+) -> Generated:  # fmt: skip
+    """Generates, and prints the text as it grows."""
+    text, tokens, first, start = "", list[int](), 0, 0.0
+    for token in generator.generate(ids, count, sampler=sampler, stop=checkpoint.stop):
+        if not tokens:
+            first, start = generator.cycles, time.perf_counter()
+        tokens.append(token)
+        grown = checkpoint.tokenizer.decode(tokens)
+        if not is_quiet and not grown.endswith("\ufffd"):
+            click.echo(grown[len(text) :], nl=False)
+            text = grown
+    rest = checkpoint.tokenizer.decode(tokens)
+    if not is_quiet:
+        click.echo(rest[len(text) :])
+    spent = time.perf_counter() - start
+    return Generated(rest, len(ids), len(tokens), generator.cycles - first, spent, generator.usage)
+
+
+def _tell(result: Generated, prompt: str, form: str) -> None:
+    from openwafer.cli._wafer_options import joules, seconds
+
+    usage, decoded = result.usage, result.tokens - 1
+    cycles = result.decode_cycles / decoded if decoded else 0.0
+    simulated = usage.machine.clock_hz / cycles if cycles else 0.0
+    real = decoded / result.seconds if decoded else 0.0
+    if form == "json":
+        facts = {
+            "prompt": prompt, "text": result.text, "prompt_tokens": result.prompt_tokens,
+            "tokens": result.tokens, "cycles_per_token": cycles, "tokens_per_s": simulated,
+            "real_tokens_per_s": real, "cycles": usage.cycles, "seconds": usage.seconds,
+            "utilisation": usage.utilisation, "joules": usage.joules,
+        }  # fmt: skip
+        click.echo(json.dumps(facts))
+        return
+    click.echo(
+        f"\n{result.tokens} tokens: {cycles:,.0f} cycles a token, {simulated:,.0f} tokens/s at "
+        f"{usage.machine.clock_hz / 1e6:.0f} MHz ({real:,.1f} tokens/s here)",
+        err=True,
+    )
+    click.echo(
+        f"{usage.cycles:,} cycles in all, {seconds(usage.seconds)}, {usage.utilisation:.0%} of the PEs busy, "
+        f"{joules(usage.joules)} (inferred)",
+        err=True,
+    )

@@ -1,0 +1,96 @@
+"""Checkpoints of a training: `checkpoint-STEP/`, a Hugging Face directory with the optimiser's states."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from openwafer.diag import error
+from openwafer.nn.models import Checkpoint, load, save
+from openwafer.nn.text._corpus import Corpus
+from openwafer.nn.text._recipe import Recipe
+
+STATE_FILE, FACTS_FILE = "training.safetensors", "training.json"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a training is, besides the model: `losses` of the steps so far, the digest of the `text`."""
+
+    recipe: Recipe
+    losses: list[float]
+    shape: tuple[int, int]
+    machine: str
+    text: str
+
+
+def newest(directory: Path) -> Path | None:
+    """The checkpoint of the latest step; None if there is none."""
+    return max(_checkpoints(directory), key=_step, default=None)
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    return [p for p in directory.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", p.name)]
+
+
+def _step(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
+
+
+def write(
+    directory: Path, checkpoint: Checkpoint, facts: Facts, state: Mapping[str, np.ndarray[Any, Any]]
+) -> Path:
+    """All or nothing: the directory gets its name when it is complete; then older ones go."""
+    from safetensors.numpy import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=directory))
+    try:
+        save(checkpoint, partial)
+        save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, partial / STATE_FILE)
+        (partial / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
+        path = directory / f"checkpoint-{len(facts.losses)}"
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    remove_others(directory, path)
+    return path
+
+
+def remove_others(directory: Path, kept: Path | None = None) -> None:
+    """Removes all checkpoints but one, and what killed runs left behind."""
+    for path in (*_checkpoints(directory), *directory.glob(".checkpoint-*")):
+        if path != kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read(path: Path) -> tuple[Checkpoint, Facts, dict[str, np.ndarray[Any, Any]]]:
+    """Diagnostics: checkpoint-unreadable, and those of `load`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    checkpoint = load(path)
+    try:
+        facts = msgspec.json.decode((path / FACTS_FILE).read_bytes(), type=Facts)
+        return checkpoint, facts, load_file(path / STATE_FILE)
+    except (OSError, msgspec.MsgspecError, SafetensorError) as failure:
+        raise error("checkpoint-unreadable", f"{path}: {failure}") from failure
+
+
+def check_text(path: Path, facts: Facts, corpus: Corpus) -> None:
+    """Diagnostics: text-changed."""
+    if facts.text != corpus.digest:
+        raise error(
+            "text-changed", f"{path} was trained on another text",
+            help="name the same text, or train into another directory",
+        )  # fmt: skip
