@@ -1,157 +1,225 @@
-"""`openwafer demo`: a matrix-vector product in CSL over a grid of PEs, and where its cycles go."""
+"""`openwafer demo`: a small Llama learns a text on the wafer, checked against PyTorch, and writes."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwafer.cli._wafer_options import wafer_options
+
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from openwafer.cli.generate import Generated
+    from openwafer.nn._profile import Phase
+    from openwafer.nn.text._trainer import Trainer
 
-PHASES = ("send x down the columns", "multiply the blocks", "add along the rows")
-STAMPS = 4
-STAMP_WORDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """Cycles of one phase over all PEs."""
-
-    name: str
-    least: int
-    mean: float
-    most: int
+TOPIC = "bltin-null-object"
+"""The page of Python's documentation that is learnt by default: so short that two minutes suffice."""
+SIZES: dict[str, Any] = {"kind": "llama", "layers": 2, "hidden": 48, "heads": 8, "kv_heads": None, "ffn": 96}
+CHECKED_STEPS = 100
+WRITTEN_TOKENS = 240
+SHOWN_SHARE = 0.02
+"""Parts with less of the cycles are shown together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the demonstration measured. `error` is the largest difference from NumPy, relative to the
-    largest |y|."""
+    """What the demonstration measured. `loss_error` and `logit_error` are relative to PyTorch's; `phases` are
+    cycles a training step, by part of the model."""
 
     machine: str
-    width: int
-    height: int
-    rows: int
-    cols: int
-    phases: tuple[Phase, ...]
-    total_cycles: int
-    clock_hz: float
-    fmacs: int
-    error: float
+    shape: tuple[int, int]
+    parameters: int
+    steps: int
+    losses: tuple[float, float]
+    loss_error: float
+    logit_error: float
+    text: str
+    training: dict[str, float]
+    generation: dict[str, float]
+    phases: dict[str, float]
 
 
 @click.command()
-@click.option("--arch", type=click.Choice(["wse2", "wse3"]), default="wse3", show_default=True)
-@click.option("--grid", type=click.IntRange(1, 64), default=4, show_default=True, help="PEs a side.")
-@click.option(
-    "--block", type=click.IntRange(1, 64), default=32, show_default=True, help="Rows and columns of A a PE."
-)
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def command(arch: str, grid: int, block: int, style: str) -> None:
-    """A matrix-vector product in CSL over a grid of PEs, checked against NumPy, with its cycles by phase."""
-    report = run(arch, grid, block)
-    if style == "json":
+@click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
+              help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@wafer_options("8x8")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(
+    path: Path | None, steps: int, seed: int, machine: str, shape: tuple[int, int], threads: int, form: str
+) -> None:
+    """Train a two-layer Llama-style character model on the wafer, check it against PyTorch, let it write, and
+    say where the cycles went."""
+    from openwafer.cli.train import run as train
+    from openwafer.nn._api import require_torch
+    from openwafer.nn.text import documentation, read_text
+
+    require_torch()
+    text = read_text(path) if path else documentation(TOPIC)
+    trainer = _trainer(text, steps, seed, machine, shape, threads)
+    is_quiet = form == "json"
+    if not is_quiet:
+        _introduce(trainer, text)
+    start = _copy(trainer)
+    with tempfile.TemporaryDirectory() as directory:
+        if not train(trainer, Path(directory), steps + 1, is_quiet=is_quiet):
+            raise KeyboardInterrupt
+    loss_error = _loss_error(trainer, start)
+    trainer.compiled.sync()
+    logit_error, written = _write(trainer, text, threads, is_quiet)
+    report = _report(trainer, loss_error, logit_error, written)
+    if is_quiet:
         click.echo(json.dumps(asdict(report), indent=2))
     else:
         _print(report)
 
 
-def run(arch: str, grid: int, block: int) -> Report:
-    """Compiles and runs the program on `grid` × `grid` PEs with `block` × `block` elements of A on each."""
-    from openwafer.csl import CompileOptions, compile_layout
-    from openwafer.image import build, write
-
-    params = {"width": str(grid), "height": str(grid), "rows": str(block), "cols": str(block)}
-    program = resources.files("openwafer.cli") / "programs" / "gemv" / "layout.csl"
-    with resources.as_file(program) as layout, tempfile.TemporaryDirectory() as directory:
-        out = Path(directory) / "out"
-        options = CompileOptions(arch=arch, params=params, memcpy=True)
-        write(build(compile_layout(str(layout), options), arch), str(out))
-        return _measure(str(out), arch, grid, block)
-
-
-def _measure(out: str, arch: str, grid: int, block: int) -> Report:
+def _trainer(text: str, steps: int, seed: int, machine: str, shape: tuple[int, int], threads: int) -> Trainer:
     import numpy as np
 
-    from openwafer.machine import load_machine
+    from openwafer.cli.train import make_config
+    from openwafer.nn._wafer import Wafer
+    from openwafer.nn.models import Checkpoint
+    from openwafer.nn.text import Corpus, Recipe, characters, encode
+    from openwafer.nn.text._trainer import Trainer, new_model
 
-    size = grid * block
-    random = np.random.default_rng(1)
-    a, x = random.random((size, size), np.float32), random.random(size, np.float32)
-    y, stamps = _execute(out, grid, block, a, x)
-    spans = np.diff(stamps, axis=2)
-    phases = tuple(
-        Phase(name, int(spans[:, :, i].min()), float(spans[:, :, i].mean()), int(spans[:, :, i].max()))
-        for i, name in enumerate(PHASES)
+    tokenizer = characters(text)
+    recipe = Recipe(steps=steps, learning_rate=4e-3, betas=(0.9, 0.99), seed=seed)
+    config = make_config(tokenizer.get_vocab_size(), context=recipe.context, **SIZES)
+    checkpoint = Checkpoint(config, new_model(config, seed), tokenizer)
+    corpus = Corpus(np.array(encode(tokenizer, text), np.int64))
+    return Trainer(checkpoint, corpus, recipe, Wafer(machine, shape), threads=threads)
+
+
+def _introduce(trainer: Trainer, text: str) -> None:
+    wafer, recipe = trainer.wafer, trainer.recipe
+    w, h = wafer.shape
+    click.echo(
+        f"A Llama of {SIZES['layers']} layers and {_parameters(trainer):,} parameters learns "
+        f"{len(text):,} characters on {w} × {h} PEs of a simulated {wafer.machine}: "
+        f"{recipe.steps} steps of {recipe.step_tokens} characters."
     )
-    expected = a.astype(np.float64) @ x.astype(np.float64)
+
+
+def _parameters(trainer: Trainer) -> int:
+    return sum(p.numel() for p in trainer.checkpoint.model.parameters())
+
+
+def _copy(trainer: Trainer) -> Any:
+    from copy import deepcopy
+
+    return deepcopy(trainer.checkpoint.model)
+
+
+def _loss_error(trainer: Trainer, model: Any) -> float:
+    """The largest relative difference of the first steps' losses from PyTorch's, which trains `model`."""
+    from openwafer.nn.text._trainer import next_token_loss, optimizer_for
+
+    optimizer, worst = optimizer_for(model, trainer.recipe), 0.0
+    for step, ours in enumerate(trainer.losses[:CHECKED_STEPS], 1):
+        for group in optimizer.param_groups:
+            group["lr"] = trainer.recipe.rate(step)
+        ids, wanted = trainer.batch(step)
+        loss = next_token_loss(model(ids), wanted)
+        optimizer.zero_grad()
+        loss.backward()  # pyright: ignore
+        optimizer.step()  # pyright: ignore
+        worst = max(worst, abs(ours / loss.item() - 1))
+    return worst
+
+
+def _write(trainer: Trainer, text: str, threads: int, is_quiet: bool) -> tuple[float, Generated]:
+    """The relative difference of the prompt's logits from PyTorch's, and what the trained model writes."""
+    import torch
+
+    from openwafer.cli.generate import stream
+    from openwafer.nn import compile_generation
+    from openwafer.nn.text import encode
+
+    checkpoint = trainer.checkpoint
+    ids = encode(checkpoint.tokenizer, text)[: trainer.recipe.context // 2]
+    context = checkpoint.config.positions
+    generator = compile_generation(checkpoint.model, context, trainer.wafer, threads=threads)
+    ours = torch.tensor(generator.feed(ids))
+    generator.reset()
+    with torch.no_grad():
+        theirs = checkpoint.model(torch.tensor([ids]))[0, -1]
+    if not is_quiet:
+        click.echo("\nIt writes, from the first half line on:\n")
+        click.secho(checkpoint.tokenizer.decode(ids), bold=True, nl=False)
+    error = float((ours - theirs).abs().max() / theirs.abs().max())
+    return error, stream(generator, checkpoint, ids, WRITTEN_TOKENS, None, is_quiet=is_quiet)
+
+
+def _report(trainer: Trainer, loss_error: float, logit_error: float, written: Generated) -> Report:
+    usage, steps = trainer.usage, trainer.steps
+    tokens = steps * trainer.recipe.step_tokens
+    ends = trainer.losses[:20], trainer.losses[-20:]
     return Report(
-        machine=arch,
-        width=grid,
-        height=grid,
-        rows=size,
-        cols=size,
-        phases=phases,
-        total_cycles=int(stamps[:, :, -1].max() - stamps[:, :, 0].min()),
-        clock_hz=load_machine(arch).clock_hz,
-        fmacs=size * size,
-        error=float(np.abs(y - expected).max() / np.abs(expected).max()),
-    )
+        machine=trainer.wafer.machine,
+        shape=trainer.wafer.shape,
+        parameters=_parameters(trainer),
+        steps=steps,
+        losses=(sum(ends[0]) / len(ends[0]), sum(ends[1]) / len(ends[1])),
+        loss_error=loss_error,
+        logit_error=logit_error,
+        text=written.text,
+        training={
+            "cycles": usage.cycles, "seconds": usage.seconds, "tokens_per_s": tokens / usage.seconds,
+            "utilisation": usage.utilisation, "joules": usage.joules,
+        },
+        generation={
+            "cycles_per_token": written.cycles_per_token, "tokens_per_s": written.tokens_per_s,
+            "utilisation": written.usage.utilisation, "joules": written.usage.joules,
+        },
+        phases=by_part(trainer.compiled.profile()),
+    )  # fmt: skip
 
 
-def _execute(
-    out: str, grid: int, block: int, a: NDArray[np.float32], x: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Result vector, and time stamps `[y, x, stamp]` in cycles."""
-    import numpy as np
-
-    from openwafer.host import MemcpyDataType, MemcpyOrder, SdkRuntime
-
-    wide: dict[str, Any] = {"streaming": False, "order": MemcpyOrder.ROW_MAJOR, "nonblock": False}
-    words: dict[str, Any] = {**wide, "data_type": MemcpyDataType.MEMCPY_32BIT}
-    halves: dict[str, Any] = {**wide, "data_type": MemcpyDataType.MEMCPY_16BIT}
-    runner = SdkRuntime(out)
-    symbols = {name: runner.get_id(name) for name in ("A", "x", "y", "stamps")}
-    runner.load()
-    runner.run()
-    blocks = a.reshape(grid, block, grid, block).transpose(0, 2, 3, 1)
-    runner.memcpy_h2d(symbols["A"], blocks.ravel(), 0, 0, grid, grid, block * block, **words)
-    runner.memcpy_h2d(symbols["x"], x, 0, 0, grid, 1, block, **words)
-    runner.launch("run", nonblock=False)
-    y = np.zeros(grid * block, np.float32)
-    runner.memcpy_d2h(y, symbols["y"], grid - 1, 0, 1, grid, block, **words)
-    raw = np.zeros(grid * grid * STAMPS * STAMP_WORDS, np.uint32)
-    runner.memcpy_d2h(raw, symbols["stamps"], 0, 0, grid, grid, STAMPS * STAMP_WORDS, **halves)
-    runner.stop()
-    parts = raw.astype(np.int64).reshape(grid, grid, STAMPS, STAMP_WORDS)
-    return y, parts[..., 0] + (parts[..., 1] << 16) + (parts[..., 2] << 32)
+def by_part(phases: Sequence[Phase]) -> dict[str, float]:
+    """Cycles of the modules of the same name together, forward and backward apart, most first."""
+    out: Counter[str] = Counter()
+    for phase in phases:
+        name = phase.name.rstrip("'").rpartition(".")[2]
+        name = "residual" if name.isdecimal() else name
+        out[f"{name}, backward" if phase.name.endswith("'") else name] += phase.mean  # type: ignore[assignment]
+    return dict(out.most_common())
 
 
 def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    pes = f"{report.width} × {report.height} PEs of a simulated {report.machine}"
-    console.print(f"y = A x, A {report.rows} × {report.cols} f32, on {pes}")
-    table = Table()
-    table.add_column("phase")
-    for name in ("least", "mean", "most"):
-        table.add_column(f"{name} (cycles)", justify="right")
-    for phase in report.phases:
-        table.add_row(phase.name, f"{phase.least:,}", f"{phase.mean:,.1f}", f"{phase.most:,}")
-    table.add_row("all", "", "", f"{report.total_cycles:,}", end_section=True)
+    from openwafer.cli._wafer_options import joules, seconds
+
+    console, t, g = Console(), report.training, report.generation
+    table = Table(title="Where the cycles of a training step go")
+    table.add_column("part")
+    table.add_column("cycles", justify="right")
+    table.add_column("share", justify="right")
+    whole = sum(report.phases.values())
+    shown = {name: cycles for name, cycles in report.phases.items() if cycles >= SHOWN_SHARE * whole}
+    for name, cycles in {**shown, "rest": whole - sum(shown.values())}.items():
+        table.add_row(name, f"{cycles:,.0f}", f"{cycles / whole:.1%}")
     console.print(table)
-    rate = report.fmacs / report.total_cycles / (report.width * report.height)
-    microseconds = report.total_cycles / report.clock_hz * 1e6
     console.print(
-        f"{microseconds:.2f} µs at {report.clock_hz / 1e6:.0f} MHz; {rate:.2f} multiply-adds a cycle and PE"
+        f"Training: loss {report.losses[0]:.2f} → {report.losses[1]:.2f}; {t['cycles']:,} cycles, "
+        f"{seconds(t['seconds'])} at the machine's clock, {t['tokens_per_s']:,.0f} tokens/s, "
+        f"{t['utilisation']:.0%} of the PEs busy, {joules(t['joules'])} (inferred)"
     )
-    console.print(f"largest difference from NumPy: {report.error:.1e} of the largest element")
+    console.print(
+        f"Writing: {g['cycles_per_token']:,.0f} cycles a token, {g['tokens_per_s']:,.0f} tokens/s, "
+        f"{g['utilisation']:.0%} of the PEs busy, {joules(g['joules'])} (inferred)"
+    )
+    console.print(
+        f"Against PyTorch: losses of the first {min(CHECKED_STEPS, report.steps)} steps within "
+        f"{report.loss_error:.1e}, logits within {report.logit_error:.1e}"
+    )

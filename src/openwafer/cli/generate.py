@@ -32,7 +32,7 @@ _POSITIVE = click.IntRange(min=1)
     "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Only among the likeliest that make up p."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--context", type=_POSITIVE, help="Tokens of the whole text; default: prompt and --tokens.")
+@click.option("--context", type=_POSITIVE, help="Tokens seen at once; default: as many as the model can.")
 @click.option("--prefill", type=_POSITIVE, default=16, show_default=True, help="Tokens read at once.")
 @wafer_options("8x8")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -42,7 +42,8 @@ def command(
     form: str,
 ) -> None:  # fmt: skip
     """Continue a text with the model in DIR (config.json, safetensors, tokenizer.json; Llama, Qwen2, Qwen3 or
-    GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come."""
+    GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come. A text longer than
+    the context goes on from the last half of it."""
     from openwafer.nn._api import compile_generation, require_torch
     from openwafer.nn._generation import sampling
     from openwafer.nn._wafer import Wafer
@@ -52,14 +53,14 @@ def command(
     require_torch()
     checkpoint = load(directory)
     ids = encode(_tokenizer(checkpoint, directory), prompt)
-    room = _room(checkpoint, len(ids), tokens, context)
+    seen = _context(checkpoint, len(ids), tokens, context)
     generator = compile_generation(
-        checkpoint.model, room, Wafer(machine, shape), prefill=prefill, threads=threads
+        checkpoint.model, seen, Wafer(machine, shape), prefill=prefill, threads=threads
     )
     sampler = sampling(temperature, top_k, top_p, seed) if temperature > 0 else None
     if form == "text":
         click.echo(prompt, nl=False)
-    result = stream(generator, checkpoint, ids, room - len(ids), sampler, is_quiet=form == "json")
+    result = stream(generator, checkpoint, ids, tokens, sampler, is_quiet=form == "json")
     _tell(result, prompt, form)
 
 
@@ -71,15 +72,18 @@ def _tokenizer(checkpoint: Checkpoint, directory: Path) -> Any:
     return checkpoint.tokenizer
 
 
-def _room(checkpoint: Checkpoint, given: int, tokens: int, context: int | None) -> int:
-    """Tokens of the whole text. Diagnostics: prompt-empty, context-full."""
+def _context(checkpoint: Checkpoint, given: int, tokens: int, context: int | None) -> int:
+    """Tokens that are seen at once: all, if the model can. Diagnostics: prompt-empty, context-full."""
     from openwafer.diag import error
 
     most = min(context or checkpoint.config.positions, checkpoint.config.positions)
     if given == 0:
         raise error("prompt-empty", "the prompt has no tokens")
-    if given >= most:
-        raise error("context-full", f"a prompt of {given} tokens leaves no room in a context of {most}")
+    if given > most:
+        raise error(
+            "context-full", f"a prompt of {given} tokens does not fit into a context of {most}",
+            help="a shorter prompt",
+        )  # fmt: skip
     return min(given + tokens, most)
 
 
@@ -94,6 +98,20 @@ class Generated:
     seconds: float
     usage: Usage
 
+    @property
+    def cycles_per_token(self) -> float:
+        """Of decoding; the first token comes with the prompt."""
+        return self.decode_cycles / (self.tokens - 1) if self.tokens > 1 else 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Of decoding, at the machine's clock."""
+        return self.usage.machine.clock_hz / self.cycles_per_token if self.tokens > 1 else 0.0
+
+    @property
+    def real_tokens_per_s(self) -> float:
+        return (self.tokens - 1) / self.seconds if self.seconds else 0.0
+
 
 def stream(
     generator: Generator, checkpoint: Checkpoint, ids: list[int], count: int, sampler: Any,
@@ -101,7 +119,7 @@ def stream(
 ) -> Generated:  # fmt: skip
     """Generates, and prints the text as it grows."""
     text, tokens, first, start = "", list[int](), 0, 0.0
-    for token in generator.generate(ids, count, sampler=sampler, stop=checkpoint.stop):
+    for token in generator.generate(ids, count, sampler=sampler, stop=checkpoint.stop, slides=True):
         if not tokens:
             first, start = generator.cycles, time.perf_counter()
         tokens.append(token)
@@ -119,10 +137,8 @@ def stream(
 def _tell(result: Generated, prompt: str, form: str) -> None:
     from openwafer.cli._wafer_options import joules, seconds
 
-    usage, decoded = result.usage, result.tokens - 1
-    cycles = result.decode_cycles / decoded if decoded else 0.0
-    simulated = usage.machine.clock_hz / cycles if cycles else 0.0
-    real = decoded / result.seconds if decoded else 0.0
+    usage, cycles = result.usage, result.cycles_per_token
+    simulated, real = result.tokens_per_s, result.real_tokens_per_s
     if form == "json":
         facts = {
             "prompt": prompt, "text": result.text, "prompt_tokens": result.prompt_tokens,

@@ -126,8 +126,7 @@ def make_config(
     vocabulary: int, *, kind: str, layers: int, hidden: int, heads: int, kv_heads: int | None,
     ffn: int | None, context: int, **_: Any,
 ) -> ModelConfig:  # fmt: skip
-    """The config of a new model; it can read texts of four times the context it is trained with (GPT-2, which
-    learns its positions: of that context)."""
+    """The config of a new model for texts of up to the context it is trained with."""
     from openwafer.nn.models import GptConfig, LlamaConfig
 
     if hidden % heads or (kv_heads and heads % kv_heads):
@@ -143,7 +142,7 @@ def make_config(
     return LlamaConfig(
         model_type=kind, vocab_size=vocabulary, hidden_size=hidden, intermediate_size=ffn or 2 * hidden,  # type: ignore[arg-type]
         num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=kv_heads or heads,
-        max_position_embeddings=4 * context, tie_word_embeddings=True,
+        max_position_embeddings=context, tie_word_embeddings=True,
     )  # fmt: skip
 
 

@@ -25,16 +25,17 @@ SNAPSHOT_STEPS = 64
 @dataclass(frozen=True, slots=True)
 class Culprit:
     """`step` counts from 1; `phase` is the module of the model, with a prime behind it in the backward pass;
-    `kernel` the operation whose result is not finite though its operands are."""
+    `kernel` the operation whose result, in `buffer`, is not finite though its operands are."""
 
     step: int
     phase: str
     kernel: str
+    buffer: str
 
     def __str__(self) -> str:
         layer = self.phase.removeprefix("model.").rstrip("'") or "the model"
-        direction = "backward" if self.phase.endswith("'") else "forward"
-        return f"step {self.step}, `{layer}`, {direction}, `{self.kernel}`"
+        direction = ", backward" if self.phase.endswith("'") else ""
+        return f"step {self.step}, `{layer}`{direction}: `{self.kernel}` into `{self.buffer}`"
 
 
 @dataclass
@@ -91,8 +92,9 @@ def first_not_finite(
     """The first instruction that makes a number which is not finite."""
     for instruction in entry.instructions:
         interpreter.step(instruction, arguments)
-        if not all(np.isfinite(interpreter.array(ref.buffer)).all() for ref in _results(instruction)):
-            return Culprit(step, instruction.phase, _name(instruction))
+        for ref in _results(instruction):
+            if not np.isfinite(interpreter.array(ref.buffer)).all():
+                return Culprit(step, instruction.phase, _name(instruction), ref.buffer.name)
     return None
 
 

@@ -90,20 +90,29 @@ class Generator:
         self.length += len(tokens)
 
     def generate(
-        self, prompt: Sequence[int], count: int, *, sampler: Sampler | None = None, stop: Sequence[int] = ()
+        self,
+        prompt: Sequence[int],
+        count: int,
+        *,
+        sampler: Sampler | None = None,
+        stop: Sequence[int] = (),
+        slides: bool = False,
     ) -> Iterator[int]:
         """Continues `prompt` by up to `count` tokens, each as soon as it is known; ends behind a token of
         `stop`.
 
-        `sampler` chooses a token from logits; by default the most likely. Diagnostics: context-full."""
-        choose = sampler or greedy
-        logits = self.feed(prompt)
+        `sampler` chooses a token from logits; by default the most likely. With `slides` a text that fills the
+        context goes on from the last half of it, which is read again. Diagnostics: context-full."""
+        choose, text = sampler or greedy, list(prompt)
+        logits = self.feed(text)
         for i in range(count):
-            token = choose(logits)
-            yield token
-            if token in stop or i + 1 == count:
+            text.append(choose(logits))
+            yield text[-1]
+            if text[-1] in stop or i + 1 == count:
                 return
-            logits = self.feed([token])
+            if slides and self.length == self.context:
+                self.reset()
+            logits = self.feed(text[-1:] if self.length else text[-max(self.context // 2, 1) :])
 
     @property
     def cycles(self) -> int:

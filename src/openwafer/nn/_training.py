@@ -114,14 +114,14 @@ class TrainingStep:
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What a later step needs besides the weights (`sync`): the optimiser's states as they lie on the
         PEs, and the number of steps."""
-        return {**self.session.states(), STEPS: np.array(self.steps)}
+        return {**self.session.states(), STEPS: np.array([self.steps])}
 
     def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Goes on behind the step in which `state` was taken, on a wafer of the same shape.
 
         Diagnostics: state-mismatch."""
         self.session.restore({name: array for name, array in state.items() if name != STEPS})
-        self.steps = int(state[STEPS])
+        (self.steps,) = map(int, state[STEPS])
 
     def gradients(self) -> dict[str, torch.Tensor]:
         """By parameter, of the last step; only if compiled with `keep_gradients`."""

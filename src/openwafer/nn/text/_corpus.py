@@ -58,10 +58,10 @@ def read_text(path: Path) -> str:
     return text
 
 
-def documentation() -> str:
-    """The text that every CPython carries: the language's documentation, without the ruled lines of its
-    headings and tables."""
+def documentation(*names: str) -> str:
+    """The text that every CPython carries: pages of the language's documentation, all by default, without the
+    ruled lines of headings and tables."""
     from pydoc_data.topics import topics  # pyright: ignore[reportUnknownVariableType]
 
-    text: str = "\n".join(topics[name] for name in sorted(topics))  # pyright: ignore
+    text: str = "\n".join(topics[name] for name in names or sorted(topics))  # pyright: ignore
     return "\n".join(line for line in text.split("\n") if not line or set(line) - set("*=-~^+| "))

@@ -33,6 +33,8 @@ def new_model(config: ModelConfig, seed: int) -> torch.nn.Module:
                 writes = name.endswith(("o_proj.weight", "down_proj.weight", "c_proj.weight"))
                 deviation = INITIAL_DEVIATION / ((2 * layers) ** 0.5 if writes else 1)
                 parameter.normal_(0, deviation, generator=generator)
+            elif name.endswith("bias"):
+                parameter.zero_()
     return model
 
 

@@ -1,0 +1,154 @@
+"""`openwafer train`, `generate` and `demo`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra `torch`")
+
+from cli_samples import SOURCE
+
+from openwafer.cli._errors import run_command
+from openwafer.cli._main import _group
+from openwafer.nn.text import documentation
+
+pytestmark = pytest.mark.torch
+SMALL = [
+    "--layers=1", "--hidden=8", "--heads=2", "--ffn=16", "--context=8", "--shape=2x2", "--learning-rate=1e-2",
+]  # fmt: skip
+
+
+def call(*args: object) -> int:
+    return run_command(_group, "openwafer", [str(a) for a in args])
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(documentation("bltin-null-object"), "utf-8")
+    return path
+
+
+def test_train_then_generate(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "model"
+    assert call("train", "--text", text, "--out", out, "--steps=5", "--format=json", *SMALL) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert trained["steps"] == 5 and len(trained["losses"]) == 5 and 0 < trained["utilisation"] <= 1
+    assert sorted(p.name for p in out.iterdir()) == [
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    ]  # fmt: skip
+    arguments = ("generate", out, "--prompt=This is", "--tokens=20", "--shape=2x2")
+    assert call(*arguments, "--format=json") == 0
+    written = json.loads(capsys.readouterr().out)
+    assert written["tokens"] == 20 and written["cycles_per_token"] > 0
+    assert call(*arguments) == 0
+    said = capsys.readouterr()
+    assert said.out == f"This is{written['text']}\n" and "tokens/s" in said.err
+
+
+def test_transformers_reads_what_was_trained(tmp_path: Path, text: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+    import torch
+
+    out = tmp_path / "model"
+    assert call("train", "--text", text, "--out", out, "--steps=2", "--format=json", *SMALL) == 0
+    model = transformers.AutoModelForCausalLM.from_pretrained(out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    ids = tokenizer("This is", return_tensors="pt")["input_ids"]
+    assert torch.isfinite(model(ids).logits).all() and tokenizer.decode(ids[0]) == "This is"
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    code = "import sys; from openwafer.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)], env=os.environ | {"PYTHONPATH": SOURCE},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def await_checkpoint(out: Path, process: subprocess.Popen[str]) -> None:
+    for _ in range(1200):
+        if list(out.glob("checkpoint-*")) or process.poll() is not None:
+            return
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGINT), ids=("killed", "interrupted"))
+def test_a_run_that_is_stopped_goes_on(
+    tmp_path: Path, text: Path, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = ("--steps=60", "--save-every=5", "--format=json", *SMALL)
+    assert call("train", "--text", text, "--out", tmp_path / "whole", *steps) == 0
+    wanted = json.loads(capsys.readouterr().out)["losses"]
+    out = tmp_path / "stopped"
+    with start("train", "--text", text, "--out", out, *steps) as process:
+        await_checkpoint(out, process)
+        process.send_signal(number)
+        error = process.communicate(timeout=60)[1]
+    assert number == signal.SIGKILL or (process.returncode == 130 and "--resume" in error)
+    assert not (out / "model.safetensors").exists()
+    assert call("train", "--text", text, "--out", out, "--resume", "--format=json") == 0
+    assert json.loads(capsys.readouterr().out)["losses"] == wanted
+    assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
+
+
+def test_the_demonstration(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("demo", "--text", text, "--steps=3", "--format=json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["loss_error"] < 1e-4 and report["logit_error"] < 1e-5
+    assert report["shape"] == [8, 8] and sum(report["phases"].values()) > 0
+
+
+def empty(path: Path) -> None:
+    path.write_text(" \n")
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(b"one\ntwo\xff\n")
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    ((Path.unlink, "text-unreadable"), (empty, "text-empty"), (no_text, "byte 7 (line 2) is 0xff")),
+    ids=("missing", "empty", "no UTF-8"),
+)
+def test_texts_that_cannot_be_read(
+    tmp_path: Path, text: Path, damage: object, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(text)  # type: ignore[operator]
+    assert call("train", "--text", text, "--out", tmp_path / "out", *SMALL) == 1
+    assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_wrong_calls(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert call("train", "--text", text, "--out", out, "--resume") == 1
+    assert "no-checkpoint" in capsys.readouterr().err
+    assert call("train", "--text", text, "--out", tmp_path) == 1
+    assert "out-exists" in capsys.readouterr().err
+    assert call("train", "--text", text, "--out", out, "--heads=7") == 2
+    assert "do not divide" in capsys.readouterr().err
+    assert call("train", "--text", text, "--out", out, "--tokenizer=words") == 2
+    assert call("train", "--text", text, "--out", out, "--shape=8") == 2
+    assert call("generate", out, "--prompt=a") == 1
+    assert "config-unreadable" in capsys.readouterr().err
+
+
+def test_wrong_prompts(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "model"
+    assert call("train", "--text", text, "--out", out, "--steps=1", "--format=json", *SMALL) == 0
+    capsys.readouterr()
+    for prompt, id in (("a@", "not-in-vocabulary"), ("", "prompt-empty"), ("This is more", "context-full")):
+        assert call("generate", out, "--prompt", prompt, "--shape=2x2") == 1
+        assert id in capsys.readouterr().err
+    (out / "tokenizer.json").unlink()
+    assert call("generate", out, "--prompt=a") == 1
+    assert "no-tokenizer" in capsys.readouterr().err
