@@ -1,118 +1,28 @@
-"""Programs that hang, what the host does with them, and why they hang.
-
-Each is a row of PEs; `routes` are the arguments of `@set_color_config` after the coordinates, by column.
-`chain` are the kinds of the waits, from the host's command to the cause; `says` must stand in the message.
-"""
+"""PEs that hang by themselves: routes, queues, tasks, microthreads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from hung_kit import (
+    BACK,
+    BIND,
+    COLOR,
+    EAST,
+    FROM_WEST,
+    IDLE,
+    RECEIVE,
+    SEND,
+    TAKER,
+    TASK,
+    Hung,
+    bind,
+    copy_after,
+    go,
+    launch,
+    program,
+    words,
+)
 
-import numpy as np
-
-from csl_kit import Sources
-from openwafer.sim._engine import Command, CopyOut, Launch, StreamIn, StreamOut
-
-IN, OUT, COLOR, BACK = 5, 6, 8, 9
-HEAD = f"""param memcpy_params;
-param column: u16;
-const sys = @import_module("<memcpy/memcpy>", memcpy_params);
-const color_a = @get_color({COLOR});
-const color_b = @get_color({BACK});
-const iq = @get_input_queue(2);
-const oq = @get_output_queue(3);
-var data = @zeros([64]u32);
-var data_ptr: [*]u32 = &data;
-const all = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{40}} -> data[i] }});
-const few = @get_dsd(mem1d_dsd, .{{ .tensor_access = |i|{{4}} -> data[i] }});
-comptime {{
-  @export_symbol(data_ptr, "data");
-}}
-"""
-RECEIVE = "const incoming = @get_dsd(fabin_dsd, .{ .extent = 4, .input_queue = iq });\n"
-SEND = "const outgoing = @get_dsd(fabout_dsd, .{ .extent = 4, .output_queue = oq });\n"
-
-
-@dataclass(frozen=True)
-class Hung:
-    """`commands` makes those that the host submits; it waits for the last."""
-
-    name: str
-    code: tuple[str, ...]
-    cause: str
-    chain: tuple[str, ...]
-    says: tuple[str, ...]
-    commands: Callable[[], list[Command]]
-    routes: tuple[tuple[int, str], ...] = ()
-    exports: tuple[str, ...] = ("go",)
-    where: str = ""
-    repeats: bool = False
-
-    def sources(self) -> Sources:
-        width = len(self.code)
-        exports = "".join(f'  @export_name("{name}", fn()void);\n' for name in self.exports)
-        tiles = "".join(
-            f'  @set_tile_code({x}, 0, "pe{x}.csl",'
-            f" .{{ .memcpy_params = memcpy.get_params({x}), .column = {x} }});\n"
-            for x in range(width)
-        )
-        routes = "".join(f"  @set_color_config({x}, 0, {rest});\n" for x, rest in self.routes)
-        layout = (
-            f'const memcpy = @import_module("<memcpy/get_params>", .{{ .width = {width}, .height = 1,'
-            f" .MEMCPYH2D_1 = @get_color({IN}), .MEMCPYD2H_1 = @get_color({OUT}) }});\n"
-            f"layout {{\n  @set_rectangle({width}, 1);\n{tiles}{routes}"
-            f'  @export_name("data", [*]u32, true);\n{exports}}}\n'
-        )
-        return Sources(
-            {"layout.csl": layout} | {f"pe{x}.csl": HEAD + code for x, code in enumerate(self.code)}
-        )
-
-    def line_of(self, part: str) -> tuple[str, int]:
-        """File and line (from 1) of the only place of a text in the programs."""
-        places = [
-            (name, number)
-            for name, text in self.sources().files.items()
-            for number, line in enumerate(text.split("\n"), 1)
-            if part in line
-        ]
-        assert len(places) == 1, f"{part!r} stands at {places}"
-        return places[0]
-
-
-def words(n: int) -> np.ndarray:
-    return np.zeros((1, 1, n), np.uint32)
-
-
-def launch(*names: str) -> Callable[[], list[Command]]:
-    return lambda: [Launch(name) for name in names]
-
-
-def copy_after(*names: str) -> Callable[[], list[Command]]:
-    return lambda: [*(Launch(name) for name in names), CopyOut("data", 0, 0, words(4), 4)]
-
-
-def bind(queue: str, color: str) -> str:
-    return f"  @initialize_queue({queue}, .{{ .color = {color} }});\n"
-
-
-def program(body: str, *setup: str, exports: tuple[str, ...] = ("go",)) -> str:
-    names = "".join(f"  @export_symbol({name});\n" for name in exports)
-    return f"{body}comptime {{\n{''.join(setup)}{names}}}\n"
-
-
-def go(*lines: str, unblock: bool = True) -> str:
-    end = "  sys.unblock_cmd_stream();\n" if unblock else ""
-    return "fn go() void {\n" + "".join(f"  {line}\n" for line in lines) + end + "}\n"
-
-
-IDLE = program(go())
-EAST = f"@get_color({COLOR}), .{{ .routes = .{{ .rx = .{{ RAMP }}, .tx = .{{ EAST }} }} }}"
-FROM_WEST = f"@get_color({COLOR}), .{{ .routes = .{{ .rx = .{{ WEST }}, .tx = .{{ RAMP }} }} }}"
-TASK = "const later = @get_local_task_id(10);\ntask wake() void {\n  sys.unblock_cmd_stream();\n}\n"
-BIND = "  @bind_local_task(wake, later);\n"
-TAKER = program(RECEIVE + go("@mov32(few, incoming);"), bind("iq", "color_a"))
-HOST_IN = ("taker", "main", "operation")
+from openwafer.sim._engine import CopyOut, Launch
 
 
 def forgotten_unblock() -> Hung:
@@ -243,69 +153,6 @@ def full_fifo() -> Hung:
     )
 
 
-def host_reads_too_little() -> Hung:
-    """The PE sends 40 wavelets to the host, which reads 10 and then wants to launch something."""
-    out = "const outgoing = @get_dsd(fabout_dsd, .{ .extent = 40, .output_queue = oq });\n"
-    code = program(out + go("@mov32(outgoing, all);"), bind("oq", "sys.MEMCPYD2H_1"))
-    return Hung(
-        "host-reads-too-little",
-        (code,),
-        "host-reads-too-little",
-        ("command", "taker", "main", "operation", "full output", "host out"),
-        ("asks for no more wavelets", f"color {OUT}"),
-        lambda: [Launch("go"), StreamOut(OUT, 0, 0, words(10)), Launch("go")],
-        where="@mov32(outgoing, all)",
-    )
-
-
-def host_sends_too_little() -> Hung:
-    """The PE takes 40 wavelets from the host, which sends 10."""
-    incoming = "const incoming = @get_dsd(fabin_dsd, .{ .extent = 40, .input_queue = iq });\n"
-    code = program(incoming + go("@mov32(all, incoming);"), bind("iq", "sys.MEMCPYH2D_1"))
-    return Hung(
-        "host-sends-too-little",
-        (code,),
-        "host-sends-too-little",
-        ("command", "taker", "main", "operation", "wavelet", "from host"),
-        (f"color {IN}", "more is wanted"),
-        lambda: [Launch("go"), StreamIn(IN, 0, 0, words(10)), CopyOut("data", 0, 0, words(4), 4)],
-        where="@mov32(all, incoming)",
-    )
-
-
-def host_writes_before_it_reads() -> Hung:
-    """The PE hands on what comes; 60 wavelets do not fit on the way, and the host reads only then."""
-    body = (
-        "const incoming = @get_dsd(fabin_dsd, .{ .extent = 60, .input_queue = iq });\n"
-        "const outgoing = @get_dsd(fabout_dsd, .{ .extent = 60, .output_queue = oq });\n"
-        + go("@mov32(outgoing, incoming, .{ .async = true });")
-    )
-    code = program(body, bind("iq", "sys.MEMCPYH2D_1"), bind("oq", "sys.MEMCPYD2H_1"))
-    return Hung(
-        "host-writes-before-it-reads",
-        (code,),
-        "host-reads-too-little",
-        ("command", "host in", "full input", "operation", "full output", "host out"),
-        ("has not asked for any",),
-        lambda: [Launch("go"), StreamIn(IN, 0, 0, words(60))],
-        where="@mov32(outgoing, incoming",
-    )
-
-
-def host_waits_for_itself() -> Hung:
-    """The same, the host waiting for what it reads: the stream out cannot begin before the one in is done."""
-    hung = host_writes_before_it_reads()
-    return Hung(
-        "host-waits-for-itself",
-        hung.code,
-        "host-order",
-        ("command", "command", "host in", "full input", "operation", "full output", "host out"),
-        ("the stream from color 6 comes after the stream to color 5",),
-        lambda: [Launch("go"), StreamIn(IN, 0, 0, words(60)), StreamOut(OUT, 0, 0, words(60))],
-        repeats=True,
-    )
-
-
 def full_queues() -> Hung:
     """PE 1 has a queue for what PE 0 sends, and never takes it."""
     out = "const outgoing = @get_dsd(fabout_dsd, .{ .extent = 40, .output_queue = oq });\n"
@@ -409,10 +256,6 @@ HUNG = [
         idle_task,
         same_microthread,
         full_fifo,
-        host_reads_too_little,
-        host_sends_too_little,
-        host_writes_before_it_reads,
-        host_waits_for_itself,
         full_queues,
         no_input_queue,
         wrong_switch,

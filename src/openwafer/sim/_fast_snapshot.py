@@ -194,12 +194,14 @@ class _Reader:
         index = y * self.world.width + x
         slot = self.world.slots[number, index]
         left, activate, unblock = (int(slot[f // 8]) for f in (st.S_LEFT, st.S_ACTIVATE, st.S_UNBLOCK))
+        ends_on_control = bool(int(slot[st.S_FLAGS // 8]) & st.ENDS_BY_CONTROL)
+        control = int(slot[st.S_ON_CONTROL // 8]) if ends_on_control else 0
         width = 2 if int(slot[st.S_FLAGS // 8]) & st.PACKED else 1
         return snap.Operation(
             number, DSD_OPS_BY_NUMBER[int(slot[st.S_OP // 8])].name, int(slot[st.S_LOC // 8]),
             None if left == st.ENDLESS else left, width if left == st.ENDLESS else min(width, left),
             tuple(self._operands(x, y, slot)),
-            activate - 1 if activate else None, unblock - 1 if unblock else None,
+            _ids(activate, control & 0xFFFFFFFF), _ids(unblock, control >> 32), ends_on_control,
         )  # fmt: skip
 
     def _operands(self, x: int, y: int, slot: Ints) -> Iterator[snap.Operand]:
@@ -244,3 +246,8 @@ class _Reader:
     def _positions(self, x: int, y: int, color: int) -> tuple[tuple[int, int], ...]:
         row = [int(mask) for mask in self.configs[self.config_of[y, x, color]][POSITIONS:]]
         return tuple((rx, tx) for rx, tx in zip(row[::2], row[1::2], strict=True) if rx >= 0)
+
+
+def _ids(*numbers: int) -> frozenset[int]:
+    """Task ids of numbers that are 1 more, 0 for none."""
+    return frozenset(number - 1 for number in numbers if number)

@@ -76,9 +76,11 @@ def _operation(number: int, slot: Slot) -> snap.Operation:
     sources = [operand for source in operation.sources for operand in _operand(source, is_source=True)]
     operands = (*sources, *_operand(operation.dest, is_source=False))
     left = None if operation.length is None else operation.length - operation.done
+    actions = (slot.actions, slot.on_control) if slot.on_control else (slot.actions,)
     return snap.Operation(
         number, operation.row.name, operation.loc, left, operation.next_count(), operands,
-        slot.actions.activate, slot.actions.unblock,
+        frozenset(a.activate for a in actions if a.activate is not None),
+        frozenset(a.unblock for a in actions if a.unblock is not None), slot.on_control is not None,
     )  # fmt: skip
 
 

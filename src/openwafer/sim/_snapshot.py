@@ -46,7 +46,7 @@ class Operand:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A DSD operation under way; slot 8 is the synchronous one. `left` elements are to be done, None for one
-    without end, `step` of them at once."""
+    without end, `step` of them at once. `activates` and `unblocks` are the tasks of whichever way it ends."""
 
     slot: int
     name: str
@@ -54,8 +54,9 @@ class Operation:
     left: int | None
     step: int
     operands: tuple[Operand, ...]
-    activate: int | None
-    unblock: int | None
+    activates: frozenset[int]
+    unblocks: frozenset[int]
+    ends_on_control: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def port_names(mask: int) -> str:
 def left_text(operation: Operation) -> str:
     """How much an operation has yet to do."""
     if operation.left is None:
-        return "goes on without end"
+        return f"goes on {'until a control wavelet comes' if operation.ends_on_control else 'without end'}"
     return f"has {operation.left} element{'s' * (operation.left != 1)} to go"
 
 

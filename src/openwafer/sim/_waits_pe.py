@@ -204,7 +204,7 @@ def _without_wavelets(pe: PeState, found: Task, queue: int | None, text: str, lo
 
 
 def _blocked(facts: Facts, pe: PeState, id: int, text: str, loc: int, name: str) -> Wait:
-    nodes = tuple(Node("operation", pe.x, pe.y, op.slot) for op in pe.operations if op.unblock == id)
+    nodes = tuple(Node("operation", pe.x, pe.y, op.slot) for op in pe.operations if id in op.unblocks)
     if nodes:
         return Wait(text, loc, nodes)
     doers = facts.effects(pe.program).doers("unblock", id)
@@ -217,7 +217,7 @@ def _blocked(facts: Facts, pe: PeState, id: int, text: str, loc: int, name: str)
 
 def _inactive(facts: Facts, pe: PeState, id: int, text: str, loc: int, name: str) -> Wait:
     text += " is not active"
-    nodes = tuple(Node("operation", pe.x, pe.y, op.slot) for op in pe.operations if op.activate == id)
+    nodes = tuple(Node("operation", pe.x, pe.y, op.slot) for op in pe.operations if id in op.activates)
     if nodes:
         return Wait(text, loc, nodes)
     doers = facts.effects(pe.program).doers("activate", id)
