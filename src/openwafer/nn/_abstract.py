@@ -47,6 +47,30 @@ class RotatedTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Part of a matrix · table: of a rotary embedding that turns pairs one by one."""
+
+    view: View
+    table: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """plus + sign · other: one number of each pair."""
+
+    plus: Times
+    other: Times
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Complex:
+    """Pairs in the last dimension as complex numbers."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
 class Squares:
     """x² of a matrix."""
 
@@ -74,4 +98,4 @@ class Scores:
     softmax: bool = False
 
 
-Pending = Negated | Rotated | RotatedTimes | Squares | MeanSquare | Scores
+Pending = Negated | Rotated | RotatedTimes | Times | Turned | Complex | Squares | MeanSquare | Scores

@@ -10,6 +10,10 @@ import torch
 from openwafer.nn import _aten_attention as attention
 from openwafer.nn import _aten_compute as compute
 from openwafer.nn import _aten_elementwise as elementwise
+from openwafer.nn import _aten_functions as functions
+from openwafer.nn import _aten_join as join
+from openwafer.nn import _aten_reductions as reductions
+from openwafer.nn import _aten_rotary as rotary
 from openwafer.nn import _aten_views as views
 from openwafer.nn._capture import Handler
 
@@ -40,14 +44,48 @@ ATEN: dict[Any, Handler] = {
     aten.mul.Scalar: elementwise.mul,
     aten.div.Tensor: elementwise.div,
     aten.neg.default: elementwise.neg,
-    aten.pow.Tensor_Scalar: elementwise.power,
+    aten.add.Scalar: elementwise.add,
+    aten.sub.Scalar: elementwise.sub,
+    aten.div.Scalar: elementwise.div,
+    aten.rsub.Scalar: elementwise.rsub,
+    aten.pow.Tensor_Scalar: functions.power,
     aten.square.default: elementwise.square,
-    aten.mean.dim: elementwise.mean,
     aten.rsqrt.default: elementwise.rsqrt,
-    aten.cat.default: elementwise.cat,
+    aten.reciprocal.default: functions.reciprocal,
+    aten.exp.default: functions.exp,
+    aten.log.default: functions.log,
+    aten.abs.default: functions.absolute,
+    aten.clamp.default: functions.clamp,
+    aten.clamp_min.default: functions.clamp,
+    aten.clamp_max.default: functions.clamp_max,
+    aten.hardtanh.default: functions.hardtanh,
+    aten.relu6.default: functions.relu6,
+    aten.hardsigmoid.default: functions.hardsigmoid,
+    aten.hardswish.default: functions.hardswish,
+    aten.leaky_relu.default: functions.leaky_relu,
+    aten.elu.default: functions.elu,
+    aten.softplus.default: functions.softplus,
+    aten.log_sigmoid.default: functions.log_sigmoid,
+    aten.mish.default: functions.mish,
+    aten.maximum.default: functions.maximum,
+    aten.minimum.default: functions.minimum,
+    aten.glu.default: functions.glu,
+    # many elements together
+    aten.mean.dim: reductions.mean,
+    aten.mean.default: reductions.mean_of_all,
+    aten.sum.dim_IntList: reductions.sum_,
+    aten.softmax.int: reductions.softmax,
+    aten._softmax.default: reductions.softmax,
+    aten.log_softmax.int: reductions.log_softmax,
+    aten._log_softmax.default: reductions.log_softmax,
+    aten.nll_loss_nd.default: reductions.nll_loss,
+    aten.nll_loss.default: reductions.nll_loss,
+    # put together
+    aten.cat.default: join.cat,
+    aten.stack.default: join.stack,
+    aten.view_as_complex.default: rotary.view_as_complex,
+    aten.view_as_real.default: rotary.view_as_real,
     # attention written by hand
-    aten.softmax.int: attention.softmax,
-    aten._softmax.default: attention.softmax,
     aten.masked_fill.Scalar: attention.masked_fill,
     aten.where.self: attention.where,
     aten.where.ScalarSelf: attention.where,
@@ -76,6 +114,8 @@ ATEN: dict[Any, Handler] = {
     aten.split_with_sizes.default: views.split,
     aten.chunk.default: views.chunk,
     aten.unbind.int: views.unbind,
+    aten.index.Tensor: views.index,
+    aten.index_select.default: views.index_select,
     # nothing happens
     aten.contiguous.default: views.same,
     aten.clone.default: views.same,

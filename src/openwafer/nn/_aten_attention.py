@@ -12,7 +12,7 @@ import torch
 from openwafer.nn._abstract import Scores
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import Shape
-from openwafer.nn._view import Atom, View, ViewError, length, merged
+from openwafer.nn._view import Atom, Dim, View, ViewError, length, merged
 
 
 def scaled_dot_product_attention(
@@ -86,12 +86,14 @@ def attend(context: Capture, x: Scores, v: View) -> View:
         raise context.unsupported(f"queries {list(q.shape)}, keys {list(k.shape)}, values {list(v.shape)}")
     for view in (q, k, v):
         _check(view, seq, dim)
+    if q.dims[-1] != k.dims[-1] or not _is_plain(v.dims[-1], dim):
+        raise ViewError("queries and keys, or the values, have their features in another order")
     made = context.emit(
         "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"),
         heads=heads, kv_heads=kv_heads, dim=dim, batch=q.value.tokens // seq, seq=seq,
         is_causal=x.is_masked, scale=x.scale,
     )  # fmt: skip
-    return q.on(made)
+    return replace(q.on(made), dims=(*q.dims[:-1], v.dims[-1]))
 
 
 def _without_repeats(view: View) -> View:
@@ -108,10 +110,15 @@ def _heads(view: View) -> int:
     return view.value.features // length(view.dims[-1])
 
 
+def _is_plain(atoms: Dim, dim: int) -> bool:
+    return atoms == ((Atom("f", 1, dim),) if dim > 1 else ())
+
+
 def _check(view: View, seq: int, dim: int) -> None:
     """[batch, heads, tokens, dim] with heads outside dim, and batch outside tokens."""
     wanted = (Atom("t", 1, seq),) if seq > 1 else ()
-    if view.dims[-2] != wanted or view.dims[-1] != ((Atom("f", 1, dim),) if dim > 1 else ()):
+    inner = merged(sorted(view.dims[-1], key=lambda a: -a.stride))
+    if view.dims[-2] != wanted or not _is_plain(inner, dim):
         raise ViewError(
             f"attention needs [batch, heads, tokens, dim], found {list(view.shape)} lying otherwise"
         )

@@ -10,6 +10,7 @@ import torch
 from openwafer.nn._abstract import Param, Scores
 from openwafer.nn._aten_attention import attend, scores
 from openwafer.nn._aten_elementwise import norm
+from openwafer.nn._aten_reductions import is_sequence, linear_along_tokens
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import SCALAR, Shape, Weight
 from openwafer.nn._view import Atom, View
@@ -18,9 +19,10 @@ from openwafer.nn._view import Atom, View
 def linear(context: Capture, x: Any, weight: Any, bias: Any = None) -> View:
     if not isinstance(weight, Param | torch.Tensor):
         raise context.unsupported("the weight must be a parameter or a constant")
-    view = context.rows(x)
     weights = [context.weight(weight), *([context.weight(bias)] if bias is not None else [])]
-    return _linear(context, view, weights)
+    if isinstance(x, View) and is_sequence(view := context.whole(x), -1) and len(weights[0].shape) == 2:
+        return linear_along_tokens(context, view, weights)
+    return _linear(context, context.rows(x), weights)
 
 
 def _linear(context: Capture, view: View, weights: list[Weight]) -> View:
@@ -87,7 +89,5 @@ def cross_entropy(
 def mse_loss(context: Capture, x: Any, target: Any, reduction: int = 1) -> View:
     if reduction != 1:
         raise context.unsupported("only the mean")
-    a, b = context.whole(x), context.whole(target)
-    if a.dims != b.dims:
-        raise context.unsupported(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
+    a, b = context.alike(x, target)
     return View(context.emit("mse_loss", [a.value, b.value], SCALAR, a.value.shape), ())

@@ -1,4 +1,4 @@
-"""ATen operators on single elements, and the patterns that they make: RMSNorm and RoPE written by hand."""
+"""ATen operators on single elements, and the patterns that they make: RMSNorm written by hand."""
 
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from openwafer.nn._abstract import MeanSquare, Negated, Param, Rotated, RotatedTimes, Scores, Squares
+from openwafer.nn._abstract import (
+    Complex,
+    MeanSquare,
+    Negated,
+    Param,
+    Rotated,
+    RotatedTimes,
+    Scores,
+    Squares,
+    Times,
+    Turned,
+)
+from openwafer.nn._aten_rotary import rope, turned_complex
 from openwafer.nn._capture import Capture, Handler, matrix_of
 from openwafer.nn._graph import Shape, Value
 from openwafer.nn._view import Atom, View, ViewError, length
@@ -39,9 +51,11 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
         case (MeanSquare(inverse=False), _) if (c := scalar(b)) is not None:
             return replace(a, eps=a.eps + c)
         case (RotatedTimes(), View()):
-            return _rope(context, a, b)
+            return rope(context, a, b)
         case (View(), RotatedTimes()):
-            return _rope(context, b, a)
+            return rope(context, b, a)
+        case (Times(), Times()):
+            return Turned(a, b, 1)
         case (Scores(), torch.Tensor()):
             return _mask(context, a, b)
     if (c := scalar(b)) is not None:
@@ -52,10 +66,17 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
 
 
 def sub(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
-    if isinstance(b, View) and isinstance(a, View):
+    if isinstance(b, View) and isinstance(a, View) and alpha == 1:
         return binary(context, "sub", a, b)
+    if isinstance(b, Times) and isinstance(a, Times) and alpha == 1:
+        return Turned(a, b, -1)
     minus = torch.neg(torch.as_tensor(b)) if isinstance(b, torch.Tensor | int | float) else neg(context, b)
     return add(context, a, minus, alpha=alpha)
+
+
+def rsub(context: Capture, x: Any, other: Scalar, alpha: Scalar = 1) -> View:
+    """other − alpha x."""
+    return affine(context, x, -alpha, other)
 
 
 def mul(context: Capture, a: Any, b: Any) -> Any:
@@ -71,17 +92,22 @@ def mul(context: Capture, a: Any, b: Any) -> Any:
             return _normalise(context, b, a)
         case (View(), View()) if a == b:
             return Squares(a)
+        case (Complex(), torch.Tensor()):
+            return turned_complex(context, a, b)
+        case (View(), torch.Tensor()) if b.numel() > 1 and not a.is_whole():
+            return Times(a, b)
     if (c := scalar(b)) is not None:
         return affine(context, a, c, 0.0)
     if isinstance(b, Param | torch.Tensor):
-        return _times_table(context, context.whole(a), b)
+        return times_table(context, context.whole(a), b)
     return binary(context, "mul", a, b)
 
 
 def div(context: Capture, a: Any, b: Any) -> Any:
     if isinstance(b, torch.Tensor | int | float) and not isinstance(a, Param):
         return mul(context, a, 1.0 / b)
-    raise context.unsupported("division by what is computed on the wafer")
+    inverse = unary("reciprocal")(context, b)
+    return inverse if scalar(a) == 1 else mul(context, a, inverse)
 
 
 def neg(context: Capture, x: Any) -> Any:
@@ -90,41 +116,14 @@ def neg(context: Capture, x: Any) -> Any:
     return affine(context, x, -1.0, 0.0)
 
 
-def power(context: Capture, x: Any, exponent: Scalar) -> Any:
-    if exponent != 2:
-        raise context.unsupported(f"the power {exponent} is not supported, only 2")
-    return Squares(context.whole(x))
-
-
 def square(context: Capture, x: Any) -> Any:
     return Squares(context.whole(x))
-
-
-def mean(context: Capture, x: Any, dims: list[int], keepdim: bool = False, **_: Any) -> Any:
-    """Only of squares over the last dimension: a part of RMSNorm."""
-    if isinstance(x, Squares) and [d % len(x.view.dims) for d in dims] == [len(x.view.dims) - 1] and keepdim:
-        return MeanSquare(x.view)
-    raise context.unsupported("a mean is supported only within RMSNorm: `mean(x², -1, keepdim=True)`")
 
 
 def rsqrt(context: Capture, x: Any) -> Any:
     if isinstance(x, MeanSquare) and not x.inverse:
         return replace(x, inverse=True)
     raise context.unsupported("it is supported only within RMSNorm")
-
-
-def cat(context: Capture, tensors: list[Any], dim: int = 0) -> Any:
-    """Only of rotate_half: the negated second half before the first."""
-    match tensors:
-        case [Negated(view=high), View() as low] if dim % len(low.dims) == len(low.dims) - 1:
-            half = length(low.dims[-1])
-            inner = Atom("f", 1, half)
-            rest = (high.dims[:-1], high.value, high.token) == (low.dims[:-1], low.value, low.token)
-            if rest and high.dims[-1] == low.dims[-1] == (inner,) and high.feature == low.feature + half:
-                return Rotated(replace(low, dims=(*low.dims[:-1], (Atom("f", 1, 2 * half),))))
-    raise context.unsupported(
-        "concatenation is supported only within rotary position embedding (rotate_half)"
-    )
 
 
 def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
@@ -135,10 +134,8 @@ def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
 
 def binary(context: Capture, name: str, a: Any, b: Any) -> View:
     """Two matrices of the same arrangement."""
-    a = _squared(context, a) if isinstance(a, Squares) else context.whole(a)
-    b = _squared(context, b) if isinstance(b, Squares) else context.whole(b)
-    if a.dims != b.dims:
-        raise ViewError(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
+    a, b = (_squared(context, x) if isinstance(x, Squares) else x for x in (a, b))
+    a, b = context.alike(a, b)
     return a.on(context.emit(name, [a.value, b.value], a.value.shape))
 
 
@@ -161,9 +158,14 @@ def _activation_first(a: Any, b: Any) -> tuple[Any, Any]:
 def _spread(context: Capture, view: View, table: Param | torch.Tensor) -> np.ndarray[Any, Any]:
     """A parameter's index, or a constant, as [features][tokens]."""
     array = table.index if isinstance(table, Param) else table.to(torch.float32)
-    if context.shape != view.shape:
+    if np.broadcast_shapes(tuple(array.shape), view.shape) != view.shape:
         raise ViewError(f"{list(view.shape)} would have to be repeated to {list(context.shape)}")
     return matrix_of(array, view)
+
+
+def _one_number(table: Any, spread: np.ndarray[Any, Any]) -> bool:
+    """Whether all elements are one element of a parameter."""
+    return isinstance(table, Param) and bool((spread == spread[0, 0]).all()) and spread.size > 1
 
 
 def _one_column(spread: np.ndarray[Any, Any]) -> bool:
@@ -177,6 +179,9 @@ def _vector(context: Capture, table: Any, column: np.ndarray[Any, Any]) -> Any:
 def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
     """x + a value a feature (a bias), or + a row of a table a token (positions)."""
     spread = _spread(context, view, table)
+    if isinstance(table, Param) and view.value.features > 1 and bool((spread == spread[:1]).all()):
+        weight = _vector(context, table, spread[0, : _period(spread[0])])
+        return view.on(context.emit("token_bias", [view.value], view.value.shape, weights=[weight]))
     if _one_column(spread):
         weight = _vector(context, table, spread[:, 0])
         return view.on(context.emit("bias", [view.value], view.value.shape, weights=[weight]))
@@ -185,6 +190,12 @@ def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> Vie
     positions = _constant_ids(context, _renumber(ids))
     looked = context.emit("embedding", [positions], view.value.shape, weights=[_vector(context, table, rows)])
     return view.on(context.emit("add", [view.value, looked], view.value.shape))
+
+
+def _period(row: np.ndarray[Any, Any]) -> int:
+    """After how many elements a row repeats."""
+    sizes = (n for n in range(1, row.size + 1) if row.size % n == 0)
+    return next(n for n in sizes if (row.reshape(-1, n) == row[:n]).all())
 
 
 def _renumber(ids: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -202,8 +213,11 @@ def _constant_ids(context: Capture, ids: np.ndarray[Any, Any]) -> Value:
     return context.emit("constant_ids", [], Shape(1, ids.size, "ids"), data=ids)
 
 
-def _times_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
+def times_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
     spread = _spread(context, view, table)
+    if _one_number(table, spread):
+        weight = _vector(context, table, spread[0, :1])
+        return view.on(context.emit("scale_all", [view.value], view.value.shape, weights=[weight]))
     if _one_column(spread):
         weight = _vector(context, table, spread[:, 0])
         return view.on(context.emit("scale", [view.value], view.value.shape, weights=[weight]))
@@ -237,31 +251,6 @@ def norm(
     eps = torch.finfo(torch.float32).eps if eps is None else eps
     made = context.emit(name, [view.value], view.value.shape, rows, weights=weights, group=group, eps=eps)
     return view.on(made)
-
-
-def _rope(context: Capture, rotated: RotatedTimes, plain: View) -> View:
-    """x · cos + rotate_half(x) · sin, with the same angle for both halves of a head."""
-    op = context.graph.producers.get(plain.value)
-    if op is None or op.name != "mul_table" or op.inputs[0] is not rotated.view.value:
-        raise context.unsupported("rotate_half(x) · sin without x · cos")
-    view = rotated.view
-    size = length(view.dims[-1])
-    cos, sin = (_angles(context, view, table, size) for table in (op.attributes["table"], rotated.table))
-    weights = [context.constant(cos), context.constant(sin)]
-    made = context.emit(
-        "rope", [view.value], view.value.shape, weights=weights, head=size, seq=view.shape[-2]
-    )
-    return view.on(made)
-
-
-def _angles(context: Capture, view: View, table: torch.Tensor, size: int) -> np.ndarray[Any, Any]:
-    """[half a head][tokens of a sequence] of a table that heads, halves and sequences share."""
-    seq = view.shape[-2]
-    parts = _spread(context, view, table).reshape(-1, 2, size // 2, view.value.tokens // seq, seq)
-    first = parts[0, 0, :, 0]
-    if not (parts == first[None, None, :, None]).all():
-        raise context.unsupported("rotary angles that differ between heads, halves or sequences")
-    return first
 
 
 def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:

@@ -81,6 +81,26 @@ def select(context: Capture, x: Any, dim: int, index: int) -> Any:
     return View(view.value, view.dims[:dim] + view.dims[dim + 1 :], view.feature, view.token)
 
 
+def index(context: Capture, x: Any, indices: list[Any]) -> Any:
+    """Constant indices in one dimension, in even steps."""
+    given = [(dim, i) for dim, i in enumerate(indices) if i is not None]
+    ((dim, chosen), *more) = given
+    if more or not isinstance(chosen, torch.Tensor) or chosen.dim() > 1 or chosen.dtype == torch.bool:
+        raise context.unsupported("only constant indices, in one dimension")
+    chosen = chosen.reshape(-1) % _dims(x)[dim]
+    if isinstance(x, Param):
+        return Param(x.name, x.index.index_select(dim, chosen))
+    steps = set((chosen[1:] - chosen[:-1]).tolist())
+    if len(steps) > 1 or min(steps, default=1) < 1:
+        raise context.unsupported("indices that are not in even steps")
+    return _narrow(context, x, dim, int(chosen[0]), len(chosen), steps.pop() if steps else 1)
+
+
+def index_select(context: Capture, x: Any, dim: int, chosen: Any) -> Any:
+    dim %= len(_dims(x))
+    return index(context, x, [*[None] * dim, chosen])
+
+
 def split(context: Capture, x: Any, sizes: int | list[int], dim: int = 0) -> list[Any]:
     total = _dims(x)[dim]
     if isinstance(sizes, int):

@@ -11,27 +11,20 @@ import linecache
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch.export.graph_signature import InputKind
+from torch.utils import _pytree
 
-from openwafer.diag import DiagnosticError, error, suggest
-from openwafer.nn._abstract import Negated, Param, Pending
+from openwafer.diag import DiagnosticError, error
+from openwafer.nn._abstract import Negated, Param, Pending, Times
 from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
+from openwafer.nn._hints import hint
+from openwafer.nn._inputs import Input, is_rearranging, lying_as, make_input
 from openwafer.nn._view import Atom, View, ViewError, to_matrix
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What the caller gives: the value, and how its tensor (in the shape `view.shape`) lies in it."""
-
-    value: Value
-    view: View
-    shape: tuple[int, ...]
-    """The shape in which the caller gives it."""
 
 
 @dataclass(slots=True)
@@ -41,8 +34,17 @@ class Captured:
     graph: Graph
     inputs: list[Input]
     outputs: list[View]
+    known: dict[int, Any]
+    """Results that do not depend on the inputs (or are None), by their place."""
     structure: Any
-    """The pytree of the outputs, of torch.utils._pytree."""
+    """The pytree of all results, of torch.utils._pytree."""
+
+    def results(self, computed: list[Any]) -> Any:
+        """What the model returns, from the tensors of `outputs`."""
+        left = iter(computed)
+        count = len(self.outputs) + len(self.known)
+        leaves = [self.known[i] if i in self.known else next(left) for i in range(count)]
+        return _pytree.tree_unflatten(leaves, self.structure)
 
 
 Handler = Callable[..., Any]
@@ -86,14 +88,20 @@ class Capture:
 
         with torch.no_grad():
             self._placeholders()
+            output = next(n for n in self.program.graph.nodes if n.op == "output")
+            needed = _needed(output)
             for node in self.program.graph.nodes:
                 self.node = node
-                if node.op == "call_function" and node not in self.env:
+                if node.op == "call_function" and node in needed and node not in self.env:
                     self.env[node] = self._call(ATEN)
-            self.node = output = next(n for n in self.program.graph.nodes if n.op == "output")
+            self.node = output
             results = [self._output(r) for r in _flat(self._value(output.args[0]))]
-        self.graph.prune([v.value for v in results])
-        return Captured(self.graph, self.inputs, results, self.program.call_spec.out_spec)
+        views = [r for r in results if isinstance(r, View)]
+        if not views:
+            raise self.unsupported("what the model returns does not depend on its inputs")
+        known = {i: r for i, r in enumerate(results) if not isinstance(r, View)}
+        self.graph.prune([v.value for v in views])
+        return Captured(self.graph, self.inputs, views, known, self.program.call_spec.out_spec)
 
     # --- what enters ---
 
@@ -120,27 +128,16 @@ class Capture:
         if not isinstance(tensor, torch.Tensor):
             self.env[node] = tensor
             return
-        while _only_reshaped(node):
-            node = next(iter(node.users))
-        shape = tuple(node.meta["val"].shape)
-        if tensor.dtype.is_floating_point:
-            view = self._float_input(node.name, shape)
-        else:
-            count = int(np.prod(shape, dtype=int))
-            value = self.graph.input(node.name, Shape(1, count, "ids"))
-            view = View(value, _row_major("t", shape))
-        self.inputs.append(Input(view.value, view, tuple(tensor.shape)))
-        self.env[node] = view
+        nodes, made = make_input(self.graph, node)
+        self.inputs.append(made)
+        self.env.update(dict.fromkeys(nodes, made.view))
 
-    def _float_input(self, name: str, shape: tuple[int, ...]) -> View:
-        *tokens, features = shape
-        value = self.graph.input(name, Shape(features, int(np.prod(tokens, dtype=int))))
-        return View(value, (*_row_major("t", tuple(tokens)), (Atom("f", 1, features),)))
-
-    def _output(self, result: Any) -> View:
-        if not isinstance(result, View):
-            raise self.unsupported("what the model returns does not depend on its inputs")
-        return result
+    def _output(self, result: Any) -> Any:
+        """A view of what is computed, or what is known."""
+        if isinstance(result, Param):
+            data = self.program.state_dict[result.name].detach()
+            return data.flatten()[result.index]
+        return result if result is None or isinstance(result, torch.Tensor) else _shown(self, result)
 
     # --- nodes ---
 
@@ -153,13 +150,23 @@ class Capture:
         leaves = [*_flat(args), *_flat(list(kwargs.values()))]
         if not any(isinstance(a, View | Param | Pending) for a in leaves):
             return target(*args, **kwargs)
-        handler = table.get(target)
+        handler = table.get(target) or table.get(_out_of_place(target))
         if handler is None:
             raise self._missing(table)
         try:
-            return handler(self, *args, **kwargs)
+            result = handler(self, *args, **kwargs)
         except ViewError as failure:
             raise self.unsupported(str(failure)) from failure
+        if target not in table:
+            self._write_over(self.node.args[0], result)
+        return result
+
+    def _write_over(self, node: Any, result: Any) -> None:
+        """What an operator in place does to the tensor that it changes."""
+        source = node.args[0] if node.op == "call_function" and is_rearranging(node) else None
+        if source is not None and len(source.users) > 1:
+            raise self.unsupported("it changes a part of a tensor in place", help="use the result instead")
+        self.env[node] = result
 
     def _value(self, argument: Any) -> Any:
         if isinstance(argument, torch.fx.Node):
@@ -217,11 +224,19 @@ class Capture:
         if isinstance(x, Negated):
             view = self.whole(x.view)
             return view.on(self.emit("affine", [view.value], view.value.shape, factor=-1.0, offset=0.0))
+        if isinstance(x, Times):
+            return self._call_again(x)
         if not isinstance(x, View):
             raise self.unsupported(f"a {type(x).__name__.lower()} cannot be used here")
         if any(a.axis == "n" for d in x.dims for a in d):
             raise ViewError("an expanded tensor cannot be used here")
         return x if x.is_whole() else self._part(x)
+
+    def _call_again(self, x: Times) -> View:
+        """A product that turned out to be no part of a rotary embedding."""
+        from openwafer.nn._aten_elementwise import times_table
+
+        return times_table(self, self.whole(x.view), x.table)
 
     def _part(self, view: View) -> View:
         from openwafer.nn._parts import part
@@ -234,6 +249,30 @@ class Capture:
         if view.dims[-1] != ((Atom("f", 1, view.value.features),) if view.value.features > 1 else ()):
             raise ViewError(f"the last dimension of {list(view.shape)} does not hold the features")
         return view
+
+    def alike(self, a: Any, b: Any) -> tuple[View, View]:
+        """Two whole matrices of one arrangement; an input that nobody has read takes that of the other."""
+        a, b = self.whole(a), self.whole(b)
+        if a.dims != b.dims and a.shape == b.shape:
+            a, b = self._relaid(a, b), self._relaid(b, a)
+        if a.dims != b.dims:
+            raise ViewError(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
+        return a, b
+
+    def _relaid(self, x: View, like: View) -> View:
+        place = next((i for i, made in enumerate(self.inputs) if made.view == x), None)
+        is_read = any(x.value in op.inputs for op in self.graph.ops)
+        if place is None or is_read or x.value is like.value or self._is_seen_otherwise(x):
+            return x
+        self.inputs[place] = new = lying_as(self.graph, self.inputs[place], like)
+        self.env = {node: _replaced(known, x, new.view) for node, known in self.env.items()}
+        return new.view
+
+    def _is_seen_otherwise(self, x: View) -> bool:
+        """Whether something not yet computed depends on the value in another arrangement."""
+        leaves = [leaf for known in self.env.values() for leaf in _flat(known)]
+        views = [v for leaf in leaves for v in _views_in(leaf)]
+        return any(v.value is x.value and v != x for v in views)
 
     # --- diagnostics ---
 
@@ -250,7 +289,7 @@ class Capture:
             "missing-operator",
             f"the operator `{name}` is not supported",
             notes=self._notes(),
-            help=_nearest(name, known),
+            help=hint(name, known),
         )
 
     def _notes(self) -> tuple[str, ...]:
@@ -259,38 +298,54 @@ class Capture:
         return (*notes, *([origin.line] if origin.line else []))
 
 
-def _row_major(axis: Any, shape: tuple[int, ...]) -> tuple[tuple[Atom, ...], ...]:
-    strides = [int(np.prod(shape[i + 1 :], dtype=int)) for i in range(len(shape))]
-    return tuple(
-        (Atom(axis, stride, size),) if size > 1 else () for stride, size in zip(strides, shape, strict=True)
-    )
+def _needed(output: Any) -> set[Any]:
+    """The nodes that the results depend on."""
+    needed, left = {output}, [output]
+    while left:
+        new = set(left.pop().all_input_nodes) - needed
+        needed |= new
+        left += new
+    return needed
 
 
-def _only_reshaped(node: Any) -> bool:
-    """Whether all that happens to an input is one reshape."""
-    users = list(node.users)
-    names = ("view", "reshape", "flatten", "squeeze", "unsqueeze")
-    return len(users) == 1 and _target_name(users[0]).split(".")[0] in names
+def _shown(context: Capture, result: Any) -> View:
+    """A result as a view without repetitions; a part of a matrix stays one."""
+    has_repeats = isinstance(result, View) and any(a.axis == "n" for d in result.dims for a in d)
+    return result if isinstance(result, View) and not has_repeats else context.whole(result)
 
 
 def _flat(x: Any) -> list[Any]:
     return [leaf for item in x for leaf in _flat(item)] if isinstance(x, list | tuple) else [x]
 
 
+def _replaced(known: Any, old: View, new: View) -> Any:
+    if isinstance(known, list | tuple):
+        return type(known)(_replaced(item, old, new) for item in known)
+    return new if isinstance(known, View) and known == old else known
+
+
+def _views_in(leaf: Any) -> list[View]:
+    """The views in what a node stands for."""
+    if isinstance(leaf, View):
+        return [leaf]
+    if not isinstance(leaf, Pending):
+        return []
+    return [v for f in fields(leaf) for v in _views_in(getattr(leaf, f.name))]
+
+
 def _target_name(node: Any) -> str:
     return "output" if node.op == "output" else _overload_name(node.target)
 
 
+def _out_of_place(target: Any) -> Any:
+    """The overload that returns what an overload in place writes; None if there is none."""
+    name, _, overload = _overload_name(target).partition(".")
+    packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
+    return getattr(packet, overload, None)
+
+
 def _overload_name(target: Any) -> str:
     return str(target).removeprefix("aten.")
-
-
-def _nearest(name: str, known: set[str]) -> str | None:
-    base = name.split(".")[0]
-    overloads = sorted(k for k in known if k.split(".")[0] == base)
-    if overloads:
-        return f"supported: {', '.join(f'`{o}`' for o in overloads)}"
-    return suggest(base, sorted({k.split(".")[0] for k in known})) or "docs/operators.md lists what is"
 
 
 def _module_path(node: Any) -> str:

@@ -14,6 +14,7 @@ from openwafer.nn._kernels_matrix import MATRIX
 from openwafer.nn._kernels_norm import NORM
 from openwafer.nn._kernels_optimizer import OPTIMIZER
 from openwafer.nn._kernels_rope import ROPE
+from openwafer.nn._kernels_rows import ROWS
 from openwafer.nn._kernels_softmax import SOFTMAX
 from openwafer.nn._kernels_tokens import TOKENS
 from openwafer.nn._kernels_vector import VECTOR
@@ -29,6 +30,7 @@ KERNELS: dict[str, Kernel] = {
     **TOKENS,
     **OPTIMIZER,
     **MATRIX,
+    **ROWS,
     **VECTOR,
 }
 

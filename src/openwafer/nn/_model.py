@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch.utils import _pytree
 
-from openwafer.diag import error
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
@@ -39,13 +38,13 @@ class CompiledModel:
         session, values = self.session, self._built.values
         used = set(session.program.buffers)
         tiles = {
-            values[i.value]: session.tiles(values[i.value], _checked(a, i.shape), i.view)
+            values[i.value]: session.tiles(values[i.value], i.arrange(a), i.view)
             for i, a in zip(self._captured.inputs, inputs, strict=True)
             if values[i.value] in used
         }
         session.run(self._built.entry, tiles)
-        results = [torch.from_numpy(session.read(values[v.value], v)) for v in self._captured.outputs]
-        return _pytree.tree_unflatten(results, self._captured.structure)
+        views = self._captured.outputs
+        return self._captured.results([torch.as_tensor(session.read(values[v.value], v)) for v in views])
 
     @property
     def cycles(self) -> int:
@@ -102,11 +101,3 @@ def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
     """Whole parameters by every name they have, as f32."""
     named = model.named_parameters(remove_duplicate=False)
     return {name: p.detach().to(torch.float32).cpu().numpy() for name, p in named}
-
-
-def _checked(tensor: torch.Tensor, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    if tuple(tensor.shape) != shape:
-        raise error(
-            "input-shape", f"compiled for an input of shape {list(shape)}, found {list(tensor.shape)}"
-        )
-    return tensor.detach().cpu().numpy()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ELEMENTWISE = ("unary", "affine", "add", "sub", "mul")
 """Operators that commute with choosing features."""
 
+MOST_RUNS = 64
+"""Pieces of neighbouring features that one matrix is put together from."""
+
 
 def part(context: Capture, view: View) -> View:
     """The view over a new value that has only the features and tokens it shows."""
@@ -27,7 +30,7 @@ def part(context: Capture, view: View) -> View:
     tokens = _chosen(view, "t", view.token)
     value = view.value
     if len(features) < value.features:
-        value = _features(context, value, features)
+        value = features_of(context, value, features)
     if len(tokens) < value.tokens:
         shape = Shape(value.features, len(tokens), value.shape.kind)
         value = context.emit("take_tokens", [value], shape, index=tokens)
@@ -56,7 +59,8 @@ def _compact(dims: tuple[tuple[Atom, ...], ...], axis: Axis) -> tuple[tuple[Atom
     )
 
 
-def _features(context: Capture, value: Value, index: NDArray[np.int64]) -> Value:
+def features_of(context: Capture, value: Value, index: NDArray[np.int64]) -> Value:
+    """These features of a value in this order."""
     key = (value, index.tobytes())
     if key not in context.slices:
         context.slices[key] = _take(context, value, index)
@@ -66,16 +70,30 @@ def _features(context: Capture, value: Value, index: NDArray[np.int64]) -> Value
 def _take(context: Capture, value: Value, index: NDArray[np.int64]) -> Value:
     op = context.graph.producers.get(value)
     if op is None or op.name not in (*ELEMENTWISE, "linear", "bias", "scale", "embedding"):
-        what = f"the result of `{op.name}`" if op else "an input"
-        raise ViewError(f"a part of the features of {what} would have to move between PEs")
+        return _moved(context, value, index)
     inputs = list(op.inputs)
     if op.name in (*ELEMENTWISE, "bias", "scale"):
-        inputs = [_features(context, v, index) for v in inputs]
+        inputs = [features_of(context, v, index) for v in inputs]
     weights = [_cut(context, op, w, index) for w in op.weights]
     shape = Shape(len(index), value.tokens)
     attributes: dict[str, Any] = dict(op.attributes)
     made = context.graph.emit(op.name, inputs, [shape], weights=weights, origin=op.origin, **attributes)
     return made.output
+
+
+def _moved(context: Capture, value: Value, index: NDArray[np.int64]) -> Value:
+    """Features of what cannot be computed in parts: they move between PEs."""
+    from openwafer.nn.ops._copy_features import Piece
+
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    runs = np.split(np.arange(index.size), breaks)
+    if len(runs) > MOST_RUNS:
+        op = context.graph.producers.get(value)
+        what = f"the result of `{op.name}`" if op else "an input"
+        raise ViewError(f"features of {what} would have to move between PEs one by one")
+    pieces = tuple(Piece(int(index[run[0]]), run.size, int(run[0])) for run in runs)
+    shape = Shape(len(index), value.tokens)
+    return context.emit("copy_features", [value] * len(pieces), shape, pieces=pieces)
 
 
 def _cut(context: Capture, op: Op, weight: Weight, index: NDArray[np.int64]) -> Weight:

@@ -56,6 +56,11 @@ class Placing:
     moved: dict[tuple[Value, Node], Value] = field(default_factory=dict[tuple[Value, Node], Value])
     pending: list[Op] = field(default_factory=list[Op])
     swaps: dict[Value, Value] = field(default_factory=dict[Value, Value])
+    undivided: set[Weight] = field(default_factory=set[Weight])
+
+    def whole(self, weight: Weight) -> None:
+        """Every PE has all of this weight matrix."""
+        self.undivided.add(weight)
 
     def same(self, operand: Value, node: Node) -> None:
         """`operand` lies as `node` does: same axis, same chunk."""
@@ -141,6 +146,8 @@ def _resolve(graph: Graph, placing: Placing, mesh: Mesh) -> Placement:
         root, _ = placing.chunks.find(node)
         _, parity = placing.axes.find(node)
         splits[node] = split(size, "y" if parity else "x", units.get(root, 1), mesh)
+    for weight in placing.undivided:
+        splits.update({(weight, i): Split(size) for i, size in enumerate(weight.shape)})
     return Placement(splits)
 
 

@@ -62,7 +62,7 @@ class TrainingStep:
         """Diagnostics: not-finite, with the layer from which the first such number comes."""
         session, values = self.session, self._built.values
         tiles = {
-            values[i.value]: session.tiles(values[i.value], a.detach().cpu().numpy(), i.view)
+            values[i.value]: session.tiles(values[i.value], i.arrange(a), i.view)
             for i, a in zip(self._captured.inputs, args, strict=True)
         }
         self.steps += 1

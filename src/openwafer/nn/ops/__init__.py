@@ -1,6 +1,7 @@
 """The operators of the graph, by name: placement, instructions, gradient."""
 
 from openwafer.nn.ops._attention import Attention, AttentionGrad, Rope, RopeAt, RopeGrad, RopeTables
+from openwafer.nn.ops._copy_features import CopyFeatures
 from openwafer.nn.ops._elementwise import (
     Add,
     Affine,
@@ -16,9 +17,19 @@ from openwafer.nn.ops._elementwise import (
 )
 from openwafer.nn.ops._linear import Linear, LinearGradInput, LinearGradWeight
 from openwafer.nn.ops._loss import CrossEntropy, MseLoss
+from openwafer.nn.ops._mix import (
+    MixTokens,
+    MixTokensGradInput,
+    MixTokensGradWeight,
+    ScaleAll,
+    ScaleAllGrad,
+    TokenBias,
+    TokenBiasGrad,
+)
 from openwafer.nn.ops._norm import LayerNorm, LayerNormGrad, RmsNorm, RmsNormGrad
 from openwafer.nn.ops._operator import Operator
 from openwafer.nn.ops._optimizer import AdamW, Sgd
+from openwafer.nn.ops._softmax import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from openwafer.nn.ops._tokens import (
     ConstantIds,
     Embedding,
@@ -34,6 +45,8 @@ _ALL: tuple[Operator, ...] = (
     Embedding(), EmbeddingGrad(), LayerNorm(), LayerNormGrad(), Linear(), LinearGradInput(),
     LinearGradWeight(), Move(), MseLoss(), Mul(), MulTable(), PutTokens(), RmsNorm(), RmsNormGrad(), Rope(),
     RopeAt(), RopeGrad(), RopeTables(), LastToken(),
+    LogSoftmax(), LogSoftmaxGrad(), Softmax(), SoftmaxGrad(), MixTokens(), MixTokensGradInput(),
+    MixTokensGradWeight(), TokenBias(), TokenBiasGrad(), ScaleAll(), ScaleAllGrad(), CopyFeatures(),
     Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
 )  # fmt: skip
 

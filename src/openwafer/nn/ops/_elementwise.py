@@ -86,6 +86,11 @@ class Affine(Operator):
 FROM_RESULT = ("tanh", "sigmoid")
 """Functions whose derivative is computed from the result."""
 
+BY_PRODUCTS = ("exp", "log", "reciprocal")
+"""Functions whose derivative is made of products and such functions."""
+
+NOT_ZERO_AT_ZERO = ("sigmoid", "exp", "log", "reciprocal")
+
 
 class Unary(Operator):
     """A function of one element; the attribute `function` is the kernel's name."""
@@ -95,14 +100,29 @@ class Unary(Operator):
     def lower(self, op: Op, to: Lowering) -> None:
         (x,), y = op.inputs, op.output
         to.call(op.attributes["function"], to.ref(y), to.ref(x), elements(to, x))
-        if op.attributes["function"] == "sigmoid":
+        if op.attributes["function"] in NOT_ZERO_AT_ZERO:
             clear_padding(to, y)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         (x,), function = op.inputs, op.attributes["function"]
+        if not tape.needs(x):
+            return
+        if function in BY_PRODUCTS:
+            tape.add(x, _by_products(function, x, op.output, grad, tape))
+            return
         known = op.output if function in FROM_RESULT else x
-        if tape.needs(x):
-            tape.add(x, tape.emit("unary_grad", [grad, known], x.shape, function=function))
+        tape.add(x, tape.emit("unary_grad", [grad, known], x.shape, function=function))
+
+
+def _by_products(function: str, x: Value, y: Value, grad: Value, tape: Tape) -> Value:
+    """dy e^x; dy / x; −dy / x²."""
+    if function == "log":
+        y = tape.emit("unary", [x], x.shape, function="reciprocal")
+    out = tape.emit("mul", [grad, y], x.shape)
+    if function == "reciprocal":
+        out = tape.emit("mul", [out, y], x.shape)
+        out = tape.emit("affine", [out], x.shape, factor=-1.0, offset=0.0)
+    return out
 
 
 class UnaryGrad(Operator):

@@ -117,6 +117,11 @@ class PutTokens(Operator):
             sizes = (to.local(x), y.tokens, x.tokens)
             to.call("copy_tokens", to.ref(y), to.ref(x), *sizes, first, place, count)
 
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,) = op.inputs
+        if tape.needs(x):
+            tape.add(x, tape.emit("take_tokens", [grad], x.shape, **op.attributes))
+
 
 class Move(Operator):
     """The same matrix split over the other axis: each PE puts in what it has, and the sum along the old axis

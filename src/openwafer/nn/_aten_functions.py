@@ -1,0 +1,114 @@
+"""Functions of one element, and those made of others."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+from openwafer.nn import _aten_elementwise as elementwise
+from openwafer.nn._aten_elementwise import Scalar, affine, binary, unary
+from openwafer.nn._capture import Capture
+from openwafer.nn._view import View, length, narrow
+
+relu = unary("relu")
+exp = unary("exp")
+log = unary("log")
+sigmoid = unary("sigmoid")
+tanh = unary("tanh")
+reciprocal = unary("reciprocal")
+
+
+def clamp(context: Capture, x: Any, min: Scalar | None = None, max: Scalar | None = None) -> View:
+    """min + relu(x − min), and max − relu(max − x)."""
+    y = context.whole(x)
+    if min is not None:
+        y = affine(context, relu(context, affine(context, y, 1.0, -min)), 1.0, min)
+    if max is not None:
+        y = affine(context, relu(context, affine(context, y, -1.0, max)), -1.0, max)
+    return y
+
+
+def clamp_max(context: Capture, x: Any, max: Scalar) -> View:
+    return clamp(context, x, max=max)
+
+
+def hardtanh(context: Capture, x: Any, min: Scalar = -1, max: Scalar = 1) -> View:
+    return clamp(context, x, min, max)
+
+
+def relu6(context: Capture, x: Any) -> View:
+    return clamp_max(context, relu(context, x), 6)
+
+
+def hardsigmoid(context: Capture, x: Any) -> View:
+    return affine(context, relu6(context, affine(context, x, 1.0, 3.0)), 1 / 6, 0.0)
+
+
+def hardswish(context: Capture, x: Any) -> View:
+    return binary(context, "mul", x, hardsigmoid(context, x))
+
+
+def absolute(context: Capture, x: Any) -> View:
+    """2 relu(x) − x."""
+    return binary(context, "sub", affine(context, relu(context, x), 2.0, 0.0), x)
+
+
+def leaky_relu(context: Capture, x: Any, slope: Scalar = 0.01) -> View:
+    """slope x + (1 − slope) relu(x)."""
+    steep = affine(context, relu(context, x), 1.0 - slope, 0.0)
+    return binary(context, "add", affine(context, x, slope, 0.0), steep)
+
+
+def elu(context: Capture, x: Any, alpha: Scalar = 1, scale: Scalar = 1, input_scale: Scalar = 1) -> View:
+    """scale (relu(x) + alpha (e^min(x, 0) − 1))."""
+    if input_scale != 1:
+        raise context.unsupported("only with `input_scale` 1")
+    power = exp(context, clamp_max(context, x, 0.0))
+    return affine(
+        context, binary(context, "add", relu(context, x), affine(context, power, alpha, -alpha)), scale, 0.0
+    )
+
+
+def softplus(context: Capture, x: Any, beta: Scalar = 1, threshold: Scalar = 20) -> View:
+    """relu(x) + log(1 + e^−|x|)."""
+    if beta != 1:
+        raise context.unsupported("only with `beta` 1")
+    power = exp(context, affine(context, absolute(context, x), -1.0, 0.0))
+    return binary(context, "add", relu(context, x), log(context, affine(context, power, 1.0, 1.0)))
+
+
+def log_sigmoid(context: Capture, x: Any) -> View:
+    return affine(context, softplus(context, affine(context, x, -1.0, 0.0)), -1.0, 0.0)
+
+
+def mish(context: Capture, x: Any) -> View:
+    return binary(context, "mul", x, tanh(context, softplus(context, x)))
+
+
+def maximum(context: Capture, a: Any, b: Any) -> View:
+    """b + relu(a − b)."""
+    return binary(context, "add", b, relu(context, binary(context, "sub", a, b)))
+
+
+def minimum(context: Capture, a: Any, b: Any) -> View:
+    return binary(context, "sub", b, relu(context, binary(context, "sub", b, a)))
+
+
+def glu(context: Capture, x: View, dim: int = -1) -> View:
+    """The first half times the sigmoid of the second."""
+    dim %= len(x.dims)
+    half = length(x.dims[dim]) // 2
+    first, second = (narrow(x, dim, start, half) for start in (0, half))
+    return binary(context, "mul", first, sigmoid(context, second))
+
+
+def power(context: Capture, x: Any, exponent: Scalar) -> Any:
+    """Whole numbers of small size: products."""
+    if exponent in (1, 2):
+        return elementwise.square(context, x) if exponent == 2 else x
+    if exponent == -1:
+        return reciprocal(context, x)
+    if exponent not in (3, 4):
+        raise context.unsupported(f"the power {exponent} is not supported, only 1, 2, 3, 4 and -1")
+    square = binary(context, "mul", x, x)
+    return binary(context, "mul", square, x if exponent == 3 else square)

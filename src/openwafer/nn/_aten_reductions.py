@@ -1,0 +1,161 @@
+"""ATen operators that take many elements together: means, sums, softmax, linear layers along the tokens."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from openwafer.nn._abstract import MeanSquare, Scores, Squares
+from openwafer.nn._aten_attention import softmax as attention_softmax
+from openwafer.nn._capture import Capture
+from openwafer.nn._graph import SCALAR, Shape, Value, Weight
+from openwafer.nn._view import Atom, Dim, View, length
+
+# --- along the tokens ---
+
+
+def is_sequence(view: View, dim: int) -> bool:
+    """Whether a dimension is the innermost one of the tokens."""
+    size = length(view.dims[dim])
+    return view.dims[dim] == (Atom("t", 1, size),)
+
+
+def mixed(view: View, made: Value, dim: int, size: int) -> View:
+    """The view of a result in which the innermost dimension of the tokens has `size` elements."""
+    old = length(view.dims[dim])
+
+    def scaled(atoms: Dim) -> Dim:
+        return tuple(Atom(a.axis, a.stride // old * size, a.size) if a.axis == "t" else a for a in atoms)
+
+    dims = [scaled(d) for d in view.dims]
+    dims[dim] = (Atom("t", 1, size),) if size > 1 else ()
+    return View(made, tuple(dims))
+
+
+def mix(context: Capture, view: View, dim: int, weight: Weight) -> View:
+    """A linear layer along the tokens of a sequence."""
+    out, seq = weight.shape
+    shape = Shape(view.value.features, view.value.tokens // seq * out)
+    return mixed(view, context.emit("mix_tokens", [view.value], shape, weights=[weight]), dim, out)
+
+
+def linear_along_tokens(context: Capture, view: View, weights: list[Weight]) -> View:
+    """y = x Wᵀ + b over a last dimension that holds tokens."""
+    out = mix(context, view, len(view.dims) - 1, weights[0])
+    for bias in weights[1:]:
+        out = out.on(context.emit("token_bias", [out.value], out.value.shape, weights=[bias]))
+    return out
+
+
+# --- means and sums ---
+
+
+def mean(context: Capture, x: Any, dims: Any = None, keepdim: bool = False, **_: Any) -> Any:
+    if isinstance(x, Squares) and _dims(x.view, dims) == [len(x.view.dims) - 1] and keepdim:
+        return MeanSquare(x.view)
+    return _reduce(context, x, dims, keepdim, is_mean=True)
+
+
+def sum_(context: Capture, x: Any, dims: Any = None, keepdim: bool = False, **_: Any) -> Any:
+    return _reduce(context, x, dims, keepdim, is_mean=False)
+
+
+def mean_of_all(context: Capture, x: Any, **_: Any) -> View:
+    """Of the squares of a difference: the mean squared error."""
+    op = context.graph.producers.get(x.view.value) if isinstance(x, Squares) else None
+    if op is None or op.name != "sub" or not x.view.is_whole():
+        raise context.unsupported(
+            "a mean of all elements is supported only as the loss `((a - b) ** 2).mean()`",
+            help="losses: `mse_loss` and `cross_entropy`; means of results can be taken on the host",
+        )
+    return View(context.emit("mse_loss", list(op.inputs), SCALAR, op.inputs[0].shape), ())
+
+
+def _dims(view: View, dims: Any) -> list[int]:
+    chosen = range(len(view.dims)) if dims is None else dims if isinstance(dims, list | tuple) else [dims]
+    return sorted(d % len(view.dims) for d in chosen)
+
+
+def _reduce(context: Capture, x: Any, dims: Any, keepdim: bool, *, is_mean: bool) -> View:
+    view = x if isinstance(x, View) and x.is_whole() else context.whole(x)
+    chosen = _dims(view, dims)
+    for dim in chosen:
+        size = length(view.dims[dim])
+        number = 1 / size if is_mean else 1.0
+        if size > 1:
+            view = _reduced(context, view, dim, number)
+    left = tuple(d for i, d in enumerate(view.dims) if keepdim or i not in chosen)
+    return View(view.value, left)
+
+
+def _reduced(context: Capture, view: View, dim: int, number: float) -> View:
+    size = length(view.dims[dim])
+    if is_sequence(view, dim):
+        return mix(context, view, dim, context.constant(np.full((1, size), number)))
+    if view.dims[dim] == (Atom("f", 1, view.value.features),):
+        weight = context.constant(np.full((1, size), number))
+        made = context.emit("linear", [view.value], Shape(1, view.value.tokens), weights=[weight])
+        return View(made, (*view.dims[:dim], (), *view.dims[dim + 1 :]))
+    if all(a.axis == "t" for a in view.dims[dim]):
+        return _over_outer_tokens(context, view, dim, number)
+    raise context.unsupported("a mean or sum over part of the features is not supported")
+
+
+def _over_outer_tokens(context: Capture, view: View, dim: int, number: float) -> View:
+    """Over tokens that do not lie together, such as a batch: by a matrix for all tokens."""
+    kept = [d for i, d in enumerate(view.dims) if i != dim]
+    atoms = sorted((a for d in kept for a in d if a.axis == "t"), key=lambda a: a.stride)
+    strides, reach = {}, 1
+    for atom in atoms:
+        strides[atom.stride], reach = reach, reach * atom.size
+    matrix = np.zeros((reach, view.value.tokens))
+    rows, columns = np.zeros(1, int), np.zeros(1, int)
+    for atom in atoms:
+        steps = np.arange(atom.size)[:, None]
+        rows = (rows + steps * strides[atom.stride]).ravel()
+        columns = (columns + steps * atom.stride).ravel()
+    for atom in view.dims[dim]:
+        rows = np.tile(rows, atom.size)
+        columns = (columns + np.arange(atom.size)[:, None] * atom.stride).ravel()
+    matrix[rows, columns] = number
+    shape = Shape(view.value.features, reach)
+    made = context.emit("mix_tokens", [view.value], shape, weights=[context.constant(matrix)])
+    dims = [tuple(Atom("t", strides[a.stride], a.size) if a.axis == "t" else a for a in d) for d in view.dims]
+    dims[dim] = ()
+    return View(made, tuple(dims))
+
+
+# --- softmax and the losses of its logarithm ---
+
+
+def softmax(context: Capture, x: Any, dim: int, *_: Any) -> Any:
+    if isinstance(x, Scores):
+        return attention_softmax(context, x, dim)
+    return _over_features(context, "softmax", x, dim)
+
+
+def log_softmax(context: Capture, x: Any, dim: int, *_: Any) -> View:
+    return _over_features(context, "log_softmax", x, dim)
+
+
+def _over_features(context: Capture, name: str, x: Any, dim: int) -> View:
+    view = context.whole(x)
+    if view.dims[dim] != (Atom("f", 1, view.value.features),):
+        raise context.unsupported("softmax is supported over all features, and over the keys of attention")
+    return view.on(context.emit(name, [view.value], view.value.shape))
+
+
+def nll_loss(
+    context: Capture, x: Any, target: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100
+) -> View:
+    """Of a `log_softmax`: together they are the cross-entropy."""
+    from openwafer.nn._aten_compute import cross_entropy
+
+    view = context.rows(x)
+    op = context.graph.producers.get(view.value)
+    if op is None or op.name != "log_softmax":
+        raise context.unsupported("it is supported only behind `log_softmax`")
+    logits = view.on(op.inputs[0])
+    return cross_entropy(context, logits, target, weight, reduction, ignore_index)

@@ -1,0 +1,82 @@
+"""What to do about operators that users have and the wafer has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from openwafer.diag import suggest
+
+RECURRENT = (
+    "recurrent layers are not supported: their steps follow one another; the nearest is causal attention "
+    "(`scaled_dot_product_attention`)"
+)
+CONVOLUTION = (
+    "convolutions are not supported; for patches, `x.reshape(b, c, h // p, p, w // p, p)"
+    ".permute(0, 2, 4, 1, 3, 5).reshape(b, -1, c * p * p)` and `torch.nn.Linear` compute the same"
+)
+POOLING = "pooling is not supported; `x.mean(dim)` over the tokens is"
+BATCH = "in training the nearest is `torch.nn.LayerNorm`"
+DYNAMIC = "what depends on values is decided on the host: return the tensor, and do this with the result"
+RANDOM = "the wafer draws no random numbers: make them on the host and give them as an input"
+
+HINTS: dict[str, str] = {
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"), RECURRENT),
+    **dict.fromkeys(
+        ("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), CONVOLUTION
+    ),
+    **dict.fromkeys(
+        (
+            "max_pool1d",
+            "max_pool2d",
+            "avg_pool1d",
+            "avg_pool2d",
+            "adaptive_avg_pool1d",
+            "adaptive_avg_pool2d",
+        ),
+        POOLING,
+    ),
+    **dict.fromkeys(("batch_norm", "instance_norm", "_native_batch_norm_legit"), BATCH),
+    **dict.fromkeys(
+        (
+            "argmax",
+            "argmin",
+            "topk",
+            "sort",
+            "argsort",
+            "multinomial",
+            "nonzero",
+            "max",
+            "min",
+            "unique",
+            "item",
+        ),
+        DYNAMIC,
+    ),
+    **dict.fromkeys(("rand", "randn", "rand_like", "randn_like", "bernoulli", "normal"), RANDOM),
+    "group_norm": "`torch.nn.LayerNorm` over the last dimension is supported",
+    "einsum": "`torch.nn.Linear`, `x @ weight` and `scaled_dot_product_attention` are supported",
+    "var": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
+    "std": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
+    "var_mean": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
+    "sqrt": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
+    "binary_cross_entropy_with_logits": "`cross_entropy` with two classes trains the same model",
+    "binary_cross_entropy": "`cross_entropy` with two classes trains the same model",
+    "l1_loss": "`mse_loss` and `cross_entropy` are supported",
+    "huber_loss": "`mse_loss` and `cross_entropy` are supported",
+    "smooth_l1_loss": "`mse_loss` and `cross_entropy` are supported",
+    "cumsum": "`y = torch.nn.functional.linear(x, ones.tril())` along the last dimension is the same",
+}
+"""By the first part of the operator's name."""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What is nearest to the operator `name`, of those known (both with their overloads)."""
+    base = name.split(".")[0]
+    known = set(known)
+    overloads = sorted(k for k in known if k.split(".")[0] == base)
+    if overloads:
+        return f"supported: {', '.join(f'`{o}`' for o in overloads)}"
+    if base in HINTS:
+        return HINTS[base]
+    names = sorted({k.split(".")[0] for k in known})
+    return suggest(base, names) or "docs/operators.md lists what is supported"

@@ -1,0 +1,93 @@
+"""What a model is called with: the caller's tensors as matrices of features × tokens.
+
+What a model does first is often to rearrange its input, such as an image into patches. The host does that:
+the matrix on the wafer is the rearranged tensor.
+"""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openwafer.diag import error
+from openwafer.nn._graph import Graph, Shape, Value
+from openwafer.nn._view import Atom, Axis, Dim, View
+
+REARRANGING = (
+    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "numpy_T",
+    "movedim", "swapaxes", "contiguous", "clone", "alias", "detach", "slice", "select", "narrow",
+)  # fmt: skip
+"""Operators that only rearrange, by the first part of their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the caller gives, in `shape`; its elements in the order `order` are what `view` shows."""
+
+    value: Value
+    view: View
+    shape: tuple[int, ...]
+    order: NDArray[np.int64] | None = None
+    """Indices into the flat tensor; None: as it is."""
+
+    def arrange(self, tensor: torch.Tensor) -> NDArray[Any]:
+        """The caller's tensor in the shape of the view. Diagnostics: input-shape."""
+        if tuple(tensor.shape) != self.shape:
+            found = list(tensor.shape)
+            raise error("input-shape", f"compiled for an input of shape {list(self.shape)}, found {found}")
+        array = tensor.detach().cpu().numpy()
+        return array if self.order is None else array.ravel()[self.order]
+
+
+def make_input(graph: Graph, placeholder: Any) -> tuple[list[Any], Input]:
+    """The input for a placeholder, and the nodes that it stands for: those that only rearrange it."""
+    tensor: torch.Tensor = placeholder.meta["val"]
+    nodes, order = _rearranged(placeholder, torch.arange(tensor.numel()).reshape(tensor.shape))
+    name, shape = nodes[-1].name, tuple(order.shape)
+    if tensor.dtype.is_floating_point:
+        *tokens, features = shape or (1,)
+        value = graph.input(name, Shape(features, int(np.prod(tokens, dtype=int))))
+        dims = (*row_major("t", tuple(tokens)), *row_major("f", (features,)))
+        view = View(value, dims if shape else ())
+    else:
+        value = graph.input(name, Shape(1, int(np.prod(shape, dtype=int)), "ids"))
+        view = View(value, row_major("t", shape))
+    is_same = order.numel() == tensor.numel() and bool((order.flatten().diff() == 1).all())
+    return nodes, Input(value, view, tuple(tensor.shape), None if is_same else order.numpy())
+
+
+def _rearranged(node: Any, order: torch.Tensor) -> tuple[list[Any], torch.Tensor]:
+    """A node and what follows it while its only user rearranges it, and the elements in their last order."""
+    nodes = [node]
+    while len(node.users) == 1:
+        (user,) = node.users
+        if user.op != "call_function" or not is_rearranging(user) or user.args[0] is not node:
+            break
+        order, node = user.target(order, *user.args[1:], **user.kwargs), user
+        nodes.append(node)
+    return nodes, order
+
+
+def is_rearranging(node: Any) -> bool:
+    """Whether the result of a node is its first argument, seen otherwise."""
+    return str(node.target).removeprefix("aten.").split(".")[0] in REARRANGING
+
+
+def lying_as(graph: Graph, old: Input, like: View) -> Input:
+    """The same input, arranged as another matrix is."""
+    value = graph.value(old.value.name, like.value.shape)
+    graph.inputs[graph.inputs.index(old.value)] = value
+    return Input(value, like.on(value), old.shape, old.order)
+
+
+def row_major(axis: Axis, shape: tuple[int, ...]) -> tuple[Dim, ...]:
+    """The atoms of a tensor that lies along one axis in its own order."""
+    strides = [int(np.prod(shape[i + 1 :], dtype=int)) for i in range(len(shape))]
+    return tuple(
+        (Atom(axis, stride, size),) if size > 1 else () for stride, size in zip(strides, shape, strict=True)
+    )
