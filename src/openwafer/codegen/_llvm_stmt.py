@@ -46,7 +46,8 @@ class Statements:
         for stmt in body:
             if self._env.is_ended:
                 return
-            self._env.loc = getattr(stmt, "loc", self._env.loc)
+            loc = getattr(stmt, "loc", -1)
+            self._env.loc = loc if loc >= 0 else self._env.loc
             self._statement(stmt)
 
     def _statement(self, stmt: tir.Stmt) -> None:

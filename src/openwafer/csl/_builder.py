@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import msgspec
+
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 
@@ -16,6 +18,8 @@ class FnBuilder:
         self.name = name
         self.result = result
         self.loc = loc
+        self.here = loc
+        """Place of the source statement that is being compiled."""
         self.slots: list[str] = []
         self.params = 0
         self.block: list[tir.Stmt] = []
@@ -30,6 +34,8 @@ class FnBuilder:
         return self._labels
 
     def emit(self, statement: tir.Stmt) -> None:
+        if isinstance(statement, (tir.Set, tir.Store, tir.Copy)) and statement.loc < 0:
+            statement = msgspec.structs.replace(statement, loc=self.here)
         self.block.append(statement)
 
     def save(self, value: tir.Expr) -> tir.Local:

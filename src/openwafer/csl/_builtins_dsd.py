@@ -84,7 +84,9 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
     }
     for i in range(4 if t is ty.MEM4D else 1):
         inside = i < len(extents)
-        words[DsdWord(DsdWord.EXTENT0 + i)] = _word(ev, extents[len(extents) - 1 - i], node) if inside else 1
+        words[DsdWord(DsdWord.EXTENT0 + i)] = (
+            _length(ev, extents[len(extents) - 1 - i], node) if inside else 1
+        )
         words[DsdWord(DsdWord.STRIDE0 + i)] = dsd.scaled(_word(ev, strides[i], node), size) if inside else 0
     return dsd.make(words)
 
@@ -130,6 +132,13 @@ def _tuple(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builtin
     return [value] if value.parts is None else list(value.parts.values())
 
 
+def _length(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
+    """A property that cannot be negative."""
+    if ty.is_integer(value.type) and value.is_known and value.known < 0:
+        raise error("bad-extent", f"a length of {value.known} is negative", node.args[-1].span)
+    return _word(ev, value, node)
+
+
 def _word(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
     """An integer property; anything that fits into 16 bits either way."""
     if not ty.is_integer(value.type):
@@ -153,7 +162,7 @@ def _circbuf(ev: Evaluator, node: ast.Builtin) -> tir.Expr:
     array = pointer.type.element
     size = ty.size_of(array.element if isinstance(array, ty.ArrayType) else array)
     if "wraparound" in fields:
-        count = _word(ev, fields["wraparound"], node)
+        count = _length(ev, fields["wraparound"], node)
         known = fields["wraparound"]
         if isinstance(array, ty.ArrayType) and known.is_known and known.known > array.count:
             raise error(
@@ -170,7 +179,7 @@ def _circbuf(ev: Evaluator, node: ast.Builtin) -> tir.Expr:
         {
             DsdWord.KIND: DsdKind.CIRCBUF,
             DsdWord.BASE: base,
-            DsdWord.EXTENT0: _word(ev, fields["extent"], node),
+            DsdWord.EXTENT0: _length(ev, fields["extent"], node),
             DsdWord.STRIDE0: size,
             DsdWord.COLOR: base,
             DsdWord.END: dsd.plus(base, dsd.scaled(count, size)),
@@ -192,7 +201,7 @@ def _fabric(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
         {
             DsdWord.KIND: DsdKind.FABIN if is_input else DsdKind.FABOUT,
             DsdWord.BASE: queue,
-            DsdWord.EXTENT0: _word(ev, fields["extent"], node),
+            DsdWord.EXTENT0: _length(ev, fields["extent"], node),
             DsdWord.COLOR: color,
             DsdWord.FLAGS: _flags(ev, node, fields),
         }
@@ -308,7 +317,7 @@ def _increment_offset(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
 def _set_length(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2)
     value = _dsd_arg(ev, node, (ty.MEM1D, ty.FABIN, ty.FABOUT, ty.CIRCBUF))
-    length = _word(ev, ev.expr(node.args[1]), node)
+    length = _length(ev, ev.expr(node.args[1]), node)
     return Value(value.type, ir=dsd.replaced(ev.runtime(value), DsdWord.EXTENT0, length))
 
 

@@ -36,6 +36,7 @@ def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         raise error("type-mismatch", f"expected {wanted}, found {value.type}", node.args[1].span)
     number = int(ev.decide(value, node.args[1].span, "a task id"))
     _check_params(task.known, kind, node)
+    _check_free(unit, kind, number, node)
     key = number + (64 if kind == "control" else 0)
     if key in unit.tasks:
         first = Label(unit.task_spans[key], "first bound here")
@@ -48,6 +49,16 @@ def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     unit.tasks[key] = tir.Task(number, kind, index, params)
     unit.task_spans[key] = node.span
     return _void()
+
+
+def _check_free(unit: ProgramUnit, kind: str, number: int, node: ast.Builtin) -> None:
+    """With `--memcpy` some task ids belong to it. Source: “memcpy” in the SDK documentation."""
+    host = unit.machine.host
+    taken = {"local": host.memcpy_local_ids, "control": host.memcpy_control_ids}.get(kind, ())
+    if unit.options.memcpy and number in taken:
+        message = f"{kind} task id {number} belongs to `--memcpy`"
+        ids = ", ".join(map(str, taken))
+        raise error("reserved-by-memcpy", message, node.args[1].span, notes=(f"it uses {kind} ids {ids}",))
 
 
 def _param_type(ev: Evaluator, fn: FnValue, param: ast.FnParam) -> str:

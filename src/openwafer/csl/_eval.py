@@ -166,7 +166,10 @@ class Evaluator:
 
     def statements(self, nodes: tuple[ast.Stmt, ...]) -> Signal | None:
         self.unit.steps += len(nodes)
+        emitting = self.is_emitting()
         for node in nodes:
+            if emitting:
+                self.code.here = self.loc(node.span)
             signal = STMT_RULES[node.__class__](self, node)
             if signal is not None:
                 return signal

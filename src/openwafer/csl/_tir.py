@@ -236,17 +236,19 @@ class Pointer(Base, frozen=True):
 Operand: TypeAlias = Dsd | Dsr | Scalar | Pointer
 
 # --- statements ------------------------------------------------------------
-# `loc` is an index into Program.locations.
+# `loc` is an index into Program.locations; where it has a default, -1 is the line of the statement before.
 
 
 class Set(Base, frozen=True):
     slot: int
     value: Expr
+    loc: int = -1
 
 
 class Store(Base, frozen=True):
     addr: Expr
     value: Expr
+    loc: int = -1
 
 
 class Copy(Base, frozen=True):
@@ -255,6 +257,7 @@ class Copy(Base, frozen=True):
     dest: Expr
     source: Expr
     size: int
+    loc: int = -1
 
 
 class If(Base, frozen=True):

@@ -89,7 +89,7 @@ def _limits(program: Program, slots: int, node: tir.Base) -> Iterator[tuple[str,
             yield "fifo", len(program.fifos)
         case _:
             pass
-    if hasattr(node, "loc"):
+    if getattr(node, "loc", -1) != -1:
         yield "loc", len(program.locations)
 
 

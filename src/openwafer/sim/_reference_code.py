@@ -27,6 +27,19 @@ class Step(NamedTuple):
     run: Callable[[Any, Slots], Any]
 
 
+def _at(loc: int, run: Callable[[Any, Slots], Jump | None]) -> Callable[[Any, Slots], Jump | None]:
+    """A fault of `run` stands at `loc`."""
+
+    def run_there(pe: Any, slots: Slots) -> Jump | None:
+        try:
+            return run(pe, slots)
+        except (Fault, ZeroDivisionError):
+            pe.loc = loc
+            raise
+
+    return run_there
+
+
 def run_steps(steps: list[Step], pe: Pe, slots: Slots) -> Run:
     jump: Jump | None
     for is_plain, run in steps:
@@ -77,6 +90,8 @@ class Code:
                 return Step(False, self._time_point(node))
             case tir.Yield():
                 return Step(False, _yield)
+            case tir.Set() | tir.Store() | tir.Copy() if node.loc >= 0:
+                return Step(True, _at(node.loc, self._plain(node)))
             case _:
                 return Step(True, self._plain(node))
 
