@@ -1,20 +1,22 @@
 """How far are our cycles from the published ones? DSD operations on one PE of wse3, against the facts under
 `[published]`.
 
-    python bench/published.py
+    python bench/published.py [DIR]
 
-Rates come from two lengths, set-up cycles from what is left. The last rows are ways to do the same 4096
-multiply-adds.
+With a copy of the vendor's examples in DIR, whole programs too. Rates come from two lengths, set-up cycles
+from what is left. The last rows are ways to do the same 4096 multiply-adds.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from examples.published import compare
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.image import build
 from openwafer.machine import load_machine
@@ -69,6 +71,8 @@ def main() -> None:
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     (results / "published.json").write_text(json.dumps(rows, indent=2) + "\n")
+    if len(sys.argv) > 1:
+        compare(Path(sys.argv[1]), results)
 
 
 if __name__ == "__main__":

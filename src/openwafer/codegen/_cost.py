@@ -55,6 +55,7 @@ class _Body:
                 out.append(tir.Tick(pending))
                 pending = 0
             out.append(self._rewritten(stmt))
+            pending += self._scalar.print_cycles if isinstance(stmt, tir.Print) else 0
         return (*out, tir.Tick(pending)) if pending else tuple(out)
 
     def _rewritten(self, stmt: tir.Stmt) -> tir.Stmt:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 FLOATS = ("f16", "f32")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+SIGNED_BY_POWER = {"div": 4, "rem": 5}
+"""Instructions of a signed division by a power of two: two shifts and a sum that round towards zero, a shift;
+for the remainder a mask and a difference."""
 SHORT_INTRINSICS = ("abs", "min", "max", "floor", "ceil", "clz", "ctz", "popcnt")
 
 
@@ -107,7 +110,9 @@ class ExprCosts:
             return self._arithmetic(type_)
         if type_ in FLOATS:
             return facts.divide_float_cycles
-        return facts.alu_cycles if _is_shift(type_, b) else facts.divide_int_cycles
+        if not _is_power_of_two(b):
+            return facts.divide_int_cycles
+        return facts.alu_cycles * (1 if type_.startswith("u") else SIGNED_BY_POWER[op])
 
     def _cast(self, source: str, target: str) -> int:
         if target == "bool" and source != "bool":
@@ -117,9 +122,7 @@ class ExprCosts:
         return self._facts.float_cycles
 
 
-def _is_shift(type_: str, divisor: tir.Expr) -> bool:
-    """Unsigned division by a constant power of two, which every compiler makes a shift."""
-    if not (type_.startswith("u") and isinstance(divisor, tir.Const)):
-        return False
-    value = int(divisor.value)
+def _is_power_of_two(divisor: tir.Expr) -> bool:
+    """Whether every compiler makes the division shifts and sums."""
+    value = int(divisor.value) if isinstance(divisor, tir.Const) else 0
     return value > 0 and value & (value - 1) == 0

@@ -148,6 +148,7 @@ class Scalar:
     loop_cycles: int = _cycles()
     call_cycles: int = _cycles()
     map_step_cycles: int = _cycles()
+    print_cycles: int = _cycles()
     intrinsic_cycles: int = _cycles()
     tsc_read_cycles: int = _cycles()
     tsc_bits: int = _integer("bits", 48, 48)
