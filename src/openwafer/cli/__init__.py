@@ -1,5 +1,5 @@
 """The commands `openwafer`, `cslc` and `cs_python`."""
 
-from openwafer.cli._main import main
+from openwafer.cli._start import openwafer as main
 
 __all__ = ["main"]

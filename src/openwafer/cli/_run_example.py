@@ -57,7 +57,8 @@ def make_commands(folder: Path) -> None:
     """Puts `cslc` and `cs_python` of this interpreter into a folder."""
     for name in ("cslc", "cs_python"):
         file = folder / name
-        file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m openwafer.cli.{name} "$@"\n')
+        code = f"from openwafer.cli._start import {name}; {name}()"
+        file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -c {shlex.quote(code)} "$@"\n')
         file.chmod(0o755)
 
 

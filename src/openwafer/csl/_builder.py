@@ -18,8 +18,8 @@ class FnBuilder:
         self.name = name
         self.result = result
         self.loc = loc
-        self.here = loc
-        """Place of the source statement that is being compiled."""
+        self.here = -1
+        """Place of the source statement that is being compiled, if it is one."""
         self.slots: list[str] = []
         self.params = 0
         self.block: list[tir.Stmt] = []

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from openwafer.diag import error
+from openwafer.image._exchange import exchange
 from openwafer.image._files import (
     ARRAY_NAMES,
     ARRAYS,
@@ -113,22 +114,33 @@ def _scratch(target: Path) -> Generator[Path]:
     try:
         yield scratch
     finally:
+        _discard(scratch, target)
         if lock is not None:
             os.close(lock)
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _put_in_place(scratch: Path, target: Path) -> None:
-    """Renames the scratch directory to the target. A kill between the two renames leaves no target."""
+    """Puts the scratch directory in the target's place, in one step on Linux.
+
+    Elsewhere a kill between two renames leaves no target, an interruption the old one."""
     if not target.exists():
         os.rename(scratch, target)
-        return
-    with _scratch(target) as old:
-        os.rename(target, old)
-        os.rename(scratch, target)
-        for entry in old.iterdir():
-            if entry.name not in FILES:
-                os.rename(entry, target / entry.name)
+    elif not exchange(scratch, target):
+        with _scratch(target) as old:
+            os.rename(target, old)
+            try:
+                os.rename(scratch, target)
+            except BaseException:
+                os.rename(old, target)
+                raise
+
+
+def _discard(scratch: Path, target: Path) -> None:
+    """Removes a scratch directory; what others put into the image that it was goes to the new one."""
+    with contextlib.suppress(OSError):
+        for entry in [e for e in scratch.iterdir() if e.name not in FILES]:
+            os.rename(entry, target / entry.name)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _lock(directory: Path) -> int | None:
@@ -154,7 +166,7 @@ def _remove_stale(target: Path) -> None:
                 continue
             lock = _lock(directory)
             if lock is not None:
-                shutil.rmtree(directory, ignore_errors=True)
+                _discard(directory, target)
                 os.close(lock)
 
 
