@@ -2,8 +2,9 @@
 
 Constants are fitted to the logarithms of prediction over measurement by damped least squares on the
 logarithms of the constants, with a pull to physically expected values (a factor of `PULL` costs as much as
-one row that is off by `SCALE`). No constant belongs to a single row, model or submitter. Held-out errors:
-rows are dealt into five parts by their number; each part is predicted by constants fitted without it.
+one row that is off by `SCALE`). No constant belongs to a single row, model or submitter. Held-out errors, in
+two ways: rows are dealt into five parts by their number, and each part is predicted by constants fitted
+without it; and each source (a benchmark or a page) is predicted by constants fitted on the others.
 """
 
 from __future__ import annotations
@@ -15,20 +16,32 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from openwafer.estimate._cases import Case, cases, load_rows, reductions
+from openwafer.estimate._cases import Case, cases, load_rows
+from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import Constants, constants
 from openwafer.estimate._predict import predict
 
 DATA = Path(__file__).parents[1] / "src" / "openwafer" / "estimate" / "data"
 SCALE, PULL, FOLDS = 0.15, 2.0, 5
-FIRM = {"memory": 1.1, "cache": 1.2, "link": 1.3, "compute_f16": 1.3, "compute_fp8": 1.3, "compute_fp4": 1.4}
+FIRM = {
+    "memory": 1.1,
+    "even": 1.1,
+    "amd_layer": 1.3,
+    "cache": 1.2,
+    "link": 1.3,
+    "compute_f16": 1.3,
+    "compute_fp8": 1.3,
+    "compute_fp4": 1.4,
+}
 
 PRIOR = {
     "gpu": dict(memory=0.8, cache=0.7, compute_f16=0.65, compute_fp8=0.55, compute_fp4=0.45, amd=0.75,
-        expert_half=6e6, link=0.6, reduce_s=8e-6, layer_s=1.5e-5, expert_layer_s=1.5e-5,
+        amd_layer=1.5, expert_half=6e6, even=0.8, link=0.6, reduce_s=8e-6,
+        layer_s=1.5e-5, expert_layer_s=1.5e-5,
         step_s=5e-4, sequence_s=5e-6, vllm_step_s=1.5e-3, vllm_sequence_s=2e-5, first_s=0.03, first_steps=2.0,
         first_queue=0.5, first_closed=0.13, spread_steps=8),
     "wafer": dict(slowdown=1.5),
@@ -41,6 +54,9 @@ GROUPS = {
     "power": ("energy, GPU", "energy, wall"),
     "train": ("training throughput", "fine-tuning throughput"),
 }
+
+
+Held: TypeAlias = dict[tuple[str, str], float | None]
 
 
 def groups_of(table: str) -> Callable[[Case], bool]:
@@ -88,7 +104,23 @@ def fit(base: Constants, table: str, rows: Sequence[Case], rounds: int = 12) -> 
                 x, r, damp = x + move, new, damp / 3
                 break
             damp *= 4
+        if damp >= 1e6 or np.abs(move).max() < 1e-3:
+            break
     return with_values(base, table, names, x)
+
+
+def source(case: Case) -> str:
+    """A benchmark's power rows and rounds belong to it."""
+    return " ".join(case.source.split()[:2])
+
+
+def left_out(base: Constants, table: str, rows: Sequence[Case], part_of: Callable[[Case], object]) -> Held:
+    """Each row as predicted by constants that were fitted without its part."""
+    found: Held = {}
+    for part in dict.fromkeys(map(part_of, rows)):
+        c = fit(base, table, [case for case in rows if part_of(case) != part])
+        found |= {case.key: predict(case, c) for case in rows if part_of(case) == part}
+    return found
 
 
 def main() -> None:
@@ -99,22 +131,22 @@ def main() -> None:
     args = parser.parse_args()
     found, _ = cases(load_rows(args.rows))
     found += reductions()
-    base, held = constants(), {}
-    result = base
+    result = base = constants()
+    held: Held = {}
+    alone: Held = {}
     for table in args.table or PRIOR:
         rows = [case for case in found if groups_of(table)(case)]
-        for part in range(FOLDS):
-            c = fit(result, table, [case for case in rows if fold(case) != part])
-            held |= {(r.id, r.group): predict(r, c) for r in rows if fold(r) == part}
+        held |= left_out(base, table, rows, fold)
+        alone |= left_out(base, table, rows, lambda case: source(case))
         result = fit(result, table, rows)
-    report(found, result, held)
+    report(found, result, held, alone)
     for table in args.table or PRIOR:
         print(table, {k: float(f"{v:.3g}") for k, v in dataclasses.asdict(getattr(result, table)).items()})
     if args.write:
-        write(found, result, held)
+        write(found, result, {"row": held, "source": alone})
 
 
-def write(found: Sequence[Case], c: Constants, held: dict[tuple[str, str], float | None]) -> None:
+def write(found: Sequence[Case], c: Constants, held: dict[str, Held]) -> None:
     """Values into constants.toml; errors that were held out (or of rows never fitted) into errors.json."""
     constants_file, errors_file = DATA / "constants.toml", DATA / "errors.json"
     lines, table = [], ""
@@ -125,37 +157,38 @@ def write(found: Sequence[Case], c: Constants, held: dict[tuple[str, str], float
             line = re.sub(r"value = [^,]+,", f"value = {getattr(getattr(c, table), name):.4g},", line)
         lines.append(line)
     constants_file.write_text("\n".join(lines) + "\n", "utf-8")
-    errors: dict[str, dict[str, float]] = (
-        json.loads(errors_file.read_text("utf-8")) if errors_file.exists() else {}
-    )
-    for case in found:
-        value = held.get(case.key, None if case.key in held else predict(case, c))
-        if value is not None:
-            errors.setdefault(case.group, {})[case.id] = round(value / case.value - 1, 4)
+    errors = {way: errors_of(found, c, values) for way, values in held.items()}
     errors_file.write_text(json.dumps(errors, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
-def report(found: Sequence[Case], c: Constants, held: dict[tuple[str, str], float | None]) -> None:
-    by_group: dict[str, list[tuple[float, float]]] = defaultdict(list)
+def errors_of(found: Sequence[Case], c: Constants, held: Held) -> dict[str, dict[str, float]]:
+    out: dict[str, dict[str, float]] = {}
+    for case in found:
+        value = held.get(case.key, None if case.key in held else predict(case, c))
+        if value is not None:
+            out.setdefault(case.group, {})[case.id] = round(value / case.value - 1, 4)
+    return out
+
+
+def report(found: Sequence[Case], c: Constants, held: Held, alone: Held) -> None:
+    by_group: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for case in found:
         value = predict(case, c)
         if value is None:
             print(case.id, case.group, "does not fit")
             continue
-        out = held.get((case.id, case.group))
-        error, left = value / case.value - 1, (out or value) / case.value - 1
-        by_group[case.group].append((abs(error), abs(left)))
+        out, other = (ways.get(case.key) or value for ways in (held, alone))
+        error, left, far = (v / case.value - 1 for v in (value, out, other))
+        by_group[case.group].append((abs(error), abs(left), abs(far)))
         print(
             f"{case.id} {case.group[:20]:20s} {case.system:11s} x{case.chips:<4d} {case.model:16s} "
             f"{case.form:5s} {case.engine:6s} {case.users:7.0f} measured {case.value:10.4g} "
-            f"fitted {error:+7.1%} held out {left:+7.1%}"
+            f"fitted {error:+7.1%} without row {left:+7.1%} source {far:+7.1%}"
         )
     for group, errors in by_group.items():
-        fitted, left = np.array(errors).T
-        print(
-            f"{group:28s} n {len(errors):3d}  median {np.median(fitted):6.1%}  worst {fitted.max():6.1%}   "
-            f"held out: median {np.median(left):6.1%}  worst {left.max():6.1%}"
-        )
+        columns = zip(("fitted", "without row", "without source"), np.array(errors).T, strict=True)
+        words = "   ".join(f"{n}: {np.median(e):6.1%} worst {e.max():6.1%}" for n, e in columns)
+        print(f"{group:34s} n {len(errors):3d}  {words}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from openwafer.nn._cost import beats
 
 HERE = Path(__file__).parent
 TILE = 32
-GEMV_SIDE, GEMV_PES = 1024, 32
+GEMV_PES = 32
 PHASES = 3
 Arrays = dict[str, NDArray[Any]]
 
@@ -126,21 +126,21 @@ def gemm(arch: str, width: int, height: int) -> Row:
     return Row("gemm f32", width, height, size, local, collective, total, bound, total / bound, error)
 
 
-def gemv(arch: str) -> Row:
-    """y = W x in f16 with f32 sums, GEMV_SIDE × GEMV_SIDE."""
-    machine, side = load_machine(arch), GEMV_SIDE // GEMV_PES
+def gemv(arch: str, pes: int = GEMV_PES) -> Row:
+    """y = W x in f16 with f32 sums, in tiles of TILE × TILE on `pes` × `pes` PEs."""
+    machine, side = load_machine(arch), TILE
     arrays = {"y": (side, "f32"), "x": (side, "f32"), "half": (side, "f16"), "w": (side * side, "f16")}
     body = TIMED_PRODUCT.format(call=f"linear_half(y, half, x, w, {side}, {side}, 1)", n=side)
-    mesh = Mesh(lines(arch, GEMV_PES, GEMV_PES, side), arrays, body, ("linear",), 4)
+    mesh = Mesh(lines(arch, pes, pes, side), arrays, body, ("linear",), 4)
     random = np.random.default_rng(0)
-    x = random.standard_normal((GEMV_PES, side)).astype(np.float32)
-    w = random.standard_normal((GEMV_PES, GEMV_PES, side, side)).astype(np.float16)
+    x = random.standard_normal((pes, side)).astype(np.float32)
+    w = random.standard_normal((pes, pes, side, side)).astype(np.float16)
     found, stamps = execute(mesh, arch, {"x": np.broadcast_to(x, w.shape[:3]).copy(), "w": w})
     wanted = np.einsum("yxkn,xk->yn", w.astype(np.float64), x.astype(np.float64))
     error = float(np.abs(found["y"] - wanted[:, None]).max() / np.abs(wanted).max())
     local, collective, total = spans(stamps)
-    bound = beats(machine, "fmachs", side * side) + all_reduce_bound(machine, GEMV_PES, side)
-    return Row("gemv f16", GEMV_PES, GEMV_PES, side, local, collective, total, bound, total / bound, error)
+    bound = beats(machine, "fmachs", side * side) + all_reduce_bound(machine, pes, side)
+    return Row("gemv f16", pes, pes, side, local, collective, total, bound, total / bound, error)
 
 
 def all_reduce(arch: str, pes: int, n: int) -> Row:

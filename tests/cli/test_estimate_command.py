@@ -41,7 +41,10 @@ def test_training(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_frontier(capsys: pytest.CaptureFixture[str]) -> None:
     text = out(capsys, "llama-3.1-70b", "--on", "cs3,b200", "--frontier")
-    assert "cheapest" in text and "cs3" in text
+    assert "256 users" in text and "Least cost, tokens/s a user: GPUs from 5 (b200), wafers from" in text
+    found = json.loads(out(capsys, "llama-3.1-70b", "--on", "cs3,b200", "--frontier", "--format", "json"))
+    assert {c["what"] for c in found["crossings"]} == {"cost", "energy"}
+    assert {row["system"] for row in found["rows"]} == {"cs3", "b200"}
 
 
 def test_speculation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,4 +79,25 @@ def test_validate_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_validate_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(validate, "openwafer validate", ["--unused"]) == 0
     text = capsys.readouterr().out
-    assert "By group" in text and "Not used" in text
+    assert "By group" in text and "for its arrival rate is not told: C190" in text
+
+
+def test_validate_shows_the_constants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(validate, "openwafer validate", ["--constants"]) == 0
+    text = capsys.readouterr().out
+    assert "slowdown" in text and "Fitted on wafer speed, A028 and A029: slowdown" in text
+
+
+def test_more_systems_than_fit_side_by_side(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = out(capsys, "llama-3.1-8b", "--on", "cs2,cs3,cs4,h100,h200,b200,mi355x", "--users", "100")
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
+    assert text.count("tokens/s a user") >= 2 and "mi355x, f16" in text
+
+
+def test_a_target_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("llama-3.1-70b", "--on", "cs3,b200", "--tokens-per-second-per-user", "300")
+    line = next(line for line in out(capsys, *args).splitlines() if line.startswith("at least 300"))
+    assert line.split()[-2:] == ["yes", "no"]

@@ -69,7 +69,7 @@ def test_fp4_training_is_not_fp8_training() -> None:
 
 def test_wafer_rows_with_speculation_are_a_group_of_their_own() -> None:
     assert case("A029").group == "wafer speed a user"
-    assert case("A034").group == "wafer speed a user, speculation not told"
+    assert case("A034").group == "wafer speed, speculation untold"
 
 
 def test_the_bound_on_what_a_wafer_system_delivers() -> None:

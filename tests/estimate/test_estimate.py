@@ -90,7 +90,7 @@ def test_a_draft_that_is_always_right_pays_and_one_that_never_is_costs() -> None
 
 def test_the_frontier_crosses() -> None:
     """GPUs are cheaper at what they can do; only wafers reach hundreds of tokens/s a user."""
-    found = frontier(MODEL, ["cs3", "b200", "h100"], speeds=(20, 300))
+    found = frontier(MODEL, ["cs3", "b200", "h100"], speeds=(20, 300)).rows
     assert found[20][0].system == "b200" and {e.system for e in found[300]} == {"cs3"}
 
 

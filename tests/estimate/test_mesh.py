@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from openwafer.estimate._cases import reductions
+from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import constants
 from openwafer.estimate._mesh import all_reduce_cycles, mesh_of, reduce_cycles
 from openwafer.estimate._predict import predict

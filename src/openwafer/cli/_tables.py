@@ -48,15 +48,21 @@ def print_json(document: object) -> None:
 
 
 def print_table(
-    title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
+    title: str,
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    left: int = 1,
 ) -> None:
+    """A table without frames; the first `left` columns are words, the rest numbers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
     for at, header in enumerate(headers):
-        table.add_column(header, justify="left" if at == 0 else "right", overflow="fold")
+        last = at == len(headers) - 1
+        table.add_column(header, justify="left" if at < left else "right", overflow="fold", no_wrap=not last)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console()
@@ -65,15 +71,40 @@ def print_table(
         console.print(note, markup=False, highlight=False)
 
 
+def print_columns(
+    title: str, names: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> None:
+    """A table whose columns after the first are things to compare, as many side by side as there is room."""
+    from rich.console import Console
+
+    first = max(len(row[0]) for row in rows) + 2
+    wide = [max(len(name), *(len(row[at + 1]) for row in rows)) + 2 for at, name in enumerate(names)]
+    room, at = Console().width, 0
+    while at < len(names):
+        end = at + 1
+        while end < len(names) and first + sum(wide[at : end + 1]) <= room:
+            end += 1
+        last = end == len(names)
+        cells = [[row[0], *row[at + 1 : end + 1]] for row in rows]
+        print_table("" if at else title, ["", *names[at:end]], cells, notes if last else [""])
+        at = end
+
+
 def shown(value: Banded | None, scale: float = 1.0) -> str:
-    """`1,810 (1,450–2,260)`; a dash where nothing is known."""
+    """`1,810 (1,400–2,300)`; a dash where nothing is known."""
     if value is None:
         return "–"
-    return f"{number(value.value * scale)} ({number(value.low * scale)}–{number(value.high * scale)})"
+    low, high = (number(part * scale, 2) for part in (value.low, value.high))
+    return f"{number(value.value * scale)} ({low}–{high})"
 
 
-def number(value: float) -> str:
-    """Three significant digits."""
-    if value >= 99.95:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.3g}"
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Some significant digits; `12.3k` from ten thousand on."""
+    rounded = float(f"{value:.{digits}g}")
+    for least, suffix in _SUFFIXES:
+        if rounded >= least:
+            return number(rounded / (1e3 if suffix == "k" else least), digits) + suffix
+    return f"{rounded:,.0f}" if rounded >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"

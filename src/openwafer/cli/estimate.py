@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from openwafer.estimate import Estimate, TrainingEstimate
+    from openwafer.estimate import Estimate, Frontier, TrainingEstimate
 
-_SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _FORMAT = click.Choice(["table", "json", "csv"])
 
 
@@ -20,13 +19,12 @@ class Count(click.ParamType[float]):
     name = "number"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"([\d._]*\d[\d.]*(?:e\d+)?)([kMBGT]?)", str(value))
-        if match is None:
+        from openwafer.estimate.sweep import parse_number
+
+        found = parse_number(str(value))
+        if found is None or found < 0:
             self.fail(f"{value!r} is not a number such as 512, 8k or 2T", param, ctx)
-        try:
-            return float(match[1]) * _SUFFIXES[match[2]]
-        except ValueError:
-            self.fail(f"{value!r} is not a number such as 512, 8k or 2T", param, ctx)
+        return float(found)
 
 
 @click.command()
@@ -38,7 +36,7 @@ class Count(click.ParamType[float]):
 @click.option(
     "--output", "tokens_out", type=Count(), default=256, show_default=True, help="Tokens of an answer."
 )
-@click.option("--users", type=Count(), default=1, show_default=True, help="Requests in flight.")
+@click.option("--users", type=Count(), help="Requests in flight; default: 1, with --frontier 256.")
 @click.option(
     "--tokens-per-second-per-user", "speed", type=Count(), default=0.0, help="What each user must get."
 )
@@ -56,7 +54,7 @@ class Count(click.ParamType[float]):
 )
 @click.option("--format", "form", type=_FORMAT, default="table", show_default=True)
 def command(
-    model: str, on: str, tokens_in: float, tokens_out: float, users: float, speed: float,
+    model: str, on: str, tokens_in: float, tokens_out: float, users: float | None, speed: float,
     precision: str | None, engine: str, speculate: str | None, frontier: bool,
     train_tokens: float | None, systems: int | None,
     sequence: float, batch_tokens: float, form: str,
@@ -74,14 +72,18 @@ def command(
         )  # fmt: skip
         _print_training(trained, train_tokens, form)
     elif frontier:
-        rows = api.frontier(model, names, input=tokens_in, output=tokens_out, users=users, precision=wanted,
-                            drafted=drafted, accepted=accepted)  # fmt: skip
-        _print_frontier(model, rows, form)
+        count = 256.0 if users is None else users
+        found = api.frontier(model, names, input=tokens_in, output=tokens_out, users=count, precision=wanted,
+                             drafted=drafted, accepted=accepted)  # fmt: skip
+        traffic = f"{count:g} users, {tokens_in:g} in, {tokens_out:g} out"
+        _print_frontier(f"{model}: {traffic}", found, form)
     else:
-        found = api.estimate(model, names, input=tokens_in, output=tokens_out, users=users, engine=engine,  # type: ignore[arg-type]
-                             tokens_per_second_per_user=speed, precision=wanted, drafted=drafted,
-                             accepted=accepted)  # fmt: skip
-        _print(found, f"{found[0].model}: {users:g} users, {tokens_in:g} in, {tokens_out:g} out", form)
+        count = 1.0 if users is None else users
+        rows = api.estimate(model, names, input=tokens_in, output=tokens_out, users=count, engine=engine,  # type: ignore[arg-type]
+                            tokens_per_second_per_user=speed, precision=wanted, drafted=drafted,
+                            accepted=accepted)  # fmt: skip
+        traffic = f"{count:g} users, {tokens_in:g} in, {tokens_out:g} out"
+        _print(rows, f"{rows[0].model}: {traffic}", form, speed)
 
 
 def _speculation(text: str | None) -> tuple[float, float]:
@@ -93,17 +95,15 @@ def _speculation(text: str | None) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
-def _print(rows: list[Estimate], title: str, form: str) -> None:
+def _print(rows: list[Estimate], title: str, form: str, speed: float) -> None:
     from openwafer.cli import _tables as t
 
     if form != "table":
         flat = [t.flat(row) for row in rows]
         return t.print_json(flat) if form == "json" else t.print_csv(flat)
     cells = [
-        [
-            "tokens/s a user",
-            *(t.shown(r.tokens_per_s_per_user) + ("" if r.meets else " too slow") for r in rows),
-        ],
+        ["tokens/s a user", *(t.shown(r.tokens_per_s_per_user) for r in rows)],
+        *([[f"at least {speed:g}", *("yes" if r.meets else "no" for r in rows)]] if speed else []),
         ["first token, ms", *(t.shown(r.first_token_s, 1e3) for r in rows)],
         ["tokens/s", *(t.shown(r.tokens_per_s) for r in rows)],
         ["tokens/s a system", *(t.shown(r.tokens_per_s_per_system) for r in rows)],
@@ -111,15 +111,20 @@ def _print(rows: list[Estimate], title: str, form: str) -> None:
         ["J/token, facility", *(t.shown(r.facility_joules_per_token) for r in rows)],
         ["$/M tokens", *(t.shown(r.usd_per_million_tokens) for r in rows)],
         ["systems needed", *(str(r.systems) for r in rows)],
-        ["layout", *(r.layout for r in rows)],
+        ["layout", *(r.layout.partition(" + ")[0] for r in rows)],
+        *_prompts(rows),
         ["what binds", *(r.binds for r in rows)],
     ]
-    t.print_table(title, ["", *(f"{r.system}, {r.precision}" for r in rows)], cells, [_BAND, *_assumed(rows)])
+    t.print_columns(title, [f"{r.system}, {r.precision}" for r in rows], cells, [_BAND, *_assumed(rows)])
 
 
-_BAND = (
-    "In brackets: the range that four of five published numbers of the kind fall into (openwafer validate)."
-)
+_BAND = "In brackets: what four of five published numbers of the kind fall into."
+
+
+def _prompts(rows: list[Estimate]) -> list[list[str]]:
+    """Chips that only read prompts, where there are any."""
+    apart = [row.layout.partition(" + ")[2].removesuffix(" for prompts") for row in rows]
+    return [["and for prompts", *(text or "–" for text in apart)]] if any(apart) else []
 
 
 def _assumed(rows: list[Estimate] | list[TrainingEstimate]) -> list[str]:
@@ -127,19 +132,22 @@ def _assumed(rows: list[Estimate] | list[TrainingEstimate]) -> list[str]:
     return [f"{system} rests on assumed {', '.join(names)}" for system, names in found.items()]
 
 
-def _print_frontier(model: str, rows: dict[float, list[Estimate]], form: str) -> None:
+def _print_frontier(title: str, found: Frontier, form: str) -> None:
     from openwafer.cli import _tables as t
 
     flat = [
-        {"least_tokens_per_s_per_user": speed} | t.flat(row) for speed, found in rows.items() for row in found
+        {"least_tokens_per_s_per_user": speed} | t.flat(row)
+        for speed, rows in found.rows.items()
+        for row in rows
     ]
+    crossings = [t.flat(crossing) for crossing in found.crossings]
     if form != "table":
-        return t.print_json(flat) if form == "json" else t.print_csv(flat)
-    systems = sorted({row.system for found in rows.values() for row in found})
-    cells = [[t.number(speed), *(_at(found, name) for name in systems), found[0].system if found else "none"]
-             for speed, found in rows.items()]  # fmt: skip
-    headers = ["tokens/s a user", *(f"{name}: J, $/M" for name in systems), "cheapest"]
-    t.print_table(f"{model}: energy (J/token, IT) and cost ($/M tokens)", headers, cells)
+        return t.print_json({"rows": flat, "crossings": crossings}) if form == "json" else t.print_csv(flat)
+    systems = sorted({row.system for rows in found.rows.values() for row in rows})
+    reached = {speed: rows for speed, rows in found.rows.items() if rows}
+    cells = [[t.number(speed), *(_at(rows, name) for name in systems)] for speed, rows in reached.items()]
+    note = "J a token (IT), $ a million tokens; every user gets at least so many tokens a second."
+    t.print_table(title, ["tokens/s a user", *systems], cells, [note, *_crossings(found)])
 
 
 def _at(found: list[Estimate], system: str) -> str:
@@ -149,7 +157,23 @@ def _at(found: list[Estimate], system: str) -> str:
     if row is None:
         return "–"
     cost = row.usd_per_million_tokens
-    return f"{number(row.joules_per_token.value)}, {number(cost.value) if cost else '–'}"
+    return f"{number(row.joules_per_token.value)} J  ${number(cost.value) if cost else '–'}"
+
+
+def _crossings(found: Frontier) -> list[str]:
+    """Which kind of system is the best from which speed on."""
+    from openwafer.cli._tables import number
+
+    lines: list[str] = []
+    kinds = {"gpu": "GPUs", "wafer": "wafers", None: "nobody"}
+    for what, words in (("cost", "Least cost"), ("energy", "Least energy")):
+        parts = [
+            f"{kinds[c.kind]} from {number(c.tokens_per_s_per_user)}" + (f" ({c.system})" if c.system else "")
+            for c in found.crossings
+            if c.what == what
+        ]
+        lines.append(f"{words}, tokens/s a user: {', '.join(parts)}.")
+    return lines
 
 
 def _print_training(rows: list[TrainingEstimate], tokens: float, form: str) -> None:
@@ -169,4 +193,4 @@ def _print_training(rows: list[TrainingEstimate], tokens: float, form: str) -> N
         ["what binds", *(r.binds for r in rows)],
     ]
     title = f"{rows[0].model}: training on {tokens:.3g} tokens"
-    t.print_table(title, ["", *(f"{r.system}, {r.precision}" for r in rows)], cells, [_BAND, *_assumed(rows)])
+    t.print_columns(title, [f"{r.system}, {r.precision}" for r in rows], cells, [_BAND, *_assumed(rows)])

@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
+@click.option("--groups", is_flag=True, help="The groups only.")
+@click.option(
+    "--constants", is_flag=True, help="The constants of the model instead, and what they are fitted on."
+)
 @click.option("--unused", is_flag=True, help="Also list the rows that cannot be predicted, with the reason.")
-def command(file: str | None, form: str, unused: bool) -> None:
+def command(file: str | None, form: str, groups: bool, constants: bool, unused: bool) -> None:
     """Compare predictions with published numbers: those that come with OpenWafer, or the rows of FILE."""
     from openwafer.estimate import validate
 
+    if constants:
+        return _print_constants(form)
     found = validate(file)
     if form == "table":
-        _print(found, unused)
+        _print(found, groups, unused)
     else:
         _write(found, form)
 
@@ -46,57 +52,73 @@ def _row(row: ValidationRow) -> dict[str, Any]:
         "id": c.id, "group": c.group, "system": c.system, "chips": c.chips, "model": c.model,
         "precision": c.form,
         "kind": c.kind, "unit": c.unit, "published": c.value, "predicted": row.predicted, "error": row.error,
-        "held_out_error": row.held_out,
+        "error_without_row": row.held_out, "error_without_source": row.without_source, "source": c.source,
     }  # fmt: skip
 
 
-def _print(found: Validation, unused: bool) -> None:
+def _print_constants(form: str) -> None:
+    from openwafer.cli import _tables as t
+    from openwafer.estimate import fitted_constants
+
+    rows = [{"table": table, "name": name} | entry
+            for table, entries in fitted_constants().items() for name, entry in entries.items()]  # fmt: skip
+    if form != "table":
+        return t.print_json(rows) if form == "json" else t.print_csv(rows)
+    for table, entries in fitted_constants().items():
+        cells = [[name, f"{e['value']:.4g}", e["unit"], e["what"]] for name, e in entries.items()]
+        fits = dict.fromkeys(entry["on"] for entry in entries.values())
+        notes = [f"{fit}: {', '.join(n for n, e in entries.items() if e['on'] == fit)}" for fit in fits]
+        t.print_table(table, ["", "value", "unit", "what"], cells, [*_fit_notes(notes), ""], left=4)
+
+
+def _fit_notes(notes: list[str]) -> list[str]:
+    return [note if note.startswith("none") else f"Fitted on {note}" for note in notes]
+
+
+def _print(found: Validation, groups: bool, unused: bool) -> None:
     from openwafer.cli import _tables as t
 
-    cells = [
-        [r.case.id, r.case.group, f"{r.case.system} × {r.case.chips}", r.case.model, r.case.form, r.case.unit,
-         f"{r.case.value:.4g}", _number(r.predicted), _part(r.error), _part(r.held_out)]
-        for r in found.rows
-    ]  # fmt: skip
-    headers = [
-        "row",
-        "group",
-        "system",
-        "model",
-        "precision",
-        "unit",
-        "published",
-        "predicted",
-        "error",
-        "held out",
-    ]
-    t.print_table("Published numbers and predictions", headers, cells)
-    t.print_table("By group", _HEADERS, group_cells(found), [_NOTE])
+    for name in dict.fromkeys(row.case.group for row in found.rows if not groups):
+        rows = [row for row in found.rows if row.case.group == name]
+        t.print_table(f"{name}, {rows[0].case.unit}", _COLUMNS, [_cells(row) for row in rows], [""], left=3)
+    t.print_table("By group", _HEADERS, group_cells(found), [*_NOTES, ""])
     if unused:
-        t.print_table("Not used", ["row", "reason"], [list(entry) for entry in found.unused])
+        for reason in dict.fromkeys(reason for _, reason in found.unused):
+            ids = [id for id, why in found.unused if why == reason]
+            click.echo(f"{len(ids)} rows are not used, {reason}: {' '.join(ids)}")
     else:
         click.echo(f"{len(found.unused)} rows are not used (--unused lists them with the reason)")
 
 
-_HEADERS = ["group", "rows", "median", "worst", "held out: median", "worst", "target", "reached"]
-_NOTE = "Held out: predicted with constants that were fitted without the row, or on which none were fitted."
+_COLUMNS = ("row", "system", "model", "published", "predicted", "error", "−row", "−source")
+
+
+def _cells(row: ValidationRow) -> list[str]:
+    c = row.case
+    model = "" if c.model == "-" else f"{c.model} {c.form}"
+    shape = [c.id, f"{c.system.removesuffix('-nvl72')} ×{c.chips}", model, f"{c.value:.4g}"]
+    predicted = "no room" if row.predicted is None else f"{row.predicted:.4g}"
+    return [*shape, predicted, _part(row.error), _part(row.held_out), _part(row.without_source)]
+
+
+_HEADERS = ("group", "rows", "median", "worst", "−row", "−source", "target", "")
+_NOTES = (
+    "median, worst: with the constants as they are; −row, −source: the median with",
+    "constants fitted without the row, or without all rows of its source.",
+)
 
 
 def group_cells(found: Validation) -> list[list[str]]:
     """One line a group of errors."""
     return [
         [g.name, str(g.rows), f"{g.median:.1%}", f"{g.worst:.1%}", _share(g.held_out_median),
-         _share(g.held_out_worst), g.target, {True: "yes", False: "no", None: ""}[g.reached]]
+         _share(g.without_source_median), g.target, {True: "ok", False: "no", None: ""}[g.reached]]
         for g in found.groups
     ]  # fmt: skip
 
 
-def _number(value: float | None) -> str:
-    return "does not fit" if value is None else f"{value:.4g}"
-
-
 def _part(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1%}"
+    return "" if value is None else f"{value:+.0%}"
 
 
 def _share(value: float | None) -> str:

@@ -2,9 +2,10 @@
 
 from openwafer.estimate._bands import Banded
 from openwafer.estimate._config import Layer, ModelConfig, parse_config
+from openwafer.estimate._constants import document as fitted_constants
 from openwafer.estimate._count import Parameters, count_parameters
 from openwafer.estimate._estimate import Estimate, estimate
-from openwafer.estimate._frontier import frontier
+from openwafer.estimate._frontier import Crossing, Frontier, frontier
 from openwafer.estimate._known import known_models, load_model
 from openwafer.estimate._layers import LayerCost, layer_costs
 from openwafer.estimate._training import TrainingEstimate, estimate_training
@@ -14,8 +15,10 @@ from openwafer.machine.systems import Format
 
 __all__ = [
     "Banded",
+    "Crossing",
     "Estimate",
     "Format",
+    "Frontier",
     "Layer",
     "LayerCost",
     "ModelConfig",
@@ -26,6 +29,7 @@ __all__ = [
     "count_parameters",
     "estimate",
     "estimate_training",
+    "fitted_constants",
     "frontier",
     "known_models",
     "layer_costs",

@@ -36,9 +36,11 @@ class Banded:
 
 
 @cache
-def errors() -> dict[str, dict[str, float]]:
-    """Group → row → relative error of the held-out prediction; written by `bench/estimate_fit.py`."""
-    return json.loads(resources.files("openwafer.estimate").joinpath("data/errors.json").read_text("utf-8"))
+def errors(without: Literal["row", "source"] = "row") -> dict[str, dict[str, float]]:
+    """Group → row → relative error of a prediction with constants fitted without the row, or without all rows
+    of its source; written by `bench/estimate_fit.py`."""
+    text = resources.files("openwafer.estimate").joinpath("data/errors.json").read_text("utf-8")
+    return json.loads(text)[without]
 
 
 @cache

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from openwafer.diag import error
-from openwafer.machine import Value, load_machine
+from openwafer.estimate._unused import reason
 from openwafer.machine.systems import Format, published_rows, rows_of
 
 
@@ -37,6 +37,7 @@ class Case:
     users: float = 0.0
     scenario: str = ""
     kind: str = "measured"
+    source: str = ""
     fit: bool = True
     extra: dict[str, float] = field(default_factory=dict[str, float])
     """What only some groups have: `side` of a layer's square, `seq`, `batch` (sequences), `flop_part`."""
@@ -101,11 +102,10 @@ def cases(rows: list[Row]) -> tuple[list[Case], list[tuple[str, str]]]:
     unused: list[tuple[str, str]] = []
     for row in rows:
         read = next((r for matches, r in READERS if matches(row)), None)
-        made = list(read(row)) if read else []
+        made = [replace(case, source=row["source_title"]) for case in read(row)] if read else []
         found += made
         if not made:
-            why = "it does not say what is needed to predict it" if read else "not a performance measurement"
-            unused.append((row["id"], why))
+            unused.append((row["id"], reason(row)))
     return found, unused
 
 
@@ -139,38 +139,3 @@ def value_of(row: Row) -> float | None:
     except ValueError:
         return None
     return sum(parts) / len(parts) if parts else None
-
-
-def reductions() -> list[Case]:
-    """Sums over a line of 512 PEs on the vendor's simulator: facts of `wse2`, `published.*_reduce_*`."""
-    value = {
-        name.removeprefix("published."): fact.value for name, fact in load_machine("wse2").by_name.items()
-    }
-    found: list[tuple[str, float, float]] = [
-        ("tree", b, _number(value[f"tree_reduce_p512_b{b}_cycles"])) for b in (1, 64, 1024, 8192)
-    ]
-    for b in (1, 64, 1024, 8192):
-        chain = (
-            b
-            + _number(value["chain_reduce_cycles_per_pe"]) * 511
-            + _number(value["chain_reduce_base_cycles"])
-        )
-        each = _number(value["two_phase_reduce_p512_cycles_per_wavelet"])
-        found += [
-            ("chain", b, chain),
-            ("two-phase", b, _number(value["two_phase_reduce_p512_base_cycles"]) + each * b),
-        ]
-    return [_reduction(*row) for row in found]
-
-
-def _number(value: Value) -> float:
-    assert not isinstance(value, tuple)
-    return float(value)
-
-
-def _reduction(algorithm: str, wavelets: float, cycles: float) -> Case:
-    return Case(
-        id=f"{algorithm} {wavelets:g}", group="reduction on the mesh", system="wse2", model="-", value=cycles,
-        unit="cycles", chips=512, scenario=algorithm, fit=False,
-        extra={"pes": 512.0, "wavelets": float(wavelets), "step": 32.0},
-    )  # fmt: skip

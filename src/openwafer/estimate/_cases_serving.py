@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,11 @@ in the rows."""
 _CHATS = {"lm-arena-chat": (150.0, 450.0), "gpqa": (250.0, 2400.0)}
 """ML.ENERGY's workload → mean tokens in and out, inferred: the rows do not tell them, but the caches of as
 many sequences as were in flight must have fitted (C160: at most 394 tokens each, C170: 1,600)."""
+
+_ONE_REPLICA = 10.0
+"""Chips below which what InferenceX measured is taken for one replica of eight at most."""
+_WITH_FIRST = 1.06
+"""A request's time over that of its tokens: its user also waits for the first."""
 
 
 @reader(titled("MLPerf Inference v5.1 Power"))
@@ -93,8 +99,11 @@ def _aiconfigurator(row: Row) -> Iterator[Case]:
 
 @reader(titled("SemiAnalysis InferenceX", "throughput"))
 def _inferencex(row: Row) -> Iterator[Case]:
-    """Totals count input and output tokens: the output part of a chip is compared, at the same speed a
-    user."""
+    """Totals count input and output tokens: the output part of a chip is compared, at the same speed a user.
+
+    Users, their speed and the rate of a chip tell on how many chips they were; up to eight they are one
+    replica, whose time per token is then known too.
+    """
     found, model, value = system_of(row["system"]), canonical(row["model"]), value_of(row)
     speed, lengths = (
         numbers(r"at ([\d.]+) tok/s/user", row["params"]),
@@ -106,12 +115,20 @@ def _inferencex(row: Row) -> Iterator[Case]:
     form = format_of(row["params"])
     if form == "fp4" and ("gpt-oss" in model or found[0] in ("mi300x", "mi325x")):
         form = "w4a16"
-    yield Case(
-        id=row["id"], group="throughput at a speed, InferenceX", system=found[0], model=model,
+    case = Case(
+        id=row["id"], group="throughput at a speed", system=found[0], model=model,
         value=value * tokens_out / (tokens_in + tokens_out), unit="tok/s/chip", form=form,
         tokens_in=tokens_in, tokens_out=tokens_out, scenario="disagg" if "disagg" in row["params"] else "",
         engine="vllm" if found[0].startswith("mi") else "trtllm", fit=False, extra={"speed": speed[0]},
     )  # fmt: skip
+    yield case
+    users = numbers(r"concurrency ~(\d+)", row["params"])
+    chips = users[0] * speed[0] / case.value if users else 0.0
+    if users and 1 <= chips < _ONE_REPLICA and "disagg" not in row["params"]:
+        yield replace(
+            case, group="time per token", value=1000 / speed[0], unit="ms", users=users[0], fit=True,
+            chips=2 ** round(math.log2(chips / _WITH_FIRST)), scenario="one replica",
+        )  # fmt: skip
 
 
 @reader(titled("ML.ENERGY"))

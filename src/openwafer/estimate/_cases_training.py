@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from openwafer.estimate._cases import Case, Row, numbers, reader, system_of, titled, value_of
 from openwafer.estimate._known import canonical
@@ -51,6 +52,19 @@ def _format(row: Row, system: str) -> Format:
     """v5.1 is the first round with FP4 training, NVIDIA's own runs on Blackwell; the others use FP8."""
     new = "v5.1" in row["source_title"] and row["system"].endswith("(NVIDIA)")
     return "fp4" if new and load_system(system).peak_flop_per_s("fp4") else "fp8"
+
+
+@reader(titled("MLPerf Training", "wall energy"))
+def _mlperf_energy(row: Row) -> Iterator[Case]:
+    """Of a whole run, at the wall of one server, the start included."""
+    found, value = system_of(row["system"]), value_of(row)
+    if found and value and row["model"] == "llama2_70b_lora":
+        base = _case(
+            row, found, "llama-2-70b", value, _format(row, found[0]), {"batch": 8.0, "flop_part": 2 / 3}
+        )
+        yield replace(
+            base, group="training energy, wall", unit="MJ", fit=False, tokens_in=_LORA_SAMPLES * _SEQUENCE
+        )
 
 
 @reader(titled("NeMo", "training throughput"))

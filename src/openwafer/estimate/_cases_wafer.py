@@ -1,5 +1,4 @@
-"""Published speeds of wafers a user, and the chain, two-phase and tree reductions of the vendor's
-simulator."""
+"""What is published of wafers: speeds a user, wafers a model, scaling of training."""
 
 from __future__ import annotations
 
@@ -36,12 +35,32 @@ def _published(row: Row) -> Iterator[Case]:
         yield _speed(row, model, value)
 
 
+@reader(lambda row: row["metric"].startswith("wafers per model"))
+def _wafers(row: Row) -> Iterator[Case]:
+    """As few as hold the weights and one sequence."""
+    model, value = canonical(row["model"]), value_of(row)
+    if model and value:
+        yield replace(_speed(row, model, value), group="wafers needed", unit="wafers", fit=False)
+
+
+@reader(lambda row: row["metric"].startswith("scaling 1->16"))
+def _scaling(row: Row) -> Iterator[Case]:
+    """Of training with data parallelism, a step as large a system."""
+    found, value = system_of(row["system"]), value_of(row)
+    if found and value:
+        yield Case(
+            id=row["id"], group="scaling of training on wafers", system=found[0], chips=found[1],
+            model="llama-3.1-405b", value=value, unit="×", kind=row["kind"], fit=False,
+            extra={"sequence": 8192.0, "batch_tokens": 64e6},
+        )  # fmt: skip
+
+
 def _speed(row: Row, model: str, value: float) -> Case:
     found = system_of(row["system"]) or ("cs3", 1)
     plain = row["date"][:7] < _SPECULATION_SINCE or row["source_title"].startswith("WaferLLM")
     form: Format = "w4a16" if "gpt-oss" in model else "f16"
     return Case(
-        id=row["id"], group="wafer speed a user" if plain else "wafer speed a user, speculation not told",
+        id=row["id"], group="wafer speed a user" if plain else "wafer speed, speculation untold",
         system=found[0], chips=found[1], model=model, value=value, unit="tok/s", form=form, tokens_in=1024,
         tokens_out=1024, users=1, kind=row["kind"], fit=plain and "Introducing" in row["source_title"],
     )  # fmt: skip

@@ -19,7 +19,10 @@ class GpuConstants:
     compute_fp8: float
     compute_fp4: float
     amd: float
+    amd_layer: float
     expert_half: float
+    even: float
+    uneven: float
     link: float
     reduce_s: float
     layer_s: float
@@ -33,6 +36,8 @@ class GpuConstants:
     first_queue: float
     first_closed: float
     spread_steps: float
+    prompt_busy: float
+    bubble: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

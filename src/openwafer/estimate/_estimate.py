@@ -29,7 +29,7 @@ class Estimate:
     `meets` is False where no layout gives a user the tokens a second that were asked for: then the numbers
     are
     those of the fastest layout. Chips that serve count as a part of a server. `layout`: replicas × chips (×
-    stages of a pipeline), or × wafers.
+    stages of a pipeline), or × wafers; groups that only read prompts after a plus.
     """
 
     model: str
@@ -181,7 +181,10 @@ def _dollars(system: System, count: float, tokens_per_s: float) -> float | None:
 
 
 def _layout(kind: Kind, answers: Answers, at: int) -> str:
-    replicas, group, pipes = (int(getattr(answers, n)[at]) for n in ("replicas", "group", "pipes"))
+    replicas, group, pipes, prompts = (
+        int(getattr(answers, n)[at]) for n in ("replicas", "group", "pipes", "prompts")
+    )
     if kind == "wafer":
         return f"{replicas} × {group} wafer{'s' if group > 1 else ''}"
-    return f"{replicas} × TP{group}" + (f" × PP{pipes}" if pipes > 1 else "")
+    apart = f" + {prompts} × TP{group} for prompts" if prompts else ""
+    return f"{replicas} × TP{group}" + (f" × PP{pipes}" if pipes > 1 else "") + apart

@@ -128,9 +128,12 @@ def stack(facts: Sequence[ModelFacts], index: NDArray[np.intp]) -> ModelFacts:
     return ModelFacts(**columns)
 
 
-def distinct_experts(model: ModelFacts, tokens: Num) -> Num:
-    """Experts of a layer that a batch of tokens touches, when routing is even: E (1 - (1 - k/E)^tokens)."""
-    untouched = np.maximum(1 - model.chosen / model.experts, 0.0) ** tokens
+def distinct_experts(model: ModelFacts, tokens: Num, even: Num = 1.0) -> Num:
+    """Experts of a layer that a batch of tokens touches, k each: E (1 - (1 - k/E)^tokens) when they choose
+    evenly and each for itself; of `tokens` after the first only the part `even` counts, for tokens that are
+    alike choose alike."""
+    choices = 1 + even * np.maximum(tokens - 1, 0.0)
+    untouched = np.maximum(1 - model.chosen / model.experts, 0.0) ** choices
     return model.experts * (1 - untouched)
 
 

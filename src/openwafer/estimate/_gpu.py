@@ -45,6 +45,9 @@ class GpuFacts:
     link_bytes_per_s: Num
     out_bytes_per_s: Num
     domain: Num
+    layer_s: Num
+    expert_layer_s: Num
+    reduce_s: Num
     step_s: Num
     sequence_s: Num
     cuts_experts: Num
@@ -57,7 +60,7 @@ def gpu_facts(system: GpuSystem, form: Format, engine: str, c: GpuConstants) -> 
     peak, sixteen = system.peak_flop_per_s(form), system.peak_flop_per_s("f16")
     assert peak is not None and sixteen is not None
     chip, link = system.chip, system.link
-    maker = c.amd if system.vendor == "amd" else 1.0
+    maker, slower = (c.amd, c.amd_layer) if system.vendor == "amd" else (1.0, 1.0)
     vllm = engine == "vllm"
     part = {"fp8": c.compute_fp8, "fp4": c.compute_fp4}.get(form, c.compute_f16)
     return GpuFacts(
@@ -70,6 +73,9 @@ def gpu_facts(system: GpuSystem, form: Format, engine: str, c: GpuConstants) -> 
         link_bytes_per_s=link.gb_per_s * 1e9,
         out_bytes_per_s=link.scale_out_gb_per_s * 1e9,
         domain=link.chips,
+        layer_s=c.layer_s * slower,
+        expert_layer_s=c.expert_layer_s * slower,
+        reduce_s=c.reduce_s * slower,
         step_s=c.vllm_step_s if vllm else c.step_s,
         sequence_s=c.vllm_sequence_s if vllm else c.sequence_s,
         cuts_experts=float(vllm),
@@ -128,12 +134,15 @@ def decode_step(
     cached = cached * where(model.latent > 0, where(spread, 1.0, chips), _copies(model, chips))
     read, effective = _weights_read(model, gpu, chips, tokens, spread, c)
     weights_s = effective / (bandwidth * c.memory)
-    arithmetic_s = tokens * _arithmetic_s(model, gpu, chips, low, sixteen, c)
-    cache_s = np.maximum(cached / (bandwidth * c.cache), scores / (chips * gpu.peak_16 * gpu.part_16))
+    slowest = where(spread, c.uneven, 1.0)
+    arithmetic_s = slowest * tokens * _arithmetic_s(model, gpu, chips, low, sixteen, c)
+    cache_s = slowest * np.maximum(
+        cached / (bandwidth * c.cache), scores / (chips * gpu.peak_16 * gpu.part_16)
+    )
     matrices_s = (weights_s**_SHARPNESS + arithmetic_s**_SHARPNESS) ** (1 / _SHARPNESS)
     collectives_s = collectives(model, gpu, chips, tokens, spread, c)
-    launches_s = model.layers * c.layer_s + model.moe_layers * c.expert_layer_s
-    launches_s = launches_s + gpu.step_s + batch * gpu.sequence_s
+    launches_s = model.layers * gpu.layer_s + model.moe_layers * gpu.expert_layer_s
+    launches_s = launches_s + gpu.step_s + batch / where(spread, chips, 1.0) * gpu.sequence_s
     total = matrices_s + cache_s + collectives_s + launches_s
     peak_s = tokens * (low / gpu.peak_low + sixteen / gpu.peak_16) / chips + scores / (chips * gpu.peak_16)
     return Step(
@@ -165,7 +174,7 @@ def _weights_read(
     model: ModelFacts, gpu: GpuFacts, chips: Num, batch: Num, spread: Num, c: GpuConstants
 ) -> tuple[Num, Num]:
     """Bytes of weights that a step reads, and as many with what slow small pieces cost on top."""
-    touched = distinct_experts(model, batch)
+    touched = distinct_experts(model, batch, c.even)
     experts = model.moe_layers * touched * model.expert * model.expert_bytes
     attention = model.attention * model.attention_bytes * where(spread, chips, 1.0)
     dense = attention + model.mlp * model.mlp_bytes + 2 * model.head
@@ -203,7 +212,7 @@ def collectives(
     """
     inside = chips <= gpu.domain
     link = where(inside, gpu.link_bytes_per_s, gpu.out_bytes_per_s) * c.link
-    latency = c.reduce_s * np.log2(np.maximum(chips, 1)) ** 0.5 * where(inside, 1.0, 5.0)
+    latency = gpu.reduce_s * np.log2(np.maximum(chips, 1)) ** 0.5 * where(inside, 1.0, 5.0)
     reduce = 2 * (latency + 2 * (chips - 1) / chips * tokens * model.hidden * 2 / link)
     sent = tokens / chips * np.minimum(model.chosen, chips - 1) * model.hidden * 3
     there_and_back = 2 * latency + sent / link

@@ -4,7 +4,7 @@ replicas."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,15 +38,20 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A layout that was chosen. `fits` is False where no layout holds the model and its users."""
+    """A layout that was chosen. `fits` is False where no layout holds the model and its users; `split` where
+    other chips read the prompts, `prompt_chips` as many as these times the replica's own. `per_chip`: tokens
+    a second of a chip, those that read prompts counted."""
 
     fits: Num
     group: Num
     pipes: Num
     batch: Num
+    split: Num
+    prompt_chips: Num
     token_s: Num
     first_s: Num
     tokens_per_s: Num
+    per_chip: Num
     memory_use: Num
     compute_use: Num
     parts: Num
@@ -75,7 +80,7 @@ def fastest(
         room = max_batch(model, gpu, group * pipes, traffic.mean_context)
         fits = (replicas >= 1) & ((room >= batch) | one) & (group <= where(pipes > 1, 8, gpu.domain))
         plan = evaluate(model, gpu, traffic, group, pipes, batch, c)
-        plan = _with(plan, fits, plan.tokens_per_s * replicas)
+        plan = replace(plan, fits=fits & np.isfinite(plan.token_s), tokens_per_s=plan.tokens_per_s * replicas)
         best = plan if best is None else _better(best, plan, -best.token_s, -plan.token_s)
     assert best is not None
     return best
@@ -89,70 +94,83 @@ def densest(
     least_tokens_per_s: Num = 0.0,
     most_chips: float = 8,
     users_bound: bool = False,
+    may_split: bool = False,
 ) -> Plan:
     """The layout and batch with most tokens a second and chip among those fast enough for a user.
 
-    `tokens_per_s` of the result is of one replica. With `users_bound` no replica takes more than all users.
+    `tokens_per_s` of the result is of one replica. With `users_bound` no replica takes more than all users;
+    with `may_split` prompts may have chips of their own.
     """
     best: Plan | None = None
-    batches = BATCHES.reshape(-1, *([1] * np.ndim(traffic.tokens_in + model.layers + gpu.domain)))
+    ways, shape = 1 + may_split, (-1, *([1] * np.ndim(traffic.tokens_in + model.layers + gpu.domain)))
+    batches = np.tile(BATCHES, ways).reshape(shape)
+    split = np.repeat(np.arange(ways), len(BATCHES)).reshape(shape)
     for group, pipes in layouts(most_chips):
         room = max_batch(model, gpu, group * pipes, traffic.mean_context)
         limit = np.minimum(room, traffic.users) if users_bound else room
         tried = np.minimum(batches, np.maximum(limit, 1.0))
-        plan = evaluate(model, gpu, traffic, group, pipes, tried, c)
-        fits = (room >= 1) & (1 / plan.token_s >= least_tokens_per_s)
-        plan = _with(plan, fits & (group <= where(pipes > 1, 8, gpu.domain)), plan.tokens_per_s)
-        plan = _pick(plan, where(plan.fits, plan.tokens_per_s, -1.0))
-        before = best.tokens_per_s / (best.group * best.pipes) if best else 0.0
-        best = plan if best is None else _better(best, plan, before, plan.tokens_per_s / (group * pipes))
+        plan = evaluate(model, gpu, traffic, group, pipes, tried, c, split)
+        fits = (room >= 1) & (1 / plan.token_s >= least_tokens_per_s) & np.isfinite(plan.token_s)
+        plan = replace(plan, fits=fits & (group <= where(pipes > 1, 8, gpu.domain)))
+        if users_bound:
+            chips = whole_chips(plan, np.ceil(traffic.users / tried))[0]
+            plan = replace(plan, per_chip=traffic.users / plan.token_s / chips)
+        plan = _pick(plan, where(plan.fits, plan.per_chip, -1.0))
+        best = plan if best is None else _better(best, plan, best.per_chip, plan.per_chip)
     assert best is not None
     return best
 
 
+def whole_chips(plan: Plan, replicas: Num) -> tuple[Num, Num]:
+    """Chips of so many replicas, and how many groups of chips among them only read prompts."""
+    prompts = np.ceil(replicas * plan.pipes * plan.prompt_chips)
+    return (replicas * plan.pipes + prompts) * plan.group, prompts
+
+
 def evaluate(
-    model: ModelFacts, gpu: GpuFacts, traffic: Traffic, group: Num, pipes: Num, batch: Num, c: GpuConstants
-) -> Plan:
+    model: ModelFacts, gpu: GpuFacts, traffic: Traffic, group: Num, pipes: Num, batch: Num, c: GpuConstants,
+    split: Num = 0.0,
+) -> Plan:  # fmt: skip
     """A replica of `group` × `pipes` chips with `batch` sequences; a pipeline works on as many parts at
-    once."""
+    once, and its stages wait for each other."""
     served = serve(
         model,
         gpu,
         group,
-        batch / pipes,
+        np.maximum(batch / pipes, 1.0),
         traffic.tokens_in,
         traffic.tokens_out,
         c,
         traffic.closed,
         traffic.draft,
+        split,
     )
-    token_s = served.token_s + (pipes - 1) * 2 * c.reduce_s
+    piped = np.asarray(pipes) > 1
+    token_s = served.token_s * where(piped, 1 + c.bubble, 1.0) + (pipes - 1) * 2 * c.reduce_s
     return Plan(
         fits=np.True_,
         group=group + 0 * token_s,
         pipes=pipes + 0 * token_s,
         batch=batch + 0 * token_s,
+        split=split + 0 * token_s,
+        prompt_chips=served.prompt_chips,
         token_s=token_s,
         first_s=served.first_s,
         tokens_per_s=batch / token_s,
+        per_chip=batch / token_s / (group * pipes * (1 + served.prompt_chips)),
         memory_use=served.memory_use,
         compute_use=served.compute_use,
-        parts=_parts(served),
+        parts=_parts(served, split),
     )
 
 
-def _parts(served: Served) -> Num:
+def _parts(served: Served, split: Num) -> Num:
     """Seconds of a step by what they are spent on: arithmetic, memory, collectives, software (first axis)."""
-    step, carried = served.step, np.maximum(served.token_s - served.step.total, 0.0)
+    step, carried = served.step, where(split > 0, 0.0, np.maximum(served.token_s - served.step.total, 0.0))
     bound = step.arithmetic > step.matrices * 0.8
     arithmetic = where(bound, step.matrices, 0.0) + carried
     memory = where(bound, 0.0, step.matrices) + step.cache
     return np.stack(np.broadcast_arrays(arithmetic, memory, step.collectives, step.launches))
-
-
-def _with(plan: Plan, fits: Num, tokens_per_s: Num) -> Plan:
-    fields = {name: getattr(plan, name) for name in Plan.__slots__}
-    return Plan(**fields | {"fits": fits & np.isfinite(plan.token_s), "tokens_per_s": tokens_per_s})
 
 
 def _better(a: Plan, b: Plan, score_a: Num, score_b: Num) -> Plan:

@@ -20,7 +20,7 @@ from openwafer.estimate._constants import Constants
 from openwafer.estimate._facts import ModelFacts, model_facts, stack
 from openwafer.estimate._gpu import GpuFacts, gpu_facts, max_batch, stack_gpus
 from openwafer.estimate._num import Num, where
-from openwafer.estimate._plan import Traffic, densest, evaluate, fastest
+from openwafer.estimate._plan import Traffic, densest, evaluate, fastest, whole_chips
 from openwafer.estimate._power import gpu_watts, server_watts
 from openwafer.estimate._serve import Draft
 from openwafer.estimate._wafer import (
@@ -59,11 +59,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """Of as many points, arrays. `fits`: some layout holds the model; `meets`: and is fast enough (else the
-    numbers are those of the fastest). `group`, `pipes`: chips of a layout (wafers of a replica and 1);
-    `parts`: seconds of a
-    token by `BINDS`, first axis; `full`: KV caches set the number of systems; `share`: systems, parts of them
-    counted; `watts`: IT power of what serves."""
+    """Of as many points, arrays.
+
+    `fits`: some layout holds the model; `meets`: and is fast enough (else the numbers are those of the
+    fastest). `group`, `pipes`: chips of a layout (wafers of a replica and 1); `prompts`: groups that only
+    read prompts. `parts`: seconds of a token by `BINDS`, first axis; `full`: KV caches set the number of
+    systems; `share`: systems, parts of them counted; `watts`: IT power of what serves.
+    """
 
     fits: Num
     meets: Num
@@ -73,6 +75,7 @@ class Answers:
     group: Num
     pipes: Num
     replicas: Num
+    prompts: Num
     token_s: Num
     first_s: Num
     tokens_per_s: Num
@@ -142,15 +145,16 @@ def _gpus(points: Sequence[Point], c: Constants) -> GpuFacts:
 def _on_gpus(points: Sequence[Point], c: Constants) -> Answers:
     model, gpu = _models(points), _gpus(points, c)
     traffic, least = _traffic(points, c)
-    chosen = densest(model, gpu, traffic, c.gpu, least, MOST_CHIPS, users_bound=True)
+    chosen = densest(model, gpu, traffic, c.gpu, least, MOST_CHIPS, users_bound=True, may_split=True)
     one = dataclasses.replace(traffic, users=np.ones_like(least))
     quick = fastest(model, gpu, one, np.full_like(least, MOST_CHIPS), c.gpu)
     fits, meets = np.asarray(quick.fits), np.asarray(chosen.fits)
     group, pipes = where(meets, chosen.group, quick.group), where(meets, chosen.pipes, quick.pipes)
+    split = where(meets, chosen.split, 0.0)
     replicas = np.maximum(np.ceil(traffic.users / where(meets, chosen.batch, 1.0)), 1.0)
-    plan = evaluate(model, gpu, traffic, group, pipes, traffic.users / replicas, c.gpu)
+    plan = evaluate(model, gpu, traffic, group, pipes, traffic.users / replicas, c.gpu, split)
     per_server = np.array([p.system.server.chips for p in points if isinstance(p.system, GpuSystem)])
-    chips = replicas * group * pipes
+    chips, prompts = whole_chips(plan, replicas)
     room = max_batch(model, gpu, group * pipes, traffic.mean_context)
     zero = np.zeros_like(least)
     return Answers(
@@ -162,6 +166,7 @@ def _on_gpus(points: Sequence[Point], c: Constants) -> Answers:
         group=group,
         pipes=pipes,
         replicas=replicas,
+        prompts=prompts,
         token_s=plan.token_s,
         first_s=plan.first_s,
         tokens_per_s=traffic.users / plan.token_s,
@@ -201,6 +206,7 @@ def _on_wafers(points: Sequence[Point], c: Constants) -> Answers:
         group=served.wafers,
         pipes=np.ones_like(least),
         replicas=replicas,
+        prompts=zero,
         token_s=token_s,
         first_s=served.first_s,
         tokens_per_s=traffic.users / token_s,

@@ -12,12 +12,16 @@ from openwafer.estimate._constants import Constants
 from openwafer.estimate._facts import ModelFacts, model_facts
 from openwafer.estimate._gpu import GpuFacts, gpu_facts, max_batch
 from openwafer.estimate._known import load_model
-from openwafer.estimate._mesh import ALGORITHMS, mesh_of, reduce_cycles
 from openwafer.estimate._plan import Plan, Traffic, densest, fastest
 from openwafer.estimate._power import gpu_watts, server_watts
-from openwafer.estimate._train import gpu_part, train_on_gpus
+from openwafer.estimate._train import (
+    TRAINING_MEMORY_USE,
+    Trained,
+    gpu_part,
+    train_on_gpus,
+    train_on_wafers,
+)
 from openwafer.estimate._wafer import serve_on_wafers, stages, wafer_facts, wafers_needed
-from openwafer.machine import load_machine
 from openwafer.machine.systems import GpuSystem, WaferSystem, load_system
 
 Predictor: TypeAlias = Callable[[Case, Constants], float | None]
@@ -34,7 +38,7 @@ _MEAN_OF_P99 = 0.75
 """What the mean reaches where the 99th percentile is bound: the median of the published pairs."""
 
 
-def _group(*names: str) -> Callable[[Predictor], Predictor]:
+def predicts(*names: str) -> Callable[[Predictor], Predictor]:
     def add(function: Predictor) -> Predictor:
         PREDICTORS.update(dict.fromkeys(names, function))
         return function
@@ -43,10 +47,13 @@ def _group(*names: str) -> Callable[[Predictor], Predictor]:
 
 
 def predict(case: Case, c: Constants) -> float | None:
+    from openwafer.estimate import _predict_mesh
+
+    assert _predict_mesh
     return PREDICTORS[case.group](case, c)
 
 
-@_group("time per token", "time to first token", "time per token under load")
+@predicts("time per token", "time to first token", "time per token under load")
 def _times(case: Case, c: Constants) -> float | None:
     system = _gpu(case)
     plan = _fastest(case, system, case.users, c)
@@ -55,7 +62,7 @@ def _times(case: Case, c: Constants) -> float | None:
     return float(plan.first_s if case.group == "time to first token" else plan.token_s) * 1e3
 
 
-@_group("offline throughput", "energy, wall")
+@predicts("offline throughput", "energy, wall")
 def _throughput(case: Case, c: Constants) -> float | None:
     """The best batch; MLPerf's Server scenario bounds the time between tokens."""
     system = _gpu(case)
@@ -73,7 +80,7 @@ def _throughput(case: Case, c: Constants) -> float | None:
     return float(server_watts(chip, system, c.power) * case.chips / system.server.chips / rate)
 
 
-@_group("energy, GPU")
+@predicts("energy, GPU")
 def _gpu_energy(case: Case, c: Constants) -> float | None:
     """As many sequences in flight as were allowed, or as fit."""
     system = _gpu(case)
@@ -86,27 +93,58 @@ def _gpu_energy(case: Case, c: Constants) -> float | None:
     return float(watts * case.chips / plan.tokens_per_s)
 
 
-@_group("throughput at a speed, InferenceX")
+@predicts("throughput at a speed")
 def _at_speed(case: Case, c: Constants) -> float | None:
     """Tokens a second and chip of the best layout that is fast enough."""
     system = _gpu(case)
     model, gpu = _facts(case, system, c)
-    most = min(system.link.chips, 64)
-    plan = densest(model, gpu, _traffic(case, 0.0), c.gpu, case.extra["speed"], most_chips=most)
-    return float(plan.tokens_per_s / (plan.group * plan.pipes)) if plan.fits else None
+    plan = densest(model, gpu, _traffic(case, 0.0), c.gpu, case.extra["speed"], most_chips=64, may_split=True)
+    return float(plan.per_chip) if plan.fits else None
 
 
-@_group("training throughput", "fine-tuning throughput")
+@predicts("training throughput", "fine-tuning throughput")
 def _training(case: Case, c: Constants) -> float | None:
+    return float(_trained(case, c).tokens_per_s) / case.chips
+
+
+@predicts("training energy, wall")
+def _training_energy(case: Case, c: Constants) -> float | None:
+    """Megajoules for `tokens_in` tokens."""
+    system, trained = _gpu(case), _trained(case, c)
+    watts = server_watts(gpu_watts(system, TRAINING_MEMORY_USE, trained.use, c.power), system, c.power)
+    seconds = case.tokens_in / float(trained.tokens_per_s)
+    return float(watts) * case.chips / system.server.chips * seconds / 1e6
+
+
+def _trained(case: Case, c: Constants) -> Trained:
     system = _gpu(case)
     sequence = case.extra["sequence"]
     batch = case.extra.get("batch", _usual_batch(case.chips))
     peak, part = gpu_part(system, case.form, c.train)
-    trained = train_on_gpus(
+    return train_on_gpus(
         model_facts(load_model(case.model), "f16"), peak, part, case.chips, sequence, batch * sequence,
         c.train, case.extra.get("flop_part", 1.0),
     )  # fmt: skip
-    return float(trained.tokens_per_s) / case.chips
+
+
+@predicts("scaling of training on wafers")
+def _scaling(case: Case, c: Constants) -> float | None:
+    system = load_system(case.system)
+    assert isinstance(system, WaferSystem)
+    model, tokens = model_facts(load_model(case.model), "f16"), case.extra["batch_tokens"]
+    one, many = (
+        train_on_wafers(model, system, n, case.extra["sequence"], tokens * n, c.train).tokens_per_s
+        for n in (1, case.chips)
+    )
+    return float(many / one)
+
+
+@predicts("wafers needed")
+def _wafers(case: Case, c: Constants) -> float | None:
+    system = load_system(case.system)
+    assert isinstance(system, WaferSystem)
+    model = model_facts(load_model(case.model), case.form)
+    return float(wafers_needed(model, wafer_facts(system), case.users, case.tokens_in + case.tokens_out))
 
 
 def _usual_batch(chips: int) -> float:
@@ -114,7 +152,7 @@ def _usual_batch(chips: int) -> float:
     return max(2.0 * chips, 128.0)
 
 
-@_group("wafer speed a user", "wafer speed a user, speculation not told")
+@predicts("wafer speed a user", "wafer speed, speculation untold")
 def _wafer_speed(case: Case, c: Constants) -> float | None:
     system = load_system(case.system)
     assert isinstance(system, WaferSystem)
@@ -127,14 +165,6 @@ def _wafer_speed(case: Case, c: Constants) -> float | None:
         model, wafer, wafers, case.users, case.tokens_in, case.tokens_out, c.wafer, whole="side" in case.extra
     )
     return 1 / float(served.token_s)
-
-
-@_group("reduction on the mesh")
-def _reduction(case: Case, c: Constants) -> float | None:
-    mesh = mesh_of(load_machine(case.system), 1.0)
-    step = case.extra.get("step", 1.0)
-    algorithm = ALGORITHMS[[str(a) for a in ALGORITHMS].index(case.scenario)]
-    return float(reduce_cycles(mesh, algorithm, case.extra["pes"], case.extra["wavelets"], step))
 
 
 def _gpu(case: Case) -> GpuSystem:

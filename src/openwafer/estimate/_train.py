@@ -22,6 +22,9 @@ from openwafer.machine.systems import Format, GpuSystem, WaferSystem
 STREAMED_BYTES = 4
 """Of a parameter, in each direction and step (published.csv B012)."""
 
+TRAINING_MEMORY_USE = 0.5
+"""Of the memory's bandwidth while a chip trains, assumed: what its power is estimated with."""
+
 
 def train_flop(model: ModelFacts, sequence: Num) -> Num:
     """Of one token, forward and twice backward, in sequences of so many; attention is causal."""

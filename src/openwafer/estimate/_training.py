@@ -13,7 +13,7 @@ from openwafer.estimate._estimate import precision_of
 from openwafer.estimate._facts import ModelFacts, model_facts
 from openwafer.estimate._known import load_model
 from openwafer.estimate._power import gpu_watts, server_watts
-from openwafer.estimate._train import Trained, gpu_part, train_on_gpus, train_on_wafers
+from openwafer.estimate._train import TRAINING_MEMORY_USE, Trained, gpu_part, train_on_gpus, train_on_wafers
 from openwafer.machine.systems import Format, GpuSystem, System, WaferSystem, load_system
 
 STATE_BYTES = 18.0
@@ -130,5 +130,5 @@ def _run(
     chips = systems * system.server.chips
     peak, part = gpu_part(system, form, c.train)
     trained = train_on_gpus(model, peak, part, chips, sequence, batch_tokens, c.train)
-    chip = gpu_watts(system, 0.5, trained.use, c.power)
+    chip = gpu_watts(system, TRAINING_MEMORY_USE, trained.use, c.power)
     return trained, systems * float(server_watts(chip, system, c.power))

@@ -130,12 +130,16 @@ def stage_time(
 
 
 def _closed_form(model: ModelFacts, wafer: WaferFacts, pes: Num, tokens: Num, scores_flop: Num) -> Stage:
+    """A product on a PE's rows and columns is a loop of vector operations, over its rows when there are few
+    tokens, else over the tokens (as in `nn/kernels/linear.csl`)."""
     routed = model.chosen > 0
     active = (model.attention + model.mlp + model.moe_layers * model.chosen * model.expert) / model.layers
     side = np.sqrt(pes)
     products = _PRODUCTS + where(routed, 2 * np.maximum(model.chosen - 1, 0), 0)
     multiplied = tokens * active / pes + scores_flop / 2 / model.layers / pes
-    turns = tokens * products * np.maximum(model.hidden / side, 1.0)
+    columns = np.maximum(model.hidden / side, 1.0)
+    rows = np.maximum(active / products / model.hidden / side, 1.0)
+    turns = products * columns * np.minimum(tokens, rows)
     collectives = _ALL_REDUCES + _ROUTER * routed + _LATENT * (model.latent > 0)
     wavelets = tokens * (active / model.hidden + model.hidden) / side / 2 / collectives
     return Stage(
@@ -189,7 +193,8 @@ def _served(
 ) -> WaferServed:  # fmt: skip
     passed = stages(model)
     pes = wafers * wafer.pes * fill / passed
-    prompt_s, chunk_s = prompt_time(model, wafer, wafers, pes, tokens_in, c)
+    others = np.maximum(users - 1, 0.0)
+    prompt_s, chunk_s = prompt_time(model, wafer, wafers, pes, tokens_in, c, others)
     shape = (-1, *([1] * np.ndim(users + tokens_in + tokens_out + pes)))
     batch = np.minimum(BATCHES.reshape(shape), np.maximum(users, 1.0))
     seen = batch * score_flop(model, tokens_in + tokens_out / 2)
@@ -198,7 +203,7 @@ def _served(
     through = (passed + positions - 1) * stage.total + io
     work = users / batch * positions * stage.total
     waiting = np.maximum(work - through, 0.0)
-    prompts = np.maximum(users - 1, 0.0) / tokens_out * chunk_s
+    prompts = others / tokens_out * chunk_s
     token_s = through + waiting + prompts
     at = np.argmin(token_s, axis=0)[None]
 
@@ -219,11 +224,12 @@ def _served(
 
 
 def prompt_time(
-    model: ModelFacts, wafer: WaferFacts, wafers: Num, pes: Num, tokens: Num, c: WaferConstants
-) -> tuple[Num, Num]:
+    model: ModelFacts, wafer: WaferFacts, wafers: Num, pes: Num, tokens: Num, c: WaferConstants,
+    others: Num = 0.0,
+) -> tuple[Num, Num]:  # fmt: skip
     """Seconds of a prompt in chunks that follow each other through the layers, and what it keeps a layer
-    busy."""
-    shape = (-1, *([1] * np.ndim(tokens + pes)))
+    busy. Small chunks are through sooner, large ones keep `others` waiting less: the sum of both is least."""
+    shape = (-1, *([1] * np.ndim(tokens + pes + others)))
     chunk = np.minimum(CHUNKS.reshape(shape), np.maximum(tokens, 1.0))
     scores = prefill_score_flop(model, tokens) * chunk / np.maximum(tokens, 1.0)
     stage = stage_time(model, wafer, pes, chunk, scores, c).total
@@ -231,6 +237,7 @@ def prompt_time(
     pace = np.maximum(stage, move)
     hops = wafers * (wafer.wafer_to_wafer_s + move)
     whole = stages(model) * stage + hops + (np.maximum(tokens / chunk, 1.0) - 1) * pace
-    at = np.argmin(whole, axis=0)[None]
-    busy = np.broadcast_to(tokens / chunk * pace, whole.shape)
+    busy = tokens / chunk * pace
+    whole, busy, delay = np.broadcast_arrays(whole, busy, whole + others * busy)
+    at = np.argmin(delay, axis=0)[None]
     return np.take_along_axis(whole, at, axis=0)[0], np.take_along_axis(busy, at, axis=0)[0]
