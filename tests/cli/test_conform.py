@@ -174,3 +174,33 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, results) -> None:
     code, found = results(tmp_path / "x")
     assert code == 1
     assert found["one wse2"]["reason"] == "needs the package `scipy`: pip install 'openwafer[examples]'"
+
+
+AGREES = """
+import json, os
+cycles = {cycles}
+with open(os.environ["OPENWAFER_STATS"], "a") as file:
+    file.write(json.dumps({{"cycles": cycles, "tile_cycles": cycles, "memory": {memory}}}) + "\\n")
+"""
+
+
+def test_both_engines_must_agree(tmp_path: Path, results) -> None:
+    root, engine, threads = (
+        tmp_path / "x",
+        "os.environ['OPENWAFER_ENGINE']",
+        "os.environ['OPENWAFER_THREADS']",
+    )
+    example(root, "same", "cs_python run.py", run=AGREES.format(cycles=7, memory=1))
+    example(root, "cycles", "cs_python run.py", run=AGREES.format(cycles=f"len({engine})", memory=1))
+    example(root, "threads", "cs_python run.py", run=AGREES.format(cycles=7, memory=threads))
+    wrong = f"import os\nassert {engine} == 'fast', 'wrong'"
+    example(root, "wrong", "cs_python run.py", run=wrong)
+    code, found = results(root, "--engine=both")
+    assert code == 1
+    assert {name: r["reason"] for name, r in found.items()} == {
+        "same wse2": "",
+        "cycles wse2": "the fast engine and the reference engine differ: 4 and 9 cycles",
+        "threads wse2": "the fast engine and the fast engine with 2 threads differ: the memories of the PEs",
+        "wrong wse2": "the reference engine: AssertionError: wrong",
+    }
+    assert found["same wse2"]["cycles"] == 7

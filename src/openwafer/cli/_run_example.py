@@ -26,10 +26,27 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(:|$)")
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """How the simulator runs; None leaves it to the environment."""
+
+    engine: str | None = None
+    threads: int | None = None
+
+    def __str__(self) -> str:
+        threads = f" with {self.threads} threads" if (self.threads or 1) > 1 else ""
+        return f"the {self.engine or 'fast'} engine{threads}"
+
+    def environment(self) -> dict[str, str]:
+        values = {"OPENWAFER_ENGINE": self.engine, "OPENWAFER_THREADS": self.threads}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run gave. `reason` is one line, "" for a pass; `output` the end of what the script printed.
 
-    `cycles` and `tile_cycles` are sums over all programs that ran to their end, None if none did."""
+    `cycles` and `tile_cycles` are sums over all programs that ran to their end, None if none did; `runs` has
+    what `OPENWAFER_STATS` says of each."""
 
     example: Example
     result: Result
@@ -38,6 +55,7 @@ class Outcome:
     cycles: int | None
     tile_cycles: int | None
     output: str
+    runs: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -62,7 +80,7 @@ def make_commands(folder: Path) -> None:
         file.chmod(0o755)
 
 
-def run_example(example: Example, commands: Path, engine: str | None, timeout_s: float) -> Outcome:
+def run_example(example: Example, commands: Path, setting: Setting, timeout_s: float) -> Outcome:
     """Runs the script in a copy of its folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="openwafer-conform-", ignore_cleanup_errors=True) as scratch:
         copies, logs = Path(scratch, "work"), Path(scratch, "logs")
@@ -73,18 +91,18 @@ def run_example(example: Example, commands: Path, engine: str | None, timeout_s:
             folder = copy_example(example.folder, copies)
         except OSError as reason:
             return Outcome(example, "fail", f"cannot copy the folder: {reason}", 0.0, None, None, "")
-        code = _run(example.script, folder, logs, _environment(commands, logs, engine), timeout_s)
+        code = _run(example.script, folder, logs, _environment(commands, logs, setting), timeout_s)
         return _outcome(example, code, time.perf_counter() - start, logs, timeout_s)
 
 
-def _environment(commands: Path, logs: Path, engine: str | None) -> dict[str, str]:
+def _environment(commands: Path, logs: Path, setting: Setting) -> dict[str, str]:
     environment = os.environ | {
         "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(filter(None, map(_absolute, _python_path()))),
         DIAGNOSTICS_VARIABLE: str(logs / "diagnostics"),
         "OPENWAFER_STATS": str(logs / "stats"),
     }
-    return environment | ({"OPENWAFER_ENGINE": engine} if engine else {})
+    return environment | setting.environment()
 
 
 def _python_path() -> list[str]:
@@ -124,7 +142,7 @@ def _outcome(example: Example, code: int | None, wall_s: float, logs: Path, time
     result, reason = _verdict(code, diagnostics, lines, timeout_s)
     cycles = sum(run["cycles"] for run in runs) if runs else None
     tile_cycles = sum(run["tile_cycles"] for run in runs) if runs else None
-    return Outcome(example, result, reason, wall_s, cycles, tile_cycles, "\n".join(lines))
+    return Outcome(example, result, reason, wall_s, cycles, tile_cycles, "\n".join(lines), tuple(runs))
 
 
 def _verdict(

@@ -31,7 +31,11 @@ _STYLES = {"pass": "green", "fail": "bold red", "not yet supported": "yellow"}
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write results here."
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Scripts at once; as many as cores.")
-@click.option("--engine", type=click.Choice(["fast", "reference"]), help="Engine of the simulator.")
+@click.option(
+    "--engine",
+    type=click.Choice(["fast", "reference", "both"]),
+    help="Engine of the simulator; `both`: fast with one and two threads and reference, which must agree.",
+)
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds for one script.")
 @click.option("--verbose", is_flag=True, help="Show the output of what failed.")
 def command(
@@ -71,7 +75,13 @@ def _run_all(examples: list[Example], jobs: int, engine: str | None, timeout_s: 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from openwafer.cli._run_example import make_commands, run_example
+    from openwafer.cli._agree import run_on_all
+    from openwafer.cli._run_example import Setting, make_commands, run_example
+
+    def run_one(example: Example, commands: Path) -> Outcome:
+        if engine == "both":
+            return run_on_all(example, commands, timeout_s)
+        return run_example(example, commands, Setting(engine), timeout_s)
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -83,7 +93,7 @@ def _run_all(examples: list[Example], jobs: int, engine: str | None, timeout_s: 
     ):
         make_commands(Path(commands))
         bar = progress.add_task("examples", total=len(examples))
-        futures = [pool.submit(run_example, e, Path(commands), engine, timeout_s) for e in examples]
+        futures = [pool.submit(run_one, e, Path(commands)) for e in examples]
         try:
             for future in as_completed(futures):
                 outcome = future.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,22 @@ def save_core(engine: Engine, image: Image, directory: str, config: SimfabConfig
         write_core(engine, image, core_path(directory))
 
 
+def memories(engine: Engine, image: Image) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """For each program its number and `[PE, address]`: its PEs row-major, up to its last symbol."""
+    layout = image.layout
+    for number, program in enumerate(layout.programs):
+        places, size = np.argwhere(layout.program_of == number), used_bytes(program)
+        content = b"".join(engine.read(int(x), int(y), 0, size) for y, x in places)
+        yield str(number), np.frombuffer(content, np.uint8).reshape(len(places), size)
+
+
 def write_core(engine: Engine, image: Image, path: Path) -> None:
     """Array `p` of the file holds the memory of the PEs of program p, row-major, up to its last symbol.
 
     Diagnostics: core-not-written."""
-    layout = image.layout
-    memories: dict[str, NDArray[np.uint8]] = {}
-    for number, program in enumerate(layout.programs):
-        places, size = np.argwhere(layout.program_of == number), used_bytes(program)
-        content = b"".join(engine.read(int(x), int(y), 0, size) for y, x in places)
-        memories[str(number)] = np.frombuffer(content, np.uint8).reshape(len(places), size)
     try:
         with path.open("wb") as file:
-            np.savez(file, **memories)  # pyright: ignore[reportArgumentType]
+            np.savez(file, **dict(memories(engine, image)))  # pyright: ignore[reportArgumentType]
     except OSError as reason:
         raise error("core-not-written", f"`{path}`: {reason.strerror}") from None
 

@@ -107,7 +107,7 @@ class SdkRuntime:
         self._settle()
         self._state = "stopped"
         save_core(engine, self._image, self._directory, self._config)
-        write_stats(engine.now, self._layout.width * self._layout.height)
+        write_stats(engine, self._image)
 
     def get_id(self, symbol: str) -> int:
         """The id of an exported array or function. Diagnostics: unknown-host-symbol."""

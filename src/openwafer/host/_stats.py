@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+
+from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
+from openwafer.image import Image
+from openwafer.sim._engine import Engine
 
 STATS_VARIABLE = "OPENWAFER_STATS"
 
 
-def write_stats(cycles: int, pes: int) -> None:
-    """Appends `{"cycles", "tile_cycles", "pes"}` as a line of JSON to the file that `OPENWAFER_STATS` names,
-    if it does; a script that runs several programs gives several lines."""
+def write_stats(engine: Engine, image: Image) -> None:
+    """Appends `{"cycles", "tile_cycles", "pes", "memory"}` as a line of JSON to the file that
+    `OPENWAFER_STATS` names, if it does; a script that runs several programs gives several lines.
+
+    `memory` is a checksum of what the PEs hold, "" if that is a lot."""
     path = os.environ.get(STATS_VARIABLE)
-    if path:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"cycles": cycles, "tile_cycles": cycles * pes, "pes": pes}) + "\n")
+    if not path:
+        return
+    pes = image.layout.width * image.layout.height
+    stats = {"cycles": engine.now, "tile_cycles": engine.now * pes, "pes": pes}
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(stats | {"memory": _checksum(engine, image)}) + "\n")
+
+
+def _checksum(engine: Engine, image: Image) -> str:
+    if core_bytes(image) > AUTOMATIC_BYTES:
+        return ""
+    total = 0
+    for _, memory in memories(engine, image):
+        total = zlib.crc32(memory.tobytes(), total)
+    return f"{total:08x}"
