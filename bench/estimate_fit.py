@@ -27,6 +27,8 @@ from openwafer.estimate._predict import predict
 
 DATA = Path(__file__).parents[1] / "src" / "openwafer" / "estimate" / "data"
 SCALE, PULL, FOLDS = 0.15, 2.0, 5
+ENOUGH = 0.01
+"""A step in the logarithms of the constants that ends a fit, which begins at the shipped ones."""
 FIRM = {
     "memory": 1.1,
     "even": 1.1,
@@ -86,7 +88,7 @@ def fit(base: Constants, table: str, rows: Sequence[Case], rounds: int = 12) -> 
     names = list(prior)
     centre = np.log(np.array(list(prior.values())))
     pull = np.log([FIRM.get(name, PULL) if table == "gpu" else PULL for name in names])
-    x, damp = centre.copy(), 1.0
+    x, damp = np.log([getattr(getattr(base, table), name) for name in names]), 1.0
 
     def whole(logs: np.ndarray) -> np.ndarray:
         r = residuals(rows, with_values(base, table, names, logs))
@@ -104,7 +106,7 @@ def fit(base: Constants, table: str, rows: Sequence[Case], rounds: int = 12) -> 
                 x, r, damp = x + move, new, damp / 3
                 break
             damp *= 4
-        if damp >= 1e6 or np.abs(move).max() < 1e-3:
+        if damp >= 1e6 or np.abs(move).max() < ENOUGH:
             break
     return with_values(base, table, names, x)
 
