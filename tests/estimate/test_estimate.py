@@ -125,6 +125,7 @@ def id_of(**given: object) -> str:
 def test_diagnostics() -> None:
     assert id_of(model="llama-9") == "model-not-found"
     assert id_of(on=["cs9"]) == "system-not-found"
+    assert id_of(on=[]) == "system-none-named"
     assert id_of(precision="fp3") == "precision-unknown"
     assert id_of(on=["h100"], precision="fp4") == "precision-not-there"
     assert id_of(on=["cs3"], precision="fp8") == "precision-not-there"
@@ -166,3 +167,17 @@ def test_weights_in_a_format_that_a_system_lacks_are_stored_small() -> None:
     assert found == {"h100": "fp8", "cs3": "w8a16"}
     assert estimate("gpt-oss-120b", ["b200"])[0].precision == "w4a16"
     assert load_system("cs3").peak_flop_per_s("fp8") is None
+
+
+@pytest.mark.parametrize("wrong", [{"systems": 0}, {"sequence": 0}, {"tokens": 10}, {"batch_tokens": 1e13}])
+def test_training_out_of_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(DiagnosticError) as failure:
+        estimate_training(MODEL, ["h100"], **({"tokens": 1e12} | wrong))  # type: ignore[arg-type]
+    assert failure.value.diagnostics[0].id == "traffic-out-of-range"
+
+
+def test_caches_larger_than_a_layers_wafer_make_replicas() -> None:
+    """Tensor parallelism stays inside a wafer: a layer and its caches lie on one."""
+    few, many = one("cs3", users=1000, output=1024), one("cs3", users=100_000, output=1024)
+    assert few.layout.startswith("1 ×") and not many.layout.startswith("1 ×")
+    assert many.tokens_per_s.value > 20 * few.tokens_per_s.value

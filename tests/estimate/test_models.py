@@ -144,6 +144,13 @@ def test_an_unknown_model_is_told_with_a_suggestion() -> None:
     assert diagnostic.id == "model-not-found" and diagnostic.help and "llama-3.1-" in diagnostic.help
 
 
+def test_a_directory_without_a_config(tmp_path: Path) -> None:
+    with pytest.raises(DiagnosticError) as failure:
+        load_model(str(tmp_path))
+    (diagnostic,) = failure.value.diagnostics
+    assert diagnostic.id == "model-not-found" and "no `config.json`" in diagnostic.message
+
+
 def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b"\xff\xfe{")

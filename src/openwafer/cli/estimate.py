@@ -29,7 +29,12 @@ class Count(click.ParamType[float]):
 
 @click.command()
 @click.argument("model")
-@click.option("--on", default="cs3,b200", show_default=True, help="Systems or system files, with commas.")
+@click.option(
+    "--on",
+    default="cs3,b200",
+    show_default=True,
+    help="Systems such as cs3, b200, gb200, mi355x, or system files, with commas.",
+)
 @click.option(
     "--input", "tokens_in", type=Count(), default=1024, show_default=True, help="Tokens of a prompt."
 )

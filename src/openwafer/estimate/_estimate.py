@@ -14,7 +14,7 @@ from openwafer.estimate._config import ModelConfig
 from openwafer.estimate._constants import Constants, constants
 from openwafer.estimate._known import load_model
 from openwafer.estimate._points import BINDS, Answers, Point, answer
-from openwafer.machine.systems import FORMATS, Format, GpuSystem, System, load_system
+from openwafer.machine.systems import FORMATS, SYSTEMS, Format, GpuSystem, System, load_system
 
 STORED_SMALL: dict[Format, Format] = {"fp8": "w8a16", "fp4": "w4a16"}
 """How a system without such arithmetic holds weights that are published so."""
@@ -73,7 +73,7 @@ def estimate(
     """
     check_traffic(input, output, users, tokens_per_second_per_user, drafted, accepted)
     config = load_model(model) if isinstance(model, str) else model
-    systems = [load_system(s) if isinstance(s, str) else s for s in on]
+    systems = load_systems(on)
     points = [
         Point(
             model=config, system=system, form=precision_of(config, system, precision), engine=engine,
@@ -86,6 +86,13 @@ def estimate(
     answers = answer(points, used)
     _check_any(config, answers, tokens_per_second_per_user)
     return [estimate_of(*entry, used) for entry in answers if entry[1].fits[entry[2]]]
+
+
+def load_systems(on: Sequence[str | System]) -> list[System]:
+    """Diagnostics: system-none-named, and those of `load_system`."""
+    if not on:
+        raise error("system-none-named", "no system is named", help=f"one of {', '.join(SYSTEMS)}, or a file")
+    return [load_system(s) if isinstance(s, str) else s for s in on]
 
 
 def check_traffic(

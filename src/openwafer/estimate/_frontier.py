@@ -10,10 +10,10 @@ import numpy as np
 from openwafer.estimate._bands import Kind
 from openwafer.estimate._config import ModelConfig
 from openwafer.estimate._constants import constants
-from openwafer.estimate._estimate import Estimate, check_traffic, estimate_of, precision_of
+from openwafer.estimate._estimate import Estimate, check_traffic, estimate_of, load_systems, precision_of
 from openwafer.estimate._known import load_model
 from openwafer.estimate._points import Point, answer
-from openwafer.machine.systems import Format, System, load_system
+from openwafer.machine.systems import Format, System
 
 SPEEDS = (10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 1000.0, 2000.0)
 _RATIO, _FIRST, _LAST = 1.01, 5.0, 20_000.0
@@ -58,7 +58,7 @@ def frontier(
     """
     check_traffic(input, output, users, max(speeds, default=0), drafted, accepted)
     config = load_model(model) if isinstance(model, str) else model
-    systems = [load_system(s) if isinstance(s, str) else s for s in on]
+    systems = load_systems(on)
 
     def at(wanted: Sequence[float]) -> dict[float, list[Estimate]]:
         points = [

@@ -46,6 +46,8 @@ def load_document(name_or_path: str) -> tuple[str, str, str | None]:
         name = path.stem if path.stem != "config" else path.absolute().parent.name
         return name, _read(path), str(path)
     found = canonical(name_or_path)
+    if found is None and Path(name_or_path).is_dir():
+        raise error("model-not-found", f"no `config.json` in `{name_or_path}`")
     if found is None:
         hint = suggest(_short(name_or_path), _configs()) or "name a config.json, or one of the known models"
         notes = [f"known are {', '.join(_configs())}"]

@@ -26,6 +26,7 @@ from openwafer.estimate._serve import Draft
 from openwafer.estimate._wafer import (
     WaferFacts,
     WaferServed,
+    replica_wafers,
     serve_on_wafers,
     stack_wafers,
     wafer_facts,
@@ -225,19 +226,29 @@ def _wafer_facts(systems: Sequence[WaferSystem]) -> WaferFacts:
 def _enough_replicas(
     model: ModelFacts, wafer: WaferFacts, traffic: Traffic, least: Num, c: Constants
 ) -> tuple[WaferServed, Num, Num]:
-    """The fewest replicas that are fast enough for their share of the users, or the fastest."""
-    draft = traffic.draft
+    """Of the replicas that are fast enough for their share of the users, those on the fewest wafers; else the
+    fastest."""
+    draft, context = traffic.draft, traffic.tokens_in + traffic.tokens_out
+    counts = REPLICAS.reshape(-1, *([1] * np.ndim(least)))
+    total = replica_wafers(model, wafer, counts, traffic.users, context)
+    order = np.argsort(total, axis=0, kind="stable")
     best: WaferServed | None = None
     replicas, meets = np.ones_like(least), np.zeros(least.shape, dtype=bool)
-    for count in REPLICAS:
+    for place in order:
+        count, wafers = REPLICAS[place], np.take_along_axis(total, place[None], axis=0)[0]
+        there = np.isfinite(wafers)
+        if not there.any():
+            break
         share = np.maximum(traffic.users / count, 1.0)
-        wafers = wafers_needed(model, wafer, share, traffic.tokens_in + traffic.tokens_out)
         served = serve_on_wafers(
-            model, wafer, wafers, share, traffic.tokens_in, traffic.tokens_out, c.wafer, draft.positions
-        )
+            model, wafer, where(there, wafers / count, 1.0), share, traffic.tokens_in, traffic.tokens_out,
+            c.wafer, draft.positions,
+        )  # fmt: skip
         served = dataclasses.replace(served, token_s=_drafted(served, draft))
-        enough = (1 / served.token_s >= least) & (count <= np.maximum(traffic.users, 1.0))
-        better = ~meets & (count <= np.maximum(traffic.users, 1.0))
+        enough = there & (1 / served.token_s >= least)
+        better = (
+            ~meets & there if best is None else ~meets & there & (enough | (served.token_s < best.token_s))
+        )
         best = served if best is None else _take(best, served, better)
         replicas = where(better, count, replicas)
         meets = meets | enough

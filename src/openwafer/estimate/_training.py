@@ -9,12 +9,12 @@ from openwafer.diag import error
 from openwafer.estimate._bands import Banded, Kind, band
 from openwafer.estimate._config import ModelConfig
 from openwafer.estimate._constants import Constants, constants
-from openwafer.estimate._estimate import precision_of
+from openwafer.estimate._estimate import load_systems, precision_of
 from openwafer.estimate._facts import ModelFacts, model_facts
 from openwafer.estimate._known import load_model
 from openwafer.estimate._power import gpu_watts, server_watts
 from openwafer.estimate._train import TRAINING_MEMORY_USE, Trained, gpu_part, train_on_gpus, train_on_wafers
-from openwafer.machine.systems import Format, GpuSystem, System, WaferSystem, load_system
+from openwafer.machine.systems import Format, GpuSystem, System, WaferSystem
 
 STATE_BYTES = 18.0
 """Of a parameter on GPUs: weights and gradients in 16 bits, master weights, two moments, and room for
@@ -57,12 +57,16 @@ def estimate_training(
 
     Diagnostics: as `estimate`, and training-too-few-systems.
     """
-    for name, value, high in (("train-tokens", tokens, 1e18), ("batch-tokens", batch_tokens, 1e12)):
-        if not sequence <= value <= high:
-            text = f"`{name}` must be from {sequence:g} (a sequence) to {high:g}, found {value:g}"
-            raise error("traffic-out-of-range", text)
+    for name, value, low, high in (
+        ("sequence", sequence, 1, 1e8), ("train-tokens", tokens, sequence, 1e18),
+        ("batch-tokens", batch_tokens, sequence, 1e12),
+        ("systems", 1 if systems is None else systems, 1, 1e7),
+    ):  # fmt: skip
+        if not low <= value <= high:
+            least = f"{low:g} (a sequence)" if low == sequence else f"{low:g}"
+            raise error("traffic-out-of-range", f"`{name}` must be from {least} to {high:g}, found {value:g}")
     config = load_model(model) if isinstance(model, str) else model
-    used, found = c or constants(), [load_system(s) if isinstance(s, str) else s for s in on]
+    used, found = c or constants(), load_systems(on)
     return [
         _one(config, system, systems, tokens, sequence, batch_tokens, precision, used) for system in found
     ]

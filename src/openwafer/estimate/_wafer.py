@@ -96,6 +96,16 @@ def wafers_needed(model: ModelFacts, wafer: WaferFacts, users: Num, context: Num
     return where(fitting >= 1, whole, np.ceil(total / wafer.usable_bytes))
 
 
+def replica_wafers(model: ModelFacts, wafer: WaferFacts, replicas: Num, users: Num, context: Num) -> Num:
+    """Wafers of so many replicas together; infinite where a replica would have no user, or would not hold a
+    layer and its part of the caches on one wafer (a single user's may lie on several)."""
+    share = np.maximum(users / replicas, 1.0)
+    layer = (model.stored_bytes + share * kv_bytes(model, context)) / model.layers
+    wanted = (replicas <= np.maximum(users, 1.0)) & ((layer <= wafer.usable_bytes) | (share <= 1))
+    last = replicas >= np.max(replicas)
+    return where(wanted | last, replicas * wafers_needed(model, wafer, share, context), np.inf)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Seconds of one layer for a batch of tokens, by what they are spent on."""

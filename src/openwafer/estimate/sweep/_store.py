@@ -64,7 +64,7 @@ class Store:
         try:
             if overwrite and manifest.exists() and not _is(manifest, mine):
                 shutil.rmtree(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             if not manifest.exists():
                 _write(manifest, json.dumps(mine).encode())
         except OSError as reason:
