@@ -330,6 +330,19 @@ class Functions(nn.Module):
         return torch.softmax(self.c(y), -1) + x.clamp(min=0).minimum(z)
 
 
+class TiedAutoencoder(nn.Module):
+    """One weight, used both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(7, 13) / 4)
+        self.inner, self.outer = nn.Parameter(torch.zeros(7)), nn.Parameter(torch.zeros(13))
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = torch.relu(F.linear(x, self.weight, self.inner))
+        return code @ self.weight + self.outer
+
+
 class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()

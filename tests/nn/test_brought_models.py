@@ -50,6 +50,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "encoder, norm first": (lambda: brought.Encoder(norm_first=True, activation="gelu"), (ids(2, 9),)),
     "vit": (brought.Vit, (numbers(3, 1, 8, 8),)),
     "wide and deep": (brought.WideAndDeep, (numbers(5, 8), numbers(5, 6), ids(5, below=11))),
+    "tied autoencoder": (brought.TiedAutoencoder, (numbers(6, 13),)),
     "functions": (brought.Functions, (numbers(2, 5, 9),)),
 }
 ON_THE_WAFER = ("mixer", "heads as modules", "llama, complex", "vit", "functions")
@@ -163,6 +164,21 @@ def test_every_rotary_embedding_generates(turn: str) -> None:
         for _ in range(8):
             text.append(int(model(torch.tensor([text]))[0, -1].argmax()))
     assert found == text[3:]
+
+
+def test_elements_used_in_two_ways_are_not_trained_apart() -> None:
+    class Overlapping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(6, 4))
+
+        def forward(self, x: Any) -> Any:
+            return F.linear(x, self.weight[:4]) + F.linear(x, self.weight[2:])
+
+    inputs = (numbers(3, 4), numbers(3, 4))
+    compile(Overlapping(), inputs[:1], Wafer("wse3", (2, 2)), engine="numpy")
+    with pytest.raises(DiagnosticError, match="weight-used-twice"):
+        compile_training(Overlapping(), F.mse_loss, None, inputs, Wafer("wse3", (2, 2)), engine="numpy")
 
 
 def test_a_recurrent_model_is_told_what_is_nearest() -> None:

@@ -113,6 +113,53 @@ def test_wrong_shape_at_the_call() -> None:
         compiled(torch.ones(5, 10))
 
 
+LINEAR = nn.Linear(4, 4)
+X = torch.ones(3, 4)
+SMALL = Wafer("wse3", (2, 2))
+
+
+class Deciding(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x if x.sum() > 0 else -x  # the line to be named
+
+
+MISUSE: dict[str, tuple[Any, str, str]] = {
+    "a function": (lambda: compile(torch.relu, (X,), SMALL), "capture-failed", "torch.nn.Module"),
+    "inputs of another shape": (lambda: compile(LINEAR, (X.T,), SMALL), "capture-failed", "reduction dim"),
+    "a decision by values": (lambda: compile(Deciding(), (X,), SMALL), "capture-failed", "data-dependent"),
+    "another number of inputs": (
+        lambda: compile(LINEAR, (X,), SMALL, engine="numpy")(X, X), "input-count", "1 inputs, found 2",
+    ),
+    "an id that is no row": (
+        lambda: compile(nn.Embedding(5, 4), (torch.tensor([1]),), SMALL)(torch.tensor([9])),
+        "id-out-of-range", "9 is not one of 0 … 4",
+    ),
+    "a loss that is no number": (
+        lambda: compile_training(LINEAR, lambda a, b: a, None, (X, X), SMALL), "loss-shape", "[3, 4]",
+    ),
+    "an engine": (
+        lambda: compile(LINEAR, (X,), SMALL, engine="quick"),  # type: ignore[arg-type]
+        "host-argument", "`quick`",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MISUSE)
+def test_misuse(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    call, id, words = MISUSE[case]
+    with pytest.raises(DiagnosticError) as caught:
+        call()
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.id == id and words in diagnostic.message
+    if case == "a decision by values":
+        assert any("the line to be named" in note for note in diagnostic.notes)
+    assert capsys.readouterr().out == ""
+
+
+def test_one_tensor_is_an_example_too() -> None:
+    assert compile(LINEAR, X, SMALL, engine="numpy")(X).shape == (3, 4)  # type: ignore[arg-type]
+
+
 def test_unsupported_optimizer() -> None:
     model = nn.Linear(3, 3)
     optimizer = torch.optim.Adagrad(model.parameters())

@@ -29,6 +29,7 @@ ATEN: dict[Any, Handler] = {
     aten.embedding.default: compute.embedding,
     aten.rms_norm.default: compute.rms_norm,
     aten.layer_norm.default: compute.layer_norm,
+    aten.batch_norm.default: compute.batch_norm,
     aten.scaled_dot_product_attention.default: attention.scaled_dot_product_attention,
     aten.cross_entropy_loss.default: compute.cross_entropy,
     aten.mse_loss.default: compute.mse_loss,

@@ -9,16 +9,20 @@ import torch
 
 from openwafer.nn._abstract import Param, Scores
 from openwafer.nn._aten_attention import attend, scores
-from openwafer.nn._aten_elementwise import norm
+from openwafer.nn._aten_elementwise import add, norm
+from openwafer.nn._aten_elementwise import mul as multiply
 from openwafer.nn._aten_reductions import is_sequence, linear_along_tokens
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import SCALAR, Shape, Weight
+from openwafer.nn._hints import BATCH
 from openwafer.nn._view import Atom, View
 
 
 def linear(context: Capture, x: Any, weight: Any, bias: Any = None) -> View:
     if not isinstance(weight, Param | torch.Tensor):
         raise context.unsupported("the weight must be a parameter or a constant")
+    if isinstance(weight, Param) and (turned := context.known(weight.name, weight.index.t())) is not None:
+        return _linear_turned(context, context.rows(x), turned, bias)
     weights = [context.weight(weight), *([context.weight(bias)] if bias is not None else [])]
     if isinstance(x, View) and is_sequence(view := context.whole(x), -1) and len(weights[0].shape) == 2:
         return linear_along_tokens(context, view, weights)
@@ -30,6 +34,16 @@ def _linear(context: Capture, view: View, weights: list[Weight]) -> View:
     made = context.emit("linear", [view.value], Shape(features, view.value.tokens), weights=weights)
     last = (Atom("f", 1, features),) if features > 1 else ()
     return View(made, (*view.dims[:-1], last))
+
+
+def _linear_turned(context: Capture, view: View, weight: Weight, bias: Any) -> View:
+    """y = Wᵀ x + b: a weight that an earlier layer uses the other way, as in tied autoencoders."""
+    features = weight.shape[1]
+    shape = Shape(features, view.value.tokens)
+    made = context.emit("linear_grad_input", [view.value], shape, weights=[weight])
+    if bias is not None:
+        made = context.emit("bias", [made], shape, weights=[context.weight(bias)])
+    return View(made, (*view.dims[:-1], (Atom("f", 1, features),) if features > 1 else ()))
 
 
 def addmm(context: Capture, bias: Any, x: Any, weight: Any, *, beta: float = 1, alpha: float = 1) -> View:
@@ -70,6 +84,24 @@ def layer_norm(
     *_: Any,
 ) -> View:  # fmt: skip
     return norm(context, "layer_norm", x, shape, weight, bias, eps)
+
+
+def batch_norm(
+    context: Capture, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, _: float,
+    eps: float, *__: Any,
+) -> Any:  # fmt: skip
+    """In evaluation: (x − mean) / √(variance + eps) · w + b, with numbers a feature that are known."""
+    if training:
+        raise context.unsupported("batch statistics in training", help=f"call `model.eval()`; {BATCH}")
+    inverse = torch.rsqrt(variance + eps)
+    shape = [1, -1, *[1] * (len(x.dims) - 2)]
+    steps = ((multiply, inverse), (add, -mean * inverse), (multiply, weight), (add, bias))
+    for step, table in steps:
+        if isinstance(table, Param):
+            x = step(context, x, Param(table.name, table.index.reshape(shape)))
+        elif table is not None:
+            x = step(context, x, table.reshape(shape))
+    return x
 
 
 def cross_entropy(

@@ -7,23 +7,24 @@ what each does to the values of `_abstract.py`. What depends on constants only i
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
-import linecache
 import operator
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree
 
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._abstract import Negated, Param, Pending, Times
+from openwafer.nn._export import export
 from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
-from openwafer.nn._inputs import Input, is_rearranging, lying_as, make_input
+from openwafer.nn._inputs import Input, id_limits, is_rearranging, lying_as, make_input
+from openwafer.nn._nodes import flat, needed_by, origin_of, out_of_place, overload_name, target_name
 from openwafer.nn._view import Atom, View, ViewError, to_matrix
 
 
@@ -39,6 +40,15 @@ class Captured:
     structure: Any
     """The pytree of all results, of torch.utils._pytree."""
 
+    def arranged(self, args: Sequence[torch.Tensor]) -> list[tuple[Input, NDArray[Any]]]:
+        """The caller's tensors, checked, each with the input it is for.
+
+        Diagnostics: input-count, input-shape, id-out-of-range."""
+        if len(args) != len(self.inputs):
+            raise error("input-count", f"compiled for {len(self.inputs)} inputs, found {len(args)}")
+        limits = id_limits(self.graph)
+        return [(i, i.arrange(a, limits.get(i.value))) for i, a in zip(self.inputs, args, strict=True)]
+
     def results(self, computed: list[Any]) -> Any:
         """What the model returns, from the tensors of `outputs`."""
         left = iter(computed)
@@ -53,22 +63,7 @@ Handler = Callable[..., Any]
 def capture(model: torch.nn.Module, args: tuple[Any, ...]) -> Captured:
     """Captures `model(*args)`. Diagnostics: capture-failed, missing-operator, unsupported-view, and the
     operators' own."""
-    program = _export(model, args)
-    return Capture(program).run()
-
-
-def _export(model: torch.nn.Module, args: tuple[Any, ...]) -> Any:
-    # one tensor given twice would be captured as one input
-    distinct = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
-    try:
-        return torch.export.export(model, distinct, strict=False)
-    except Exception as failure:
-        text = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
-        raise error(
-            "capture-failed",
-            f"torch.export cannot capture this model: {text}",
-            help="the model's control flow may depend on shapes, not on values",
-        ) from failure
+    return Capture(export(model, args)).run()
 
 
 @dataclass
@@ -84,18 +79,10 @@ class Capture:
     slices: dict[tuple[Value, bytes], Value] = field(default_factory=dict)
 
     def run(self) -> Captured:
-        from openwafer.nn._aten import ATEN
-
         with torch.no_grad():
             self._placeholders()
-            output = next(n for n in self.program.graph.nodes if n.op == "output")
-            needed = _needed(output)
-            for node in self.program.graph.nodes:
-                self.node = node
-                if node.op == "call_function" and node in needed and node not in self.env:
-                    self.env[node] = self._call(ATEN)
-            self.node = output
-            results = [self._output(r) for r in _flat(self._value(output.args[0]))]
+            found = self._walk(self.program.graph_module)
+            results = [self._output(r) for r in flat(found)]
         views = [r for r in results if isinstance(r, View)]
         if not views:
             raise self.unsupported("what the model returns does not depend on its inputs")
@@ -141,16 +128,41 @@ class Capture:
 
     # --- nodes ---
 
+    def _walk(self, module: torch.fx.GraphModule) -> Any:
+        """What a graph returns, its placeholders being known."""
+        from openwafer.nn._aten import ATEN
+
+        output = next(n for n in module.graph.nodes if n.op == "output")
+        needed = needed_by(output)
+        for node in module.graph.nodes:
+            self.node = node
+            if node.op == "get_attr":
+                self.env[node] = operator.attrgetter(node.target)(module)
+            elif node.op == "call_function" and node in needed and node not in self.env:
+                self.env[node] = self._call(ATEN)
+        self.node = output
+        return self._value(output.args[0])
+
+    def _wrapped(self, args: list[Any]) -> Any:
+        """A part of the model in a graph of its own, such as under `torch.no_grad`: `args` are what wraps it,
+        its graph, and what it is called with."""
+        place = next(i for i, a in enumerate(args) if isinstance(a, torch.fx.GraphModule))
+        placeholders = [n for n in args[place].graph.nodes if n.op == "placeholder"]
+        self.env.update(zip(placeholders, args[place + 1 :], strict=True))
+        return self._walk(args[place])
+
     def _call(self, table: Mapping[Any, Handler]) -> Any:
         target = self.node.target
         args = [self._value(a) for a in self.node.args]
         kwargs = {k: self._value(v) for k, v in self.node.kwargs.items()}
         if target is operator.getitem:
             return args[0][args[1]]
-        leaves = [*_flat(args), *_flat(list(kwargs.values()))]
+        if any(isinstance(a, torch.fx.GraphModule) for a in args):
+            return self._wrapped(args)
+        leaves = [*flat(args), *flat(list(kwargs.values()))]
         if not any(isinstance(a, View | Param | Pending) for a in leaves):
             return target(*args, **kwargs)
-        handler = table.get(target) or table.get(_out_of_place(target))
+        handler = table.get(target) or table.get(out_of_place(target))
         if handler is None:
             raise self._missing(table)
         try:
@@ -182,7 +194,7 @@ class Capture:
 
     @property
     def origin(self) -> Origin:
-        return Origin(_module_path(self.node), _source_line(self.node))
+        return origin_of(self.node)
 
     def emit(self, name: str, inputs: list[Value], shape: Shape, *more: Shape, **attributes: Any) -> Value:
         """Appends an operator; its first output."""
@@ -195,6 +207,12 @@ class Capture:
         if isinstance(source, Param):
             return self.parameter(source.name, source.index.numpy())
         return self.constant(source.detach().to(torch.float32).numpy())
+
+    def known(self, name: str, index: torch.Tensor) -> Weight | None:
+        """The weight of these elements, if something uses it already (and not as their own transpose)."""
+        array = np.ascontiguousarray(index.numpy())
+        found = self.weights.get((name, array.shape, array.tobytes()))
+        return found if min(array.shape) > 1 else None
 
     def parameter(self, name: str, index: np.ndarray[Any, Any]) -> Weight:
         """The weight of these elements of a flat parameter; the same elements give the same weight."""
@@ -270,7 +288,7 @@ class Capture:
 
     def _is_seen_otherwise(self, x: View) -> bool:
         """Whether something not yet computed depends on the value in another arrangement."""
-        leaves = [leaf for known in self.env.values() for leaf in _flat(known)]
+        leaves = [leaf for known in self.env.values() for leaf in flat(known)]
         views = [v for leaf in leaves for v in _views_in(leaf)]
         return any(v.value is x.value and v != x for v in views)
 
@@ -278,13 +296,11 @@ class Capture:
 
     def unsupported(self, why: str, *, help: str | None = None) -> DiagnosticError:
         """The diagnostic unsupported-view at the current node."""
-        return error(
-            "unsupported-view", f"`{_target_name(self.node)}`: {why}", notes=self._notes(), help=help
-        )
+        return error("unsupported-view", f"`{target_name(self.node)}`: {why}", notes=self._notes(), help=help)
 
     def _missing(self, table: Mapping[Any, Handler]) -> DiagnosticError:
-        name = _target_name(self.node)
-        known = {_overload_name(t) for t in table}
+        name = target_name(self.node)
+        known = {overload_name(t) for t in table}
         return error(
             "missing-operator",
             f"the operator `{name}` is not supported",
@@ -298,24 +314,10 @@ class Capture:
         return (*notes, *([origin.line] if origin.line else []))
 
 
-def _needed(output: Any) -> set[Any]:
-    """The nodes that the results depend on."""
-    needed, left = {output}, [output]
-    while left:
-        new = set(left.pop().all_input_nodes) - needed
-        needed |= new
-        left += new
-    return needed
-
-
 def _shown(context: Capture, result: Any) -> View:
     """A result as a view without repetitions; a part of a matrix stays one."""
     has_repeats = isinstance(result, View) and any(a.axis == "n" for d in result.dims for a in d)
     return result if isinstance(result, View) and not has_repeats else context.whole(result)
-
-
-def _flat(x: Any) -> list[Any]:
-    return [leaf for item in x for leaf in _flat(item)] if isinstance(x, list | tuple) else [x]
 
 
 def _replaced(known: Any, old: View, new: View) -> Any:
@@ -331,36 +333,6 @@ def _views_in(leaf: Any) -> list[View]:
     if not isinstance(leaf, Pending):
         return []
     return [v for f in fields(leaf) for v in _views_in(getattr(leaf, f.name))]
-
-
-def _target_name(node: Any) -> str:
-    return "output" if node.op == "output" else _overload_name(node.target)
-
-
-def _out_of_place(target: Any) -> Any:
-    """The overload that returns what an overload in place writes; None if there is none."""
-    name, _, overload = _overload_name(target).partition(".")
-    packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
-    return getattr(packet, overload, None)
-
-
-def _overload_name(target: Any) -> str:
-    return str(target).removeprefix("aten.")
-
-
-def _module_path(node: Any) -> str:
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    return stack[-1][0].removeprefix("L['self'].") if stack else ""
-
-
-def _source_line(node: Any) -> str:
-    """`file:line: text` of the innermost frame outside PyTorch."""
-    frames = re.findall(r'File "([^"]+)", line (\d+), in', node.meta.get("stack_trace") or "")
-    own = [f for f in frames if "/torch/" not in f[0]] or frames
-    if not own:
-        return ""
-    file, line = own[-1]
-    return f"{file}:{line}: {linecache.getline(file, int(line)).strip()}"
 
 
 def matrix_of(array: torch.Tensor, view: View) -> np.ndarray[Any, Any]:

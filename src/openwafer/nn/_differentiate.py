@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.diag import error
 from openwafer.nn._graph import Graph, Origin, Shape, Value, Weight
 
 
@@ -88,6 +92,32 @@ def append_updates(graph: Graph, name: str, attributes: Mapping[str, Mapping[str
             given = attributes[weight.parameter or ""]
             origin = replace(op.origin, module="optimizer")
             graph.emit(name, [], [], weights=[weight], origin=origin, effect=True, **given)
+
+
+def check_uses(graph: Graph) -> None:
+    """Each element of a trained parameter must be in one weight, once: where its gradient is summed.
+
+    Diagnostics: weight-used-twice."""
+    seen: dict[str, list[Weight]] = {}
+    for weight in graph.weights():
+        if weight.parameter is not None and _has_gradient(graph, weight):
+            seen.setdefault(weight.parameter, []).append(weight)
+    for name, weights in seen.items():
+        used = np.concatenate([_elements(w) for w in weights])
+        if np.unique(used).size < used.size:
+            first, *_ = (op.origin for op in graph.ops if weights[-1] in op.weights)
+            raise error(
+                "weight-used-twice",
+                f"elements of the parameter `{name}` are used in {len(weights)} arrangements",
+                notes=tuple(note for note in (first.line,) if note),
+                help="training needs one use of each element, or the same use again (a shared layer)",
+            )
+
+
+def _elements(weight: Weight) -> NDArray[np.int64]:
+    if weight.index is not None:
+        return weight.index.ravel()
+    return np.arange(int(np.prod(weight.shape)))
 
 
 def _has_gradient(graph: Graph, weight: Weight) -> bool:

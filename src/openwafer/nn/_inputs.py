@@ -26,6 +26,20 @@ REARRANGING = (
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Ids are below `count`, or `ignored`."""
+
+    count: int
+    ignored: int | None = None
+
+    def check(self, ids: NDArray[Any]) -> None:
+        """Diagnostics: id-out-of-range."""
+        wrong = ids[((ids < 0) | (ids >= self.count)) & (ids != self.ignored)]
+        if wrong.size:
+            raise error("id-out-of-range", f"the id {wrong[0]} is not one of 0 … {self.count - 1}")
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """What the caller gives, in `shape`; its elements in the order `order` are what `view` shows."""
 
@@ -35,13 +49,27 @@ class Input:
     order: NDArray[np.int64] | None = None
     """Indices into the flat tensor; None: as it is."""
 
-    def arrange(self, tensor: torch.Tensor) -> NDArray[Any]:
-        """The caller's tensor in the shape of the view. Diagnostics: input-shape."""
+    def arrange(self, tensor: torch.Tensor, limit: Limit | None = None) -> NDArray[Any]:
+        """The caller's tensor in the shape of the view. Diagnostics: input-shape, id-out-of-range."""
         if tuple(tensor.shape) != self.shape:
             found = list(tensor.shape)
             raise error("input-shape", f"compiled for an input of shape {list(self.shape)}, found {found}")
-        array = tensor.detach().cpu().numpy()
+        tensor = tensor.detach().cpu()
+        array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        if limit is not None:
+            limit.check(array)
         return array if self.order is None else array.ravel()[self.order]
+
+
+def id_limits(graph: Graph) -> dict[Value, Limit]:
+    """Of inputs that are looked up in a table, or are labels."""
+    limits: dict[Value, Limit] = {}
+    for op in graph.ops:
+        if op.name == "embedding":
+            limits.setdefault(op.inputs[0], Limit(op.weights[0].shape[0]))
+        elif op.name == "cross_entropy":
+            limits.setdefault(op.inputs[1], Limit(op.inputs[0].features, op.attributes["ignore_index"]))
+    return limits
 
 
 def make_input(graph: Graph, placeholder: Any) -> tuple[list[Any], Input]:

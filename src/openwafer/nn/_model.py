@@ -38,8 +38,8 @@ class CompiledModel:
         session, values = self.session, self._built.values
         used = set(session.program.buffers)
         tiles = {
-            values[i.value]: session.tiles(values[i.value], i.arrange(a), i.view)
-            for i, a in zip(self._captured.inputs, inputs, strict=True)
+            values[i.value]: session.tiles(values[i.value], a, i.view)
+            for i, a in self._captured.arranged(inputs)
             if values[i.value] in used
         }
         session.run(self._built.entry, tiles)

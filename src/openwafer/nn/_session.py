@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from numpy.typing import NDArray
 
@@ -40,6 +40,9 @@ class Session:
     )
 
     def __post_init__(self) -> None:
+        if self.engine not in get_args(EngineName):
+            names = ", ".join(f"`{name}`" for name in get_args(EngineName))
+            raise error("host-argument", f"there is no engine `{self.engine}`", help=f"there are {names}")
         check_fit(self.program, self.memory, self.wafer.load(), self.replan)
 
     @cached_property

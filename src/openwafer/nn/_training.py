@@ -16,7 +16,7 @@ from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
-from openwafer.nn._differentiate import append_updates, differentiate
+from openwafer.nn._differentiate import append_updates, check_uses, differentiate
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._model import parameters_of, session_for
 from openwafer.nn._plan import ModelPlan
@@ -61,9 +61,11 @@ class TrainingStep:
     def __call__(self, *args: torch.Tensor) -> float:
         """Diagnostics: not-finite, with the layer from which the first such number comes."""
         session, values = self.session, self._built.values
+        used = set(session.program.buffers)
         tiles = {
-            values[i.value]: session.tiles(values[i.value], i.arrange(a), i.view)
-            for i, a in zip(self._captured.inputs, args, strict=True)
+            values[i.value]: session.tiles(values[i.value], a, i.view)
+            for i, a in self._captured.arranged(args)
+            if values[i.value] in used
         }
         self.steps += 1
         arguments = self._arguments()
@@ -169,9 +171,13 @@ def compile_training(
     whole = _WithLoss(model, loss)
     captured = capture(whole, example_inputs)
     outputs = [v.value for v in captured.outputs]
+    if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
+        found = ", ".join(str(list(v.shape)) for v in captured.outputs)
+        raise error("loss-shape", f"the loss must be one number, found {found}")
     trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
     differentiate(captured.graph, outputs[0], trained)
     captured.graph.prune(outputs)
+    check_uses(captured.graph)
     if optimizer is not None:
         name, attributes = updates(optimizer, whole)
         append_updates(captured.graph, name, attributes)

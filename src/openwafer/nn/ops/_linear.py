@@ -41,7 +41,7 @@ class Linear(Operator):
 
 
 class LinearGradInput(Operator):
-    """dx = Wᵀ dy."""
+    """dx = Wᵀ dy; in a model with tied weights also a layer."""
 
     name = "linear_grad_input"
 
@@ -55,6 +55,12 @@ class LinearGradInput(Operator):
         k, n, t = to.local(dx), to.local(dy), dy.tokens
         to.call("linear_grad_input", to.ref(dx), to.ref(dy), to.weight(op.weights[0]), n, k, t)
         to.sum(to.axis(dy), to.ref(dx), k * t)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,) = op.inputs
+        tape.effect("linear_grad_weight", [grad, x], op.weights)
+        if tape.needs(x):
+            tape.add(x, tape.emit("linear", [grad], x.shape, weights=op.weights))
 
 
 class LinearGradWeight(Operator):

@@ -1,0 +1,76 @@
+"""`torch.export` of a model as users have them, and its failures as diagnostics."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import torch
+
+from openwafer.diag import DiagnosticError, error
+from openwafer.nn._nodes import own_line
+
+DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependent", "Could not extract specialized")
+
+
+def export(model: torch.nn.Module, args: Any) -> Any:
+    """The exported program of `model(*args)`. Diagnostics: capture-failed."""
+    if not isinstance(model, torch.nn.Module):
+        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
+    if isinstance(args, torch.Tensor):
+        args = (args,)
+    # one tensor given twice would be captured as one input
+    distinct = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
+    with _quiet(), _without_cache(model):
+        try:
+            return torch.export.export(model, distinct, strict=False)
+        except Exception as failure:
+            raise _failed(failure) from failure
+
+
+def _failed(failure: Exception) -> DiagnosticError:
+    text = str(failure).strip().splitlines()[0] if str(failure).strip() else type(failure).__name__
+    depends = any(word in f"{type(failure).__name__} {failure}" for word in DATA_DEPENDENT)
+    frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(failure.__traceback__)]
+    line = own_line(frames)
+    return error(
+        "capture-failed",
+        f"torch.export cannot capture this model: {text}",
+        notes=(line,) if line else (),
+        help="what the model does may depend on shapes, not on values" if depends else None,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch logs and prints what it then raises."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed):
+            yield
+        sys.stdout.write(printed.getvalue())
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _without_cache(model: torch.nn.Module) -> Iterator[None]:
+    """Models of `transformers` return their keys and values if the configuration says so; on the wafer they
+    stay in the memory of the PEs."""
+    configs: dict[int, Any] = {id(c): c for m in model.modules() if (c := getattr(m, "config", None))}
+    changed = [c for c in configs.values() if getattr(c, "use_cache", None) is True]
+    for config in changed:
+        config.use_cache = False
+    try:
+        yield
+    finally:
+        for config in changed:
+            config.use_cache = True
