@@ -22,10 +22,10 @@ MAX_STRING_BYTES = 255
 def _stream_colors(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     """The struct of stream colors that a layout gave, checked; numbers without a type become i16.
 
-    Diagnostics: stream-color, stream-color-twice."""
+    Diagnostics, at the import that gave them: stream-color, stream-color-twice."""
     arity(node, 1)
-    value = ev.expr(node.args[0])
-    streams = {name: _stream_color(ev, name, field, node.span) for name, field in value.fields.items()}
+    value, place = ev.expr(node.args[0]), ev.module.imported or node.span
+    streams = {name: _stream_color(ev, name, field, place) for name, field in value.fields.items()}
     owner: dict[int, str] = {}
     for name, field in streams.items():
         if field.type is ty.VOID:
@@ -33,7 +33,7 @@ def _stream_colors(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
         color = int(field.known)
         if color in owner:
             message = f"`{owner[color]}` and `{name}` are both color {color}"
-            raise error("stream-color-twice", message, node.span, help="give each stream a color of its own")
+            raise error("stream-color-twice", message, place, help="give each stream a color of its own")
         owner[color] = name
     return Value(ty.StructType(tuple((n, v.type) for n, v in streams.items()), False), streams)
 

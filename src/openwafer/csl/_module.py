@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from openwafer.csl import _ast as ast
 from openwafer.csl._values import Place, Value
-from openwafer.diag import Source
+from openwafer.diag import Source, Span
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -21,11 +21,13 @@ class ParsedFile:
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One instance of a file. `globals` fills as names are used; `params` are the given arguments."""
+    """One instance of a file. `globals` fills as names are used; `params` are the given arguments,
+    `imported` is the place of the first import."""
 
     file: ParsedFile
     params: dict[str, Value]
     instance: int
+    imported: Span | None = None
     globals: dict[str, Place] = field(default_factory=dict[str, Place])
     evaluating: set[str] = field(default_factory=set[str])
 

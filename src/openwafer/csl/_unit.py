@@ -75,7 +75,7 @@ class Unit:
         if found is None:
             if len(self.modules) >= MAX_MODULES:
                 raise error("too-many-modules", f"more than {MAX_MODULES:,} module instances", span)
-            found = self.modules[key] = Module(file, params, len(self.modules))
+            found = self.modules[key] = Module(file, params, len(self.modules), span)
             self.new_modules.append(found)
         return found
 
