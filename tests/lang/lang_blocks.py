@@ -161,9 +161,9 @@ def check_error(block: Block, found: Diagnostic) -> None:
             assert end - found.span.start == expected.length, render(found)
 
 
-def run(image: Image) -> Engine:
-    """The engine after `run` has ended and nothing more can happen."""
-    engine = make_engine(image, load_machine(image.machine), engine="reference")
+def run(image: Image, name: str) -> Engine:
+    """The engine of this name after `run` has ended and nothing more can happen."""
+    engine = make_engine(image, load_machine(image.machine), engine=name)
     engine.submit(Launch("run"))
     engine.run(max_cycles=MAX_CYCLES)
     return engine

@@ -26,9 +26,10 @@ def test_block(block: blocks.Block, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     image, printed = blocks.compile_block(block)
     assert printed == block.prints
     if block.results:
-        engine = blocks.run(image)
+        engines = [blocks.run(image, name) for name in ("reference", "fast")]
         for name, expected in block.results.items():
-            assert blocks.values(image, engine, name) == expected, name
+            assert [blocks.values(image, engine, name) for engine in engines] == [expected] * 2, name
+        assert engines[0].now == engines[1].now
 
 
 def test_ids_of_errors_are_documented_once() -> None:

@@ -125,6 +125,10 @@ class _Body:
                 return self._dsd_op(stmt)
             case tir.LoadDsr(_, v):
                 return self._costs.record(v) + self._machine.dsd.dsr_load_to_use_cycles
+            case tir.SetDsr(_, _, v):
+                return value(v) + self._machine.dsd.dsr_load_to_use_cycles
+            case tir.SeedRandom(v):
+                return value(v) + scalar.alu_cycles
             case tir.SetFifoLength(_, _, v):
                 return value(v) + scalar.store_cycles
             case tir.Activate(v) | tir.SetBlocked(v):
@@ -175,7 +179,18 @@ class _Body:
 def _is_barrier(stmt: tir.Stmt) -> bool:
     """Whether gathered cycles must be in a `Tick` before the statement."""
     return not isinstance(
-        stmt, (tir.Set, tir.Store, tir.Copy, tir.Random16, tir.LoadDsr, tir.Assert, tir.ReadConfig)
+        stmt,
+        (
+            tir.Set,
+            tir.Store,
+            tir.Copy,
+            tir.Random16,
+            tir.SeedRandom,
+            tir.LoadDsr,
+            tir.SetDsr,
+            tir.Assert,
+            tir.ReadConfig,
+        ),
     )
 
 

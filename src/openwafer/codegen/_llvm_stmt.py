@@ -64,6 +64,9 @@ class Statements:
                 self._dsd.operation(stmt)
             case tir.LoadDsr(index, value, _):
                 self._env.store_frame(self._env.layout.dsr_offsets[index], self._expr.value(value))
+            case tir.SetDsr(index, word, value, _):
+                place = self._env.layout.dsr_offsets[index] + 2 * word
+                self._env.store_frame(place, self._expr.address(value))
             case _:
                 self._plain(stmt)
 
@@ -73,6 +76,7 @@ class Statements:
         | tir.Store
         | tir.Copy
         | tir.Random16
+        | tir.SeedRandom
         | tir.Assert
         | tir.Tick
         | tir.ReadConfig
@@ -89,6 +93,8 @@ class Statements:
                 self._copy(stmt)
             case tir.Random16(slot):
                 self._random(slot)
+            case tir.SeedRandom(value):
+                env.builder.store(self._expr.value(value), env.context_word(Ctx.LFSR, POINTER))
             case tir.Assert(cond, message, _):
                 failed = env.builder.not_(self._expr.value(cond))
                 env.fault_if(failed, Fault.ASSERT, I64(self._messages.index(message)))

@@ -252,11 +252,13 @@ def _flags(ev: Evaluator, node: ast.Builtin, fields: dict[str, Value]) -> int:
     ):
         if flag(ev, fields, name, node):
             flags |= bit
+    if flags & (DsdFlag.ADVANCE_SWITCH | DsdFlag.CONTROL_TRANSFORM):
+        name = "advance_switch" if flags & DsdFlag.ADVANCE_SWITCH else "control_transform"
+        raise error("not-supported-dsd", f"`.{name}` of a fabric DSD is not supported yet", node.span)
     if "simd_mode" in fields:
         flags |= SIMD_MODES[choice(ev, fields["simd_mode"], tuple(SIMD_MODES), "a SIMD mode", node)]
     if "zero" in fields:
-        which = choice(ev, fields["zero"], ("first_source", "second_source"), "`.zero`", node)
-        flags |= DsdFlag.ZERO_FIRST if which == "first_source" else DsdFlag.ZERO_SECOND
+        raise error("not-supported-dsd", "`.zero` of a fabric DSD is not supported yet", node.span)
     if "priority" in fields:
         flags |= priority_flag(ev, fields["priority"], node)
     return int(flags)

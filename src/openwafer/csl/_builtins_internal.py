@@ -17,7 +17,7 @@ NOT_BUILT = (
     "dfilt", "get_config", "get_config_unchecked", "set_config", "set_config_unchecked", "get_filter_id",
     "set_teardown_handler", "set_active_prng", "get_symbol_id", "get_symbol_value", "get_tensor_ptr",
     "queue_flush", "set_control_task_table", "set_empty_queue_handler", "bind_rotating_tasks",
-    "set_dsr_base_addr", "set_dsr_length", "set_dsr_stride",
+    "set_dsr_stride",
 )  # fmt: skip
 """Documented builtins without an implementation; using one is a diagnostic that names it."""
 
@@ -34,6 +34,14 @@ def _random16(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Val
     slot = builder.slot("u16")
     builder.emit(tir.Random16(slot))
     return Value(ty.U16, ir=tir.Local("u16", slot))
+
+
+@builtin("openwafer_seed_random")
+def _seed_random(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    arity(node, 1)
+    builder = emitting(ev, node)
+    builder.emit(tir.SeedRandom(ev.runtime(coerce(ev, ev.expr(node.args[0]), ty.U32, node.span))))
+    return Value(ty.VOID, ())
 
 
 @builtin("openwafer_unblock_commands")

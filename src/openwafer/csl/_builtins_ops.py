@@ -292,12 +292,36 @@ def _load(
     if len(node.args) > config_at:
         record = _with_config(ev, node, node.args[config_at], record)
     index = unit.dsr(file, int(ev.decide(dsr, node.span)))
-    load = tir.LoadDsr(index, record, ev.loc(node.span))
+    return _emit_or_init(ev, tir.LoadDsr(index, record, ev.loc(node.span)))
+
+
+def _emit_or_init(ev: Evaluator, statement: tir.Stmt) -> Value:
+    """At run time where it stands, in a comptime block before the program begins."""
     if ev.is_emitting():
-        ev.emit(load)
+        ev.emit(statement)
     else:
-        unit.init.emit(load)
+        ev.program.init.emit(statement)
     return Value(ty.VOID, ())
+
+
+@builtin("set_dsr_base_addr", "set_dsr_length")
+def _set_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    """Changes a DSR in place: the address of its first element, or its number of elements."""
+    arity(node, 2)
+    unit = program_unit(ev, node)
+    dsr, arg = ev.expr(node.args[0]), node.args[1]
+    file = DSR_FILES.get(dsr.type)
+    if file is None:
+        raise error("type-mismatch", f"expected a DSR, found {dsr.type}", node.args[0].span)
+    value = ev.expr(arg)
+    if node.name == "set_dsr_length":
+        word, ir = DsdWord.EXTENT0, ev.runtime(coerce(ev, value, ty.U16, arg.span))
+    elif isinstance(value.type, ty.PtrType):
+        word, ir = DsdWord.BASE, ev.runtime(value, arg.span)
+    else:
+        raise error("type-mismatch", f"expected a pointer, found {value.type}", arg.span)
+    index = unit.dsr(file, int(ev.decide(dsr, node.span)))
+    return _emit_or_init(ev, tir.SetDsr(index, word, ir, ev.loc(node.span)))
 
 
 def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Expr) -> tir.Expr:

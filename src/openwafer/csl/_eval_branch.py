@@ -83,8 +83,7 @@ def _switch_stmt(ev: Evaluator, node: ast.Switch) -> Signal | None:
         raise error("not-comptime", "the subject must be known at compile time", node.subject.span)
     signals: list[Signal | None] = []
     _chain(ev, node, subject, 0, signals)
-    exhaustive = any(not a.patterns for a in node.arms)
-    return NEVER if exhaustive and all(s is not None for s in signals) else None
+    return NEVER if _is_exhaustive(ev, node, subject) and all(s is not None for s in signals) else None
 
 
 def _run(ev: Evaluator, arm: ast.SwitchArm) -> Signal | None:
@@ -127,6 +126,18 @@ def _matches(ev: Evaluator, arm: ast.SwitchArm, subject: Value) -> tir.Expr:
     return test
 
 
+def _is_exhaustive(ev: Evaluator, node: ast.Switch, subject: Value) -> bool:
+    """Whether there is an arm for every value of the subject."""
+    if any(not a.patterns for a in node.arms):
+        return True
+    t = subject.type
+    wanted = (
+        {n for _, n in t.members} if isinstance(t, ty.EnumType) else {True, False} if t is ty.BOOL else None
+    )
+    parts = [_pattern(ev, part, subject).known for arm in node.arms for part in arm.patterns]
+    return wanted is not None and wanted <= set(parts)
+
+
 def _chain(ev: Evaluator, node: ast.Switch, subject: Value, at: int, signals: list[Signal | None]) -> None:
     """Arms as nested ifs; `else` comes last."""
     arms = [a for a in node.arms if a.patterns]
@@ -159,6 +170,9 @@ def _switch_expr(ev: Evaluator, node: ast.Switch, expected: ty.Type | None) -> V
 def _switch_later(ev: Evaluator, node: ast.Switch, subject: Value, expected: ty.Type | None) -> Value:
     if not ev.is_emitting():
         raise error("not-comptime", "the subject must be known at compile time", node.subject.span)
+    if not _is_exhaustive(ev, node, subject):
+        message = f"this switch has no value for every {subject.type}"
+        raise error("no-arm", message, node.subject.span, help="add an `else` arm")
     arms = sorted(node.arms, key=lambda a: not a.patterns)
     done: list[Arm] = []
     for arm in arms:

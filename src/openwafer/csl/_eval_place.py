@@ -116,6 +116,8 @@ def _field_of(ev: Evaluator, base: Place, name: str, span: Span) -> Place:
     match base:
         case FieldsPlace():
             return base.fields[name]
+        case BitsPlace() if ty.is_packed(t):
+            return BitsPlace(fields[name], base.word, base.low + ty.bit_offsets(t)[name])
         case MemoryPlace():
             return field_place(base, name)
         case CellPlace():

@@ -371,6 +371,15 @@ class LoadDsr(Base, frozen=True):
     loc: int
 
 
+class SetDsr(Base, frozen=True):
+    """Replaces word `word` (a DsdWord) of the record in DSR `index`."""
+
+    index: int
+    word: int
+    value: Expr
+    loc: int
+
+
 class Activate(Base, frozen=True):
     id: Expr
     loc: int
@@ -401,6 +410,12 @@ class Random16(Base, frozen=True):
     """Next 16-bit value of the PE's LFSR into `slot`."""
 
     slot: int
+
+
+class SeedRandom(Base, frozen=True):
+    """Sets the state of the PE's LFSR (u32)."""
+
+    value: Expr
 
 
 class Assert(Base, frozen=True):
@@ -438,9 +453,9 @@ class Yield(Base, frozen=True):
 
 
 Stmt: TypeAlias = (
-    Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | Activate
-    | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | Assert | ReadConfig
-    | WriteConfig | Tick | Yield
+    Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | SetDsr
+    | Activate | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | SeedRandom
+    | Assert | ReadConfig | WriteConfig | Tick | Yield
 )  # fmt: skip
 
 # --- program ---------------------------------------------------------------

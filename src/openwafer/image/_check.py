@@ -78,7 +78,7 @@ def _limits(program: Program, slots: int, node: tir.Base) -> Iterator[tuple[str,
             yield "symbol", len(program.symbols)
         case tir.Param():
             yield "index", len(program.params)
-        case tir.Dsr() | tir.LoadDsr():
+        case tir.Dsr() | tir.LoadDsr() | tir.SetDsr():
             yield "index", len(program.dsrs)
         case tir.Call():
             yield "function", len(program.functions)

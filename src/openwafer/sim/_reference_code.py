@@ -115,6 +115,11 @@ class Code:
                 return _load_dsr(index, self._expr(value), loc)
             case tir.Random16(slot):
                 return _set(slot, lambda pe, slots: pe.random16())
+            case tir.SetDsr(index, word, value, loc):
+                return _set_dsr(index, word, self._expr(value), loc)
+            case tir.SeedRandom(value):
+                seed = self._expr(value)
+                return lambda pe, slots: pe.seed_random(seed(pe, slots))
             case tir.Assert(cond, message, loc):
                 return _assert(self._expr(cond), message, loc)
             case tir.Tick(cycles):
@@ -214,6 +219,16 @@ def _load_dsr(index: int, value: Expression, loc: int) -> Callable[[Any, Slots],
     def run(pe: Pe, slots: Slots) -> None:
         pe.loc = loc
         pe.dsrs[index] = value(pe, slots)
+
+    return run
+
+
+def _set_dsr(index: int, word: int, value: Expression, loc: int) -> Callable[[Any, Slots], None]:
+    def run(pe: Pe, slots: Slots) -> None:
+        pe.loc = loc
+        record = list(pe.dsrs[index])
+        record[word] = value(pe, slots) & 0xFFFF
+        pe.dsrs[index] = tuple(record)
 
     return run
 

@@ -70,6 +70,9 @@ class Pe(Datapath):
         self.random = lfsr.advance(self.random)
         return value
 
+    def seed_random(self, state: int) -> None:
+        self.random = state & 0xFFFFFFFF
+
     # a cycle
 
     def step(self, now: int, schedule: Schedule) -> bool:
