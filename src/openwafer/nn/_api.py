@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from openwafer.diag import error
 from openwafer.nn._device import EngineName
+from openwafer.nn._kernel import Storage
 from openwafer.nn._wafer import Wafer
 
 if TYPE_CHECKING:
@@ -22,12 +23,18 @@ def compile(
     *,
     engine: EngineName = "fast",
     threads: int = 1,
+    dtype: Storage | None = None,
 ) -> CompiledModel:
     """Compiles a `torch.nn.Module` for inputs of the shapes of `example_inputs`; the result is
     called like it.
 
+    `dtype` is the type in which matrices of weights are stored; sums are f32. By default f16 for a model in
+    float16, else f32.
+
     Diagnostics: torch-missing, capture-failed, missing-operator, unsupported-view, model-does-not-fit."""
-    return _with_torch("_model").compile(model, example_inputs, wafer, engine=engine, threads=threads)
+    return _with_torch("_model").compile(
+        model, example_inputs, wafer, engine=engine, threads=threads, dtype=dtype
+    )
 
 
 def compile_training(
@@ -62,13 +69,15 @@ def compile_generation(
     prefill: int = 16,
     engine: EngineName = "fast",
     threads: int = 1,
+    dtype: Storage | None = None,
 ) -> Generator:
     """A generator for `model(ids [1, tokens]) → logits [1, tokens, vocabulary]` and texts of up to `context`
-    tokens, of which prompts are read `prefill` at a time.
+    tokens, of which prompts are read `prefill` at a time. The `dtype` (see `compile`) is that of keys and
+    values, too.
 
     Diagnostics: those of `compile`, not-incremental, rotary-tables."""
     return _with_torch("_generation").compile_generation(
-        model, context, wafer, prefill=prefill, engine=engine, threads=threads
+        model, context, wafer, prefill=prefill, engine=engine, threads=threads, dtype=dtype
     )
 
 

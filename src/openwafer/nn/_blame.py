@@ -76,7 +76,7 @@ class History:
     def _interpreter(self, inputs: Mapping[Buffer, NDArray[Any]]) -> Interpreter:
         """With the memory that the wafer has now."""
         program, memory, device = self.session.program, self.session.memory, self.session.device
-        interpreter = Interpreter(program, memory.addresses, memory.bytes // 4)
+        interpreter = Interpreter(program, memory.addresses, memory.bytes)
         interpreter.memory[:] = 0
         for buffer in program.buffers:
             if buffer.kind in ("weight", "constant", "state"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from openwafer.nn._graph import Graph, Value
-from openwafer.nn._kernel import DType
+from openwafer.nn._kernel import DType, Storage
 from openwafer.nn._lower import Lowering, Memory, lower, value_layout
 from openwafer.nn._mesh import Mesh, local_shape
 from openwafer.nn._place import Placement, place
@@ -35,6 +35,7 @@ class Builder:
     """Builds entries that share one memory."""
 
     mesh: Mesh
+    storage: Storage = "f32"
     memory: Memory = field(default_factory=Memory)
     built: list[Built] = field(default_factory=list[Built])
 
@@ -44,7 +45,9 @@ class Builder:
         """Places and lowers a graph, which stays as it is; `outputs` stay readable after the run."""
         graph = graph.copy()
         placement = place(graph, self.mesh)
-        to = Lowering(self.mesh, placement, self.memory, graph, keep_gradients=keep_gradients)
+        to = Lowering(
+            self.mesh, placement, self.memory, graph, keep_gradients=keep_gradients, storage=self.storage
+        )
         for value in graph.inputs:
             to.set(value, self._visible(value, placement, "input"))
         for value in outputs:

@@ -16,6 +16,7 @@ from openwafer.image import Image, build, used_bytes
 from openwafer.machine import Machine, load_machine
 from openwafer.nn._emit import Emitted
 from openwafer.nn._interpret import Interpreter
+from openwafer.nn._kernel import NUMPY_DTYPES
 from openwafer.nn._memory import Plan
 from openwafer.nn._program import Buffer, Entry, Program
 from openwafer.sim import CopyIn, CopyOut, Launch, make_engine
@@ -62,7 +63,7 @@ class InterpretedDevice:
     busy_cycles = 0
 
     def __init__(self, program: Program, plan: Plan) -> None:
-        self._interpreter = Interpreter(program, plan.addresses, plan.bytes // 4)
+        self._interpreter = Interpreter(program, plan.addresses, plan.bytes)
 
     def write(self, buffer: Buffer, tiles: Tiles) -> None:
         self._interpreter.array(buffer)[:] = tiles
@@ -103,14 +104,15 @@ class SimulatedDevice:
         return self._engine.stats().busy_cycles
 
     def write(self, buffer: Buffer, tiles: Tiles) -> None:
-        words = np.ascontiguousarray(tiles, buffer_dtype(buffer)).view(np.uint32)
-        data = words.reshape(self._mesh.h, self._mesh.w, buffer.size)
-        self._run(CopyIn(self._symbols[buffer], 0, 0, data, 4))
+        values = np.ascontiguousarray(tiles, buffer_dtype(buffer))
+        data = values.view(f"u{values.itemsize}").reshape(self._mesh.h, self._mesh.w, buffer.size)
+        self._run(CopyIn(self._symbols[buffer], 0, 0, data.astype(np.uint32, copy=False), _width(buffer)))
 
     def read(self, buffer: Buffer) -> Tiles:
         data = np.zeros((self._mesh.h, self._mesh.w, buffer.size), np.uint32)
-        self._run(CopyOut(self._symbols[buffer], 0, 0, data, 4))
-        return data.view(buffer_dtype(buffer)).reshape(self._mesh.h, self._mesh.w, *buffer.shape)
+        self._run(CopyOut(self._symbols[buffer], 0, 0, data, _width(buffer)))
+        bits = data.astype(f"u{_width(buffer)}", copy=False)
+        return bits.view(buffer_dtype(buffer)).reshape(self._mesh.h, self._mesh.w, *buffer.shape)
 
     def launch(self, entry: Entry, arguments: Mapping[str, float]) -> None:
         self._run(Launch(entry.name, tuple(_word(arguments[n], t) for n, t in entry.arguments)))
@@ -138,7 +140,12 @@ class SimulatedDevice:
 
 
 def buffer_dtype(buffer: Buffer) -> np.dtype[Any]:
-    return np.dtype("i4" if buffer.dtype == "i32" else "f4")
+    return np.dtype(NUMPY_DTYPES[buffer.dtype])
+
+
+def _width(buffer: Buffer) -> Literal[2, 4]:
+    """Bytes of an element."""
+    return 2 if buffer.dtype == "f16" else 4
 
 
 def _word(number: float, dtype: str) -> int:

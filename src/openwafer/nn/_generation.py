@@ -18,8 +18,9 @@ from openwafer.nn._capture import capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._host import unpack_matrix
 from openwafer.nn._incremental import Incremental, incremental
+from openwafer.nn._kernel import Storage
 from openwafer.nn._mesh import Mesh, pack
-from openwafer.nn._model import parameters_of, session_for
+from openwafer.nn._model import parameters_of, session_for, storage_of
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import Phase
 from openwafer.nn._program import Program
@@ -175,18 +176,21 @@ def compile_generation(
     prefill: int = 16,
     engine: EngineName = "fast",
     threads: int = 1,
+    dtype: Storage | None = None,
 ) -> Generator:
     """A generator for `model(ids [1, tokens]) → logits [1, tokens, vocabulary]`, texts of up to `context`
-    tokens; prompts are read `prefill` tokens at a time.
+    tokens; prompts are read `prefill` tokens at a time. Weights, keys and values are stored as `dtype`, by
+    default as the model has its weights.
 
     Diagnostics: those of `capture`, not-incremental, rotary-tables, model-does-not-fit."""
     wafer = wafer or Wafer()
+    storage = dtype or storage_of(model)
     captured = capture(model, (torch.zeros(1, context, dtype=torch.long),))
     (ids,), (logits,) = captured.inputs, captured.outputs
     lengths = {"prefill": min(prefill, context), "decode": 1}
 
     def build(mesh: Mesh) -> tuple[tuple[_Step, ...], Program]:
-        builder = Builder(mesh)
+        builder = Builder(mesh, storage)
         steps = []
         for name, tokens in lengths.items():
             graph = incremental(captured.graph, ids.value, logits.value, tokens)

@@ -30,30 +30,28 @@ from openwafer.nn._program import (
     Valid,
 )
 
-WORD_BYTES = 4
-
 
 @dataclass(slots=True)
 class Interpreter:
-    """A mesh of PEs, each with one memory of words in which buffers lie at their addresses."""
+    """A mesh of PEs, each with one memory in which buffers lie at their addresses."""
 
     program: Program
     addresses: Mapping[Buffer, int]
-    words: int
-    memory: NDArray[np.uint32] = field(init=False)
+    bytes: int
+    memory: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
         mesh = self.program.mesh
-        garbage = np.float32(np.nan).view(np.uint32)
-        self.memory = np.full((mesh.h, mesh.w, self.words), garbage, np.uint32)
+        words = np.full((mesh.h, mesh.w, -(-self.bytes // 4)), np.nan, np.float32)
+        self.memory = words.view(np.uint8)
         for buffer in self.program.buffers:
             if buffer.kind in ("state", "cache"):
                 self.array(buffer)[:] = 0
 
     def array(self, buffer: Buffer) -> NDArray[Any]:
         """`[h, w, *shape]`: the buffer on all PEs, as a view of their memories."""
-        start = self.addresses[buffer] // WORD_BYTES
-        flat = self.memory[:, :, start : start + buffer.size]
+        start = self.addresses[buffer]
+        flat = self.memory[:, :, start : start + buffer.bytes]
         mesh = self.program.mesh
         return flat.view(NUMPY_DTYPES[buffer.dtype]).reshape(mesh.h, mesh.w, *buffer.shape)
 
@@ -71,8 +69,8 @@ class Interpreter:
                 self._collective(instruction)
 
     def _collective(self, c: Collective) -> None:
-        start = self.addresses[c.ref.buffer] // WORD_BYTES + c.ref.offset
-        data = self.memory[:, :, start : start + c.n].view(np.float32)
+        start = self._address(c.ref)
+        data = self.memory[:, :, start : start + 4 * c.n].view(np.float32)
         axis = 1 if c.axis == "x" else 0
         reduce = np.sum if c.op == "sum" else np.max
         data[:] = reduce(data, axis=axis, keepdims=True)
@@ -98,10 +96,13 @@ class Interpreter:
         kernel.define(*values)
 
     def _view(self, ref: Ref, array: Array, shape: tuple[int, ...], x: int, y: int) -> NDArray[Any]:
-        start = self.addresses[ref.buffer] // WORD_BYTES + ref.offset
+        start, dtype = self._address(ref), array.numpy_dtype
         size = int(np.prod(shape, dtype=int))
         assert ref.offset + size <= ref.buffer.size, f"{array.name} runs over {ref.buffer.name}"
-        return self.memory[y, x, start : start + size].view(array.numpy_dtype).reshape(shape)
+        return self.memory[y, x, start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+
+    def _address(self, ref: Ref) -> int:
+        return self.addresses[ref.buffer] + ref.offset * np.dtype(NUMPY_DTYPES[ref.buffer.dtype]).itemsize
 
 
 def scalar(argument: Argument, x: int, y: int, runtime: Mapping[str, float]) -> float:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from openwafer.machine import Machine
 
 DType = Literal["f32", "f16", "u16", "i16", "u32", "i32"]
+Storage = Literal["f32", "f16"]
+"""How matrices of weights, and cached keys and values, lie in memory; sums are f32 in any case."""
 Role = Literal["out", "update", "in", "scratch"]
 Bank = Literal[0, 1] | None
 Sizes = Mapping[str, int]

@@ -25,6 +25,8 @@ from openwafer.nn._kernel import Constant, KernelTable, Size, Sizes, out, read, 
 
 ATTENTION = KernelTable()
 MASKED = -1e30
+HALF = 2.0**-11
+"""Half a unit in the last place of f16."""
 SHAPE = ("heads", "groups", "hd", "keys", "batch", "seq")
 SIZES = tuple(Size(name) for name in SHAPE)
 CASES: tuple[Sizes, ...] = tuple(
@@ -68,6 +70,20 @@ def cache_append(cache, new, rows, batch, keys, seq, columns, column, past):
     """Puts the tokens that belong to this column into their slots."""
     for slot, token in _slots(keys, seq, columns, column, past):
         cache[:, :, slot] = new[:, :, token]
+
+
+@ATTENTION.define(
+    "attention_keys",
+    update("cache", "rows", "batch", "keys", dtype="f16"),
+    read("new", "rows", "batch", "seq"),
+    *(Size(name) for name in ("rows", "batch", "keys", "seq")),
+    *POSITION,
+    cases=ROWS,
+    tolerance=HALF,
+)
+def cache_append_half(cache, new, rows, batch, keys, seq, columns, column, past):
+    """`cache_append` with a cache in f16."""
+    cache_append(cache, new, rows, batch, keys, seq, columns, column, past)
 
 
 @ATTENTION.define(
@@ -119,6 +135,23 @@ def scores(s, q, k, mask, work, heads, groups, hd, keys, batch, seq, factor):
     "attention",
     out("s", *SCORES),
     read("q", *QUERIES),
+    read("k", *KEYS, dtype="f16"),
+    read("mask", "keys", "seq", draw=mask_values),
+    scratch("work", *SCORES),
+    scratch("row", "batch", "keys"),
+    *SIZES,
+    Constant("factor", 0.5),
+    cases=CASES,
+)
+def scores_half(s, q, k, mask, work, row, heads, groups, hd, keys, batch, seq, factor):
+    """`scores` with keys in f16, which are widened: products and sums are f32."""
+    scores(s, q, k.astype(q.dtype), mask, work, heads, groups, hd, keys, batch, seq, factor)
+
+
+@ATTENTION.define(
+    "attention",
+    out("s", *SCORES),
+    read("q", *QUERIES),
     read("k", *KEYS),
     scratch("work", *SCORES),
     *SIZES,
@@ -142,6 +175,22 @@ def dots(s, q, k, work, heads, groups, hd, keys, batch, seq):
 def values(o, p, v, work, heads, groups, hd, keys, batch, seq):
     """This column's part of the weighted sum of values; with ds and k, of the gradient of q."""
     o[:] = np.einsum("hcbt,hdbc->hdbt", p, np.repeat(v, heads // groups, axis=0))
+
+
+@ATTENTION.define(
+    "attention",
+    out("o", *QUERIES),
+    read("p", *SCORES),
+    read("v", *KEYS, dtype="f16"),
+    scratch("work", *SCORES),
+    scratch("row", "batch", "keys"),
+    *SIZES,
+    cases=CASES,
+    tolerance=2e-6,
+)
+def values_half(o, p, v, work, row, heads, groups, hd, keys, batch, seq):
+    """`values` with values in f16, which are widened."""
+    values(o, p, v.astype(p.dtype), work, heads, groups, hd, keys, batch, seq)
 
 
 @ATTENTION.define(

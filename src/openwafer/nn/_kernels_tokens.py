@@ -62,6 +62,22 @@ def embed(y, ids, table, f, v, t, row):
 
 @TOKENS.define(
     "embedding",
+    out("y", "f", "t"),
+    read("ids", "t", dtype="i32", draw=ids),
+    read("table", "f", "v", dtype="f16"),
+    F,
+    V,
+    T,
+    ROW,
+    cases=TABLE_CASES,
+)
+def embed_half(y, ids, table, f, v, t, row):
+    """`embed` with a table in f16."""
+    embed(y, ids, table, f, v, t, row)
+
+
+@TOKENS.define(
+    "embedding",
     update("dtable", "f", "v"),
     read("dy", "f", "t"),
     read("ids", "t", dtype="i32", draw=ids),

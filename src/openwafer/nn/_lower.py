@@ -9,7 +9,7 @@ from typing import Literal
 
 from openwafer.diag import error
 from openwafer.nn._graph import Graph, Op, Value, Weight
-from openwafer.nn._kernel import DType
+from openwafer.nn._kernel import DType, Storage
 from openwafer.nn._kernels import KERNELS
 from openwafer.nn._mesh import Axis, Layout, Mesh, Split, local_shape
 from openwafer.nn._place import Placement
@@ -30,17 +30,21 @@ from openwafer.nn._program import (
 class Memory:
     """Buffers that outlive one entry: weights with what training keeps for them, caches, constants."""
 
-    weights: dict[tuple[Weight, Layout], Buffer] = field(default_factory=dict[tuple[Weight, Layout], Buffer])
+    weights: dict[tuple[Weight, Layout, DType], Buffer] = field(
+        default_factory=dict[tuple[Weight, Layout, DType], Buffer]
+    )
     others: dict[str, Buffer] = field(default_factory=dict[str, Buffer])
     names: set[str] = field(default_factory=set[str])
 
-    def weight(self, weight: Weight, layout: Layout, *, is_tile: bool = False) -> Buffer:
-        """The buffer of a weight in a layout, made at the first call."""
-        key = (weight, layout)
+    def weight(
+        self, weight: Weight, layout: Layout, *, is_tile: bool = False, dtype: DType = "f32"
+    ) -> Buffer:
+        """The buffer of a weight in a layout and type, made at the first call."""
+        key = (weight, layout, dtype)
         if key not in self.weights:
             kind: BufferKind = "constant" if weight.parameter is None else "weight"
             name, shape = self.free(weight.name), local_shape(layout)
-            self.weights[key] = Buffer(name, shape, kind, layout=layout, weight=weight, is_tile=is_tile)
+            self.weights[key] = Buffer(name, shape, kind, dtype, layout, weight, is_tile)
         return self.weights[key]
 
     def kept(
@@ -75,6 +79,7 @@ class Lowering:
     users: dict[Value, int] = field(default_factory=dict[Value, int])
     shared: dict[tuple[object, ...], Ref] = field(default_factory=dict[tuple[object, ...], Ref])
     keep_gradients: bool = False
+    storage: Storage = "f32"
     phase: str = ""
 
     # --- sizes and places ---
@@ -125,9 +130,9 @@ class Lowering:
         self.values[value] = buffer
         return Ref(buffer)
 
-    def scratch(self, name: str, *shape: int) -> Ref:
+    def scratch(self, name: str, *shape: int, dtype: DType = "f32") -> Ref:
         """Room that only the current operator uses."""
-        return Ref(Buffer(self.memory.free(f"{name}"), shape, "temporary"))
+        return Ref(Buffer(self.memory.free(name), shape, "temporary", dtype))
 
     def is_used(self, value: Value) -> bool:
         return value in self.users
@@ -142,6 +147,11 @@ class Lowering:
     def weight(self, weight: Weight, like: Value | None = None) -> Ref:
         layout = self.weight_layout(weight, like)
         return Ref(self.memory.weight(weight, layout, is_tile=len(layout) == 2))
+
+    def stored(self, weight: Weight) -> Ref:
+        """The tile of a matrix in the type in which weights are stored."""
+        layout = self.weight_layout(weight)
+        return Ref(self.memory.weight(weight, layout, is_tile=True, dtype=self.storage))
 
     def table(self, weight: Weight, layout: Layout) -> Ref:
         """A constant in any layout."""

@@ -15,6 +15,7 @@ from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._host import Arrays
+from openwafer.nn._kernel import Storage
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._plan import ModelPlan
@@ -71,15 +72,17 @@ def compile(
     *,
     engine: EngineName = "fast",
     threads: int = 1,
+    dtype: Storage | None = None,
 ) -> CompiledModel:
-    """Compiles `model` for inputs of the shapes of `example_inputs`.
+    """Compiles `model` for inputs of the shapes of `example_inputs`; weights are stored as `dtype`, by
+    default as the model has them.
 
     Diagnostics: those of `capture`, model-does-not-fit."""
     wafer = wafer or Wafer()
-    captured = capture(model, example_inputs)
+    captured, storage = capture(model, example_inputs), dtype or storage_of(model)
 
     def build(mesh: Mesh) -> tuple[Built, Program]:
-        builder = Builder(mesh)
+        builder = Builder(mesh, storage)
         built = builder.entry("run", captured.graph, [v.value for v in captured.outputs])
         return built, builder.program()
 
@@ -95,6 +98,12 @@ def session_for(
     built, program = build(wafer.mesh)
     replan = lambda mesh: plan_memory(build(mesh)[1]).bytes  # noqa: E731
     return built, Session(program, wafer, engine, parameters, threads, replan)
+
+
+def storage_of(model: torch.nn.Module) -> Storage:
+    """f16 if all parameters are float16; what else there may be is stored as f32."""
+    dtypes = {p.dtype for p in model.parameters()}
+    return "f16" if dtypes == {torch.float16} else "f32"
 
 
 def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:

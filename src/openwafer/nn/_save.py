@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from openwafer.nn._device import buffer_dtype
 from openwafer.nn._host import weight_tiles
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def _weights(session: Session) -> dict[str, Any]:
     """Tiles `[h, w, elements]` by exported symbol."""
     mesh = session.wafer.mesh
     return {
-        symbol: weight_tiles(b, session.parameters, mesh).reshape(mesh.h, mesh.w, -1)
+        symbol: weight_tiles(b, session.parameters, mesh)
+        .astype(buffer_dtype(b), copy=False)
+        .reshape(mesh.h, mesh.w, -1)
         for b, symbol in session.emitted.symbols.items()
         if b.kind in ("weight", "constant")
     }

@@ -101,13 +101,17 @@ class Attention(_PlaceHeads):
             to.scratch("attention.max", s.heads, s.tokens),
             to.scratch("attention.sum", s.heads, s.tokens),
         )
-        to.call("scores", scores, to.ref(q), keys, _mask(op, to, s), work, *s.shape, op.attributes["scale"])
+        half, row = _widening(keys, to, s)
+        mask = _mask(op, to, s)
+        to.call(
+            f"scores{half}", scores, to.ref(q), keys, mask, work, *row, *s.shape, op.attributes["scale"]
+        )  # fmt: skip
         to.call("row_max", most, scores, *s.scores)
         to.max(s.axis, most, s.heads * s.tokens)
         to.call("exp_sum", scores, total, most, *s.scores)
         to.sum(s.axis, total, s.heads * s.tokens)
         to.call("reciprocal", total, total, s.heads * s.tokens)
-        to.call("values", to.ref(o), scores, values, work, *s.shape)
+        to.call(f"values{half}", to.ref(o), scores, values, work, *row, *s.shape)
         to.sum(s.axis, to.ref(o), to.local(o) * s.tokens)
         to.call("scale_rows", to.ref(o), total, s.heads, s.hd, s.tokens)
         if to.is_used(p):
@@ -123,17 +127,26 @@ class Attention(_PlaceHeads):
             tape.add(value, part)
 
 
+def _widening(cache: Ref, to: Lowering, s: _Sizes) -> tuple[str, tuple[Ref, ...]]:
+    """The ending of the kernels that read keys or values of the cache's type, and the room that they
+    need."""
+    if cache.buffer.dtype == "f32":
+        return "", ()
+    return "_half", (to.scratch("attention.row", s.batch, s.keys),)
+
+
 def _cached(op: Op, to: Lowering, s: _Sizes, x: Value, role: str) -> Ref:
     """The keys (or values) of this PE's positions, the tokens of this call among them."""
     shape = (to.local(x), s.batch, s.keys)
     if "context" in op.attributes:
-        cache = Ref(to.memory.kept(f"{op.attributes['cache']}.{role}", shape, "cache"))
+        cache = Ref(to.memory.kept(f"{op.attributes['cache']}.{role}", shape, "cache", dtype=to.storage))
     else:
         cache = to.scratch(f"attention.{role}", *shape)
         if s.seq % s.columns:
             to.call("zero", cache, cache.buffer.size)
     where = _position(s, to, _past(op))
-    to.call("cache_append", cache, to.ref(x), to.local(x), s.batch, s.keys, s.seq, *where)
+    kernel = "cache_append_half" if cache.buffer.dtype == "f16" else "cache_append"
+    to.call(kernel, cache, to.ref(x), to.local(x), s.batch, s.keys, s.seq, *where)
     return cache
 
 

@@ -26,7 +26,12 @@ class Linear(Operator):
     def lower(self, op: Op, to: Lowering) -> None:
         (x,), y = op.inputs, op.output
         k, n, t = to.local(x), to.local(y), x.tokens
-        to.call("linear", to.ref(y), to.ref(x), to.weight(op.weights[0]), n, k, t)
+        weight = to.stored(op.weights[0])
+        if to.storage == "f16":
+            half = to.scratch("linear.half", k, t, dtype="f16")
+            to.call("linear_half", to.ref(y), half, to.ref(x), weight, n, k, t)
+        else:
+            to.call("linear", to.ref(y), to.ref(x), weight, n, k, t)
         to.sum(to.axis(x), to.ref(y), n * t)
         for bias in op.weights[1:]:
             to.call("add_bias", to.ref(y), to.weight(bias, y), n, t)

@@ -47,7 +47,8 @@ class Embedding(Operator):
         axis = other(to.axis(y))
         f, t = to.local(y), y.tokens
         row = to.position(axis)
-        to.call("embed", to.ref(y), to.ref(ids), to.weight(table), f, vocabulary.local, t, row)
+        kernel = "embed_half" if to.storage == "f16" else "embed"
+        to.call(kernel, to.ref(y), to.ref(ids), to.stored(table), f, vocabulary.local, t, row)
         to.sum(axis, to.ref(y), f * t)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
