@@ -14,6 +14,7 @@ from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Engine, Launch
+from openwafer.sim._profile import Profile
 from openwafer.sim._reference import ReferenceEngine
 from tir_kit import used_bytes
 
@@ -45,19 +46,21 @@ class Outcome:
     now: int = 0
     memory: dict[tuple[int, int], bytes] = field(default_factory=dict)
     printed: list[Any] = field(default_factory=list)
+    profile: Profile | None = None
 
 
-def outcome(make: Any, case: Case) -> Outcome:
+def outcome(make: Any, case: Case, *, profile: bool = False) -> Outcome:
     """Runs a case on an engine."""
     made = case.build()
     machine = load_machine(made.machine)
-    engine = make(made, machine)
+    engine = make(made, machine, profile=True) if profile else make(made, machine)
     result = Outcome()
     try:
         result.results = case.script(engine)
     except DiagnosticError as reason:
         result.error = reason.diagnostics[0].id
     result.now, result.printed = engine.now, engine.printed()
+    result.profile = engine.profile() if profile else None
     layout = made.layout
     for y in range(layout.height):
         for x in range(layout.width):
@@ -80,10 +83,18 @@ def one_nan(memory: bytes, program: tir.Program) -> bytes:
 
 
 def agree(case: Case) -> None:
-    """Asserts that the fast engine gives what the reference engine gives."""
+    """Asserts that the fast engine gives what the reference engine gives, with a profile and without."""
     from openwafer.sim._fast_engine import FastEngine
 
-    expected, got = outcome(ReferenceEngine, case), outcome(FastEngine, case)
+    expected = outcome(ReferenceEngine, case)
+    _same(expected, outcome(FastEngine, case))
+    profiles = [outcome(make, case, profile=True) for make in (ReferenceEngine, FastEngine)]
+    for profiled in profiles:
+        _same(expected, profiled)
+    assert profiles[0].profile == profiles[1].profile
+
+
+def _same(expected: Outcome, got: Outcome) -> None:
     assert (got.error, got.now, got.results) == (expected.error, expected.now, expected.results)
     assert got.printed == expected.printed
     for place, memory in expected.memory.items():

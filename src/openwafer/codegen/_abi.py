@@ -35,9 +35,28 @@ class Ctx(enum.IntEnum):
     ELEMENTS = 15  # sum of the elements of memory-only DSD operations
     ARGS = 16  # 16 words: arguments of a data task (word 0: the wavelet) or of a launched function
     INDEX = 32  # `index` of the memory-only operation that is called next, 0 otherwise
+    PROFILE = 33  # address of the PE's rows of counters (`Counter`), by `loc`; 0: no profile
 
 
 CTX_WORDS = 40
+
+
+class Counter(enum.IntEnum):
+    """What a profile counts by source line: a row of 64-bit words. All but the first, third and fourth are
+    cycles."""
+
+    RUNS = 0  # times that a statement of the line has begun
+    SCALAR = 1  # of scalar code
+    OPERATIONS = 2  # DSD operations
+    ELEMENTS = 3
+    BUSY = 4  # of DSD operations: starting, moving elements, ending
+    BANKS = 5  # lost to conflicts of memory banks
+    WAVELETS = 6  # waiting for wavelets
+    SPACE = 7  # waiting for room in an output queue
+    OTHERS = 8  # waiting for elements or places of a FIFO, or while others have the datapath
+
+
+COUNTERS = len(Counter)
 
 
 class Status(enum.IntEnum):

@@ -6,6 +6,7 @@ stretch are merged into one before the next statement that can branch or wait.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,42 +22,72 @@ COPY_WORD_BYTES = 4
 TSC_WORDS = 3
 
 
-def add_costs(program: tir.Program, machine: Machine) -> tir.Program:
-    """`program` with the cycles of its scalar code in it. Memory-only DSD operations carry their own."""
+def add_costs(program: tir.Program, machine: Machine, *, profile: bool = False) -> tir.Program:
+    """`program` with the cycles of its scalar code in it. Memory-only DSD operations carry their own. With
+    `profile` it also counts by source line; the cycles are the same."""
     kinds = DsdKinds(program)
     functions = [
         msgspec.structs.replace(
-            function, body=_Body(machine, kinds, index, function.loc).block(function.body)
+            function, body=_Body(machine, kinds, index, function.loc, profile).block(function.body)
         )
         for index, function in enumerate(program.functions)
     ]
     return msgspec.structs.replace(program, functions=tuple(functions))
 
 
+class _Gathered:
+    """Cycles that no `Tick` has let pass yet, and by line what a `Count` is to say: [runs, cycles]."""
+
+    def __init__(self) -> None:
+        self.cycles = 0
+        self.lines: dict[int, list[int]] = {}
+
+    def add(self, loc: int, cycles: int, runs: int = 0) -> None:
+        self.cycles += cycles
+        line = self.lines.setdefault(loc, [0, 0])
+        line[0] += runs
+        line[1] += cycles
+
+
 class _Body:
     """Rewrites the statements of one function."""
 
-    def __init__(self, machine: Machine, kinds: DsdKinds, function: int, loc: int) -> None:
+    def __init__(self, machine: Machine, kinds: DsdKinds, function: int, loc: int, profile: bool) -> None:
         self._machine = machine
         self._scalar = machine.scalar
         self._costs = ExprCosts(machine.scalar)
         self._kinds = kinds
         self._function = function
         self._loc = loc
+        self._line = loc
+        self._profile = profile
 
     def block(self, body: tuple[tir.Stmt, ...], pending: int = 0) -> tuple[tir.Stmt, ...]:
         """`body` with ticks; `pending` cycles have gathered before it."""
+        gathered = _Gathered()
+        gathered.add(self._line, pending)
         out: list[tir.Stmt] = []
         for stmt in body:
-            pending += self._before(stmt)
+            if isinstance(stmt, tir.Line):
+                self._line = stmt.loc
+                gathered.add(stmt.loc, 0, runs=1)
+                continue
+            gathered.add(self._line, self._before(stmt))
             if isinstance(stmt, tir.Tick):
                 continue
-            if _is_barrier(stmt) and pending:
-                out.append(tir.Tick(pending))
-                pending = 0
+            if _is_barrier(stmt):
+                out += self._passed(gathered)
+                gathered = _Gathered()
             out.append(self._rewritten(stmt))
-            pending += self._scalar.print_cycles if isinstance(stmt, tir.Print) else 0
-        return (*out, tir.Tick(pending)) if pending else tuple(out)
+            if isinstance(stmt, tir.Print):
+                gathered.add(self._line, self._scalar.print_cycles)
+        return (*out, *self._passed(gathered))
+
+    def _passed(self, gathered: _Gathered) -> tuple[tir.Stmt, ...]:
+        """What lets gathered cycles pass, and counts them."""
+        lines = gathered.lines.items() if self._profile else ()
+        counts = (tir.Count(loc, runs, cycles) for loc, (runs, cycles) in lines if runs or cycles)
+        return (*counts, tir.Tick(gathered.cycles)) if gathered.cycles else tuple(counts)
 
     def _rewritten(self, stmt: tir.Stmt) -> tir.Stmt:
         match stmt:
@@ -64,36 +95,44 @@ class _Body:
                 return self._if(stmt)
             case tir.Loop():
                 return self._loop(stmt)
-            case tir.Block(-1):
-                return stmt
+            case tir.Block(-1, body):
+                return tir.Block(-1, without_lines(body))
             case tir.Block(label, body):
                 return tir.Block(label, self.block(body))
             case _:
                 return stmt
 
     def _if(self, stmt: tir.If) -> tir.If:
+        line = self._line
         if self._costs.is_free(stmt.cond):
             taken = not_taken = 0
         else:
             taken, not_taken = self._scalar.branch_taken_cycles, self._scalar.branch_not_taken_cycles
-        return tir.If(stmt.cond, self.block(stmt.then, not_taken), self.block(stmt.otherwise, taken))
+        then = self.block(stmt.then, not_taken)
+        self._line = line
+        return tir.If(stmt.cond, then, self.block(stmt.otherwise, taken))
 
     def _loop(self, stmt: tir.Loop) -> tir.Loop:
         """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""
-        body = stmt.body
-        if (test := _exit_test(body)) is not None:
-            rest = max(0, self._costs.condition(test.cond) - self._scalar.alu_cycles)
-            ticks = (tir.Tick(rest),) if rest else ()
-            body = (*ticks, test, *self.block(body[1:]))
+        line = self._line
+        marks, code = _leading_lines(stmt.body)
+        if (test := _exit_test(code)) is not None:
+            rest = _Gathered()
+            for mark in marks:
+                self._line = mark.loc
+                rest.add(mark.loc, 0, runs=1)
+            rest.add(self._line, max(0, self._costs.condition(test.cond) - self._scalar.alu_cycles))
+            body = (*self._passed(rest), test, *self.block(code[1:]))
         else:
-            body = self.block(body)
+            body = self.block(stmt.body)
+        self._line = line
         step = self._step(stmt.step, self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles)
         return tir.Loop(
             stmt.label, body, step if stmt.bounded else (*step, tir.Yield(self._loc)), stmt.bounded
         )
 
     def _step(self, step: tuple[tir.Stmt, ...], cycles: int) -> tuple[tir.Stmt, ...]:
-        increments = 0
+        step, increments = without_lines(step), 0
         while increments < len(step) and self._is_increment(step[increments]):
             increments += 1
         return (*step[:increments], *self.block(step[increments:], cycles))
@@ -151,6 +190,8 @@ class _Body:
                 | tir.Assert()
                 | tir.Yield()
                 | tir.Print()
+                | tir.Line()
+                | tir.Count()
             ):
                 return 0
 
@@ -194,12 +235,34 @@ def _is_barrier(stmt: tir.Stmt) -> bool:
     )
 
 
+def _leading_lines(body: tuple[tir.Stmt, ...]) -> tuple[tuple[tir.Line, ...], tuple[tir.Stmt, ...]]:
+    """The marks at the start of a body, and what follows."""
+    marks = tuple(takewhile(lambda s: isinstance(s, tir.Line), body))
+    return marks, body[len(marks) :]  # pyright: ignore[reportReturnType]
+
+
+def without_lines(body: tuple[tir.Stmt, ...]) -> tuple[tir.Stmt, ...]:
+    """`body` without its marks, those inside its statements too."""
+    return tuple(_without_lines(s) for s in body if not isinstance(s, tir.Line))
+
+
+def _without_lines(stmt: tir.Stmt) -> tir.Stmt:
+    match stmt:
+        case tir.If(cond, then, otherwise):
+            return tir.If(cond, without_lines(then), without_lines(otherwise))
+        case tir.Loop() | tir.Block():
+            return msgspec.structs.replace(stmt, body=without_lines(stmt.body))
+        case _:
+            return stmt
+
+
 def _exit_test(body: tuple[tir.Stmt, ...]) -> tir.If | None:
     """The statement `if (c) {} else break` or `if (c) break` that begins a loop."""
-    if not (body and isinstance(body[0], tir.If)):
+    test = _without_lines(body[0]) if body else None
+    if not isinstance(test, tir.If):
         return None
-    arms = (body[0].then, body[0].otherwise)
+    arms = (test.then, test.otherwise)
     is_exit = any(
         not arm and len(other) == 1 and isinstance(other[0], tir.Break) for arm, other in (arms, arms[::-1])
     )
-    return body[0] if is_exit else None
+    return test if is_exit else None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, assert_never
 
 from llvmlite import ir
 
-from openwafer.codegen._abi import Ctx, Fault, Req, Status
+from openwafer.codegen._abi import COUNTERS, Counter, Ctx, Fault, Req, Status
 from openwafer.codegen._llvm_dsd import DsdStatements
 from openwafer.codegen._llvm_env import COLD, Env
 from openwafer.codegen._llvm_exit import PlainExits, WaitingExits
@@ -78,7 +78,9 @@ class Statements:
         | tir.Random16
         | tir.SeedRandom
         | tir.Assert
+        | tir.Line
         | tir.Tick
+        | tir.Count
         | tir.ReadConfig
         | tir.WriteConfig,
     ) -> None:
@@ -100,6 +102,10 @@ class Statements:
                 env.fault_if(failed, Fault.ASSERT, I64(self._messages.index(message)))
             case tir.Tick(cycles):
                 env.tick(I64(cycles))
+            case tir.Count():
+                self._count(stmt)
+            case tir.Line():
+                pass
             case tir.ReadConfig() | tir.WriteConfig():
                 env.fault(Fault.UNSUPPORTED, I64(0))
             case _:
@@ -121,6 +127,13 @@ class Statements:
         low = resize(env.builder, state, 16, signed=False)
         width = register_type(env.function.slots[slot]).width
         env.builder.store(resize(env.builder, low, width, signed=False), env.slots[slot])
+
+    def _count(self, stmt: tir.Count) -> None:
+        builder, rows = self._env.builder, self._env.context_word(Ctx.PROFILE, POINTER)
+        for counter, amount in ((Counter.RUNS, stmt.runs), (Counter.SCALAR, stmt.cycles)):
+            if amount:
+                place = builder.gep(rows, [I64(COUNTERS * stmt.loc + counter)], source_etype=I64)
+                builder.store(builder.add(builder.load(place, typ=I64), I64(amount)), place)
 
     # --- control -----------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 import numba as nb
 
 from openwafer.codegen import _alu as ops
-from openwafer.codegen._abi import Ctx
+from openwafer.codegen._abi import COUNTERS, Counter, Ctx
 from openwafer.codegen._alu import ADDC16, alu
 from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
 from openwafer.codegen._memory_lines import run_lines
@@ -41,8 +41,18 @@ from openwafer.codegen._operand import (
     operation_length,
     start_walker,
 )
-from openwafer.codegen._raw import kernel, load16, load64, sext16, stack_block, store16, store64, to_pointer
-from openwafer.codegen._timing import memory_beats
+from openwafer.codegen._raw import (
+    add64,
+    kernel,
+    load16,
+    load64,
+    sext16,
+    stack_block,
+    store16,
+    store64,
+    to_pointer,
+)
+from openwafer.codegen._timing import memory_beats, other_bank
 from openwafer.csl._dsd_ops import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES, DsdOp
 from openwafer.csl._tir import DsdFlag
 
@@ -50,6 +60,7 @@ OP_COUNT = len(DSD_OPS_BY_NUMBER)
 _TIMING_COLUMNS = 4
 _TIMING_FACTS = 5
 MEMORY, MEMORY_BYTES = 8 * Ctx.MEMORY, 8 * Ctx.MEMORY_BYTES
+PROFILE, ROW_BYTES = 8 * Ctx.PROFILE, 8 * COUNTERS
 FAULT_LOC, FAULT_DETAIL, INDEX = 8 * Ctx.FAULT_LOC, 8 * Ctx.FAULT_DETAIL, 8 * Ctx.INDEX
 SAVE_ADDRESS = int(DsdFlag.SAVE_ADDRESS)
 UNSUPPORTED_DETAIL = -1
@@ -69,6 +80,7 @@ FADDS = DSD_OPS["fadds"].number
 
 _three_walkers = stack_block(3 * WALKER_WORDS)
 _beats = nb.njit(nogil=True, error_model="numpy")(memory_beats)
+_other_bank = nb.njit(nogil=True, error_model="numpy")(other_bank)
 
 
 @kernel
@@ -173,6 +185,15 @@ def _fault(ctx: Any, loc: Any, detail: Any) -> Any:
     return -1
 
 
+@kernel
+def _count(row: Any, elements: Any, busy: Any, banks: Any) -> Any:
+    """One more operation in a line's row of counters."""
+    add64(row + 8 * Counter.OPERATIONS, 1)
+    add64(row + 8 * Counter.ELEMENTS, elements)
+    add64(row + 8 * Counter.BUSY, busy)
+    add64(row + 8 * Counter.BANKS, banks)
+
+
 @nb.njit(nogil=True, error_model="numpy")
 def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any) -> Any:
     """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1`
@@ -201,6 +222,13 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
         table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, load64(w0 + PLACE) & 0xFFFF,
         sext16(load64(w0 + STRIDES)), kind1, load64(w1 + PLACE) & 0xFFFF, sext16(load64(w1 + STRIDES)),
     )  # fmt: skip
+    profile, apart = load64(ctx + PROFILE), beats
+    if profile != 0:
+        place0 = load64(w0 + PLACE) & 0xFFFF
+        apart = _beats(
+            table, facts, op, n, kind, sext16(load64(walkers + STRIDES)), kind0, place0,
+            sext16(load64(w0 + STRIDES)), kind1, _other_bank(facts, place0), sext16(load64(w1 + STRIDES)),
+        )  # fmt: skip
     memory, memory_bytes = load64(ctx + MEMORY), load64(ctx + MEMORY_BYTES)
     if not _try_sum(memory, memory_bytes, op, n, walkers, w0, w1):
         sizes = dest_bytes(op), src0_bytes(op), src1_bytes(op)
@@ -215,6 +243,8 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
     if saved1 >= 0:
         store16(src1 + RECORD_BASE, saved1)
     store64(ctx + 8 * Ctx.ELEMENTS, load64(ctx + 8 * Ctx.ELEMENTS) + n)
+    if profile != 0:
+        _count(profile + ROW_BYTES * loc, n, setup + apart, beats - apart)
     return setup + beats
 
 

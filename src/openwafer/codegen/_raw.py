@@ -146,3 +146,9 @@ def stack_block(words: int) -> Any:
         return types.int64(), codegen
 
     return allocate
+
+
+@kernel
+def add64(address: Any, amount: Any) -> Any:
+    """Adds to the word at an address."""
+    store64(address, load64(address) + amount)

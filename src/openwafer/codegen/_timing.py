@@ -124,6 +124,12 @@ def memory_beats(
     return beats
 
 
+def other_bank(facts: NDArray[np.int64], address: int) -> int:
+    """An address that does not conflict with `address`: with it `memory_beats` gives what it would take
+    without conflicts."""
+    return address + (1 << facts[BANK_SHIFT])
+
+
 def setup_cycles(op: tir.DsdOp, machine: Machine) -> int:
     """Cycles before the first element of a memory-only operation; known from the statement alone.
 

@@ -38,6 +38,17 @@ class FnBuilder:
             statement = msgspec.structs.replace(statement, loc=self.here)
         self.block.append(statement)
 
+    def mark(self, loc: int) -> None:
+        """What is emitted next belongs to line `loc`."""
+        self.here = loc
+        if self.block and isinstance(self.block[-1], tir.Line):
+            self.block.pop()
+        self.block.append(tir.Line(loc))
+
+    def has_code(self) -> bool:
+        """Whether anything that does something has been emitted."""
+        return not all(isinstance(s, tir.Line) for s in self.block)
+
     def save(self, value: tir.Expr) -> tir.Local:
         """Evaluates `value` here, into a new slot."""
         slot = self.slot(value.type)

@@ -162,15 +162,18 @@ class Evaluator:
 
     def stmt(self, node: ast.Stmt) -> Signal | None:
         """Executes or emits a statement; None when control goes on behind it."""
+        self._mark(node)
         return STMT_RULES[node.__class__](self, node)
+
+    def _mark(self, node: ast.Stmt) -> None:
+        """Says in the code under construction which line begins."""
+        if self.is_emitting():
+            self.code.mark(self.loc(node.span))
 
     def statements(self, nodes: tuple[ast.Stmt, ...]) -> Signal | None:
         self.unit.steps += len(nodes)
-        emitting = self.is_emitting()
         for node in nodes:
-            if emitting:
-                self.code.here = self.loc(node.span)
-            signal = STMT_RULES[node.__class__](self, node)
+            signal = self.stmt(node)
             if signal is not None:
                 return signal
         return None

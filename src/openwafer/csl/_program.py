@@ -97,7 +97,7 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
     functions = [f for f in unit.functions if f is not None]
     _check_recursion(unit, functions)
     init: int | None = None
-    if unit.init.block:
+    if unit.init.has_code():
         init = len(functions)
         unit.init.emit(tir.Return(None))
         functions.append(unit.init.finish("<init>"))

@@ -438,9 +438,24 @@ class WriteConfig(Base, frozen=True):
     loc: int
 
 
+class Line(Base, frozen=True):
+    """What follows belongs to another source line. Means nothing to an engine; the cost pass takes it out."""
+
+    loc: int
+
+
 class Tick(Base, frozen=True):
     """`cycles` of scalar work; put in by the cost pass, never by the front-end."""
 
+    cycles: int
+
+
+class Count(Base, frozen=True):
+    """For the profile: statements of line `loc` have begun `runs` times and taken `cycles` of scalar work,
+    which a `Tick` lets pass. Put in by the cost pass when profiling."""
+
+    loc: int
+    runs: int
     cycles: int
 
 
@@ -455,7 +470,8 @@ class Yield(Base, frozen=True):
 Stmt: TypeAlias = (
     Set | Store | Copy | If | Loop | Block | Break | Continue | Return | Call | DsdOp | LoadDsr | SetDsr
     | Activate | SetBlocked | SetFifoLength | Print | ReadTsc | UnblockCommands | Random16 | SeedRandom
-    | Assert | ReadConfig | WriteConfig | Tick | Yield
+    | Assert | ReadConfig | WriteConfig | Line | Tick | Count
+    | Yield
 )  # fmt: skip
 
 # --- program ---------------------------------------------------------------

@@ -9,19 +9,26 @@ from typing import Literal
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
+from openwafer.sim._profile import Profile
 
 
 def make_engine(
-    image: Image, machine: Machine, engine: Literal["fast", "reference"] = "fast", threads: int = 1
+    image: Image,
+    machine: Machine,
+    engine: Literal["fast", "reference"] = "fast",
+    threads: int = 1,
+    *,
+    profile: bool = False,
 ) -> Engine:
-    """A wafer with `image` loaded. Neither numba nor LLVM is imported for the reference engine."""
+    """A wafer with `image` loaded, which counts for `Engine.profile` if asked to. Neither numba nor LLVM is
+    imported for the reference engine."""
     if engine == "reference":
         from openwafer.sim._reference import ReferenceEngine
 
-        return ReferenceEngine(image, machine, threads=threads)
+        return ReferenceEngine(image, machine, threads=threads, profile=profile)
     from openwafer.sim._fast_engine import FastEngine
 
-    return FastEngine(image, machine, threads=threads)
+    return FastEngine(image, machine, threads=threads, profile=profile)
 
 
-__all__ = ["Command", "CopyIn", "CopyOut", "Engine", "Launch", "PeStats", "make_engine"]
+__all__ = ["Command", "CopyIn", "CopyOut", "Engine", "Launch", "PeStats", "Profile", "make_engine"]

@@ -12,6 +12,7 @@ from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._print import Line
+from openwafer.sim._profile import Profile
 from openwafer.sim._watchdog import Watchdog
 
 MAX_ARGUMENTS = 16
@@ -123,7 +124,9 @@ class Engine(Protocol):
         """The simulated cycle."""
         ...
 
-    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None: ...
+    def __init__(
+        self, image: Image, machine: Machine, *, threads: int = 1, profile: bool = False
+    ) -> None: ...
 
     def submit(self, command: Command) -> int:
         """Appends a host command, issued at `now`; returns its ticket."""
@@ -148,6 +151,11 @@ class Engine(Protocol):
     def write(self, x: int, y: int, address: int, data: bytes) -> None: ...
 
     def stats(self) -> PeStats: ...
+
+    def profile(self) -> Profile:
+        """Where the cycles went so far; of an engine made with `profile`. An operation's waiting counts when
+        it makes its next step."""
+        ...
 
     def printed(self) -> list[Line]:
         """The lines that programs have printed, as `PrintLog.lines` orders them."""

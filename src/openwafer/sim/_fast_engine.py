@@ -10,6 +10,7 @@ from threading import Thread
 import numpy as np
 
 from openwafer.codegen._abi import Ctx
+from openwafer.csl._tir import Program
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
@@ -25,6 +26,7 @@ from openwafer.sim._fast_records import command_record
 from openwafer.sim._fast_snapshot import snapshot
 from openwafer.sim._fast_team import TEAM_GO, TEAM_YIELD
 from openwafer.sim._print import Line, PrintLog
+from openwafer.sim._profile import Profile, Rows, make_profile, row_count
 from openwafer.sim._snapshot import Snapshot
 from openwafer.sim._watchdog import Watchdog
 
@@ -38,8 +40,8 @@ class FastEngine:
     """With `threads` > 1 the wafer is cut into bands of rows, and cycles with much to do are served by as
     many threads; results and cycles are the same."""
 
-    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
-        self.world = World(image, machine, threads)
+    def __init__(self, image: Image, machine: Machine, *, threads: int = 1, profile: bool = False) -> None:
+        self.world = World(image, machine, threads, profile=profile)
         self.world.team[TEAM_YIELD // 8] = _yield_address()
         self._enter = loop.entry_point()
         self.watchdog = Watchdog()
@@ -54,6 +56,8 @@ class FastEngine:
         self._call(loop.INITIALIZE)
         if self.world.get(st.W_FAULT):
             raise report.fault(self.world)
+        if self.world.profile is not None:
+            self.world.profile[:] = 0
 
     @property
     def now(self) -> int:
@@ -164,6 +168,17 @@ class FastEngine:
             return 0, 0
         index = y * self.world.width + x
         return int(self.world.pes[index, st.P_MEMORY // 8]), self.world.programs[number].memory_bytes
+
+    def profile(self) -> Profile:
+        """See `Engine.profile`."""
+        world = self.world
+        assert world.profile is not None, "made without `profile`"
+        pes: list[tuple[int, int, Program, Rows]] = []
+        for y, x in np.argwhere(world.layout.program_of >= 0):
+            program = world.programs[world.layout.program_of[y, x]].program
+            rows = world.profile[y * world.width + x, 1 : 1 + row_count(program)]
+            pes.append((int(x), int(y), program, rows))
+        return make_profile(self.now, pes)
 
     def printed(self) -> list[Line]:
         """See `Engine.printed`."""

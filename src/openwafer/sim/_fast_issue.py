@@ -29,6 +29,7 @@ from openwafer.csl._tir import MEDIUM, DsdFlag
 from openwafer.sim._fast_fabric import fault
 from openwafer.sim._fast_fifo import fifo_record
 from openwafer.sim._fast_ops import NO_RESULT, UNSUPPORTED, WALKER_BYTES, slot_record
+from openwafer.sim._fast_profile import begin_operation
 from openwafer.sim._fast_state import (
     ASYNCHRONOUS,
     CLASS_SHIFT,
@@ -82,6 +83,7 @@ from openwafer.sim._fast_state import (
     USES_FIFO,
     W_FABRIC_SETUP,
     W_MICROTHREADS,
+    W_PROFILE,
 )
 
 SIMD = int(DsdFlag.SIMD_32 | DsdFlag.SIMD_64)
@@ -305,6 +307,8 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     store64(slot + S_SAVED + 8, _saved(pe, request, Req.SRC0_DSR, src0))
     store64(slot + S_SAVED + 16, _saved(pe, request, Req.SRC1_DSR, src1))
     _start_slot_walkers(slot, dest, src0, src1)
+    if load64(w + W_PROFILE) != 0:
+        begin_operation(w, pe, slot)
     store32(request + Req.RESULT, 1)
     return STARTED_SYNCHRONOUS if number == SYNCHRONOUS else STARTED
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.codegen import _lfsr as lfsr
-from openwafer.codegen._abi import CTX_WORDS, Ctx
+from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
 from openwafer.codegen._compile import CompiledProgram, bind_memory_op, compile_program
 from openwafer.codegen._cost import add_costs
 from openwafer.codegen._memory_op import compiled_memory_op
@@ -23,6 +23,7 @@ from openwafer.machine import Machine
 from openwafer.sim import _fast_state as st
 from openwafer.sim._fast_fifo import ACTIONS
 from openwafer.sim._fast_team import TEAM_BYTES
+from openwafer.sim._profile import check_profile_size, row_count
 
 Ints = NDArray[np.int64]
 YIELD_LIMIT = 4096
@@ -64,12 +65,12 @@ class Loaded:
 class World:
     """Owns all arrays. `parts` are the world records, `address` is that of the first, the leader's."""
 
-    def __init__(self, image: Image, machine: Machine, threads: int = 1) -> None:
+    def __init__(self, image: Image, machine: Machine, threads: int = 1, *, profile: bool = False) -> None:
         self.machine, self.layout = machine, image.layout
         self.width, self.height = image.layout.width, image.layout.height
         self.pe_count = self.width * self.height
         self._keep: list[Any] = []
-        self.programs = _load_programs(image.layout, machine)
+        self.programs = _load_programs(image.layout, machine, profile)
         count = max(min(threads, self.height // PART_ROWS), 1)
         self.parts = aligned_zeros(count, st.WORLD_BYTES // 8)
         self.address = words(self.parts)
@@ -85,6 +86,7 @@ class World:
         self._fill_pes()
         self._fill_channels()
         self._fill_ports()
+        self.profile = self._make_profile() if profile else None
 
     def set(self, field: int, value: int) -> None:
         self.parts[:, field // 8] = value
@@ -105,6 +107,23 @@ class World:
         """The state word of a PE's queue at a place in its queue block."""
         address = int(self.pes[index, st.P_QUEUES // 8]) + place
         return ctypes.c_int64.from_address(address).value
+
+    # --- profile -----------------------------------------------------------
+
+    def _make_profile(self) -> NDArray[np.int64]:
+        """Counters `[PE, row, counter]`, the head first. Diagnostics: profile-too-large."""
+        rows = 1 + max(row_count(loaded.program) for loaded in self.programs)
+        check_profile_size(self.pe_count * rows * COUNTERS * st.WORD)
+        counters = aligned_zeros(self.pe_count, rows, COUNTERS)
+        self.set(st.W_PROFILE, words(counters))
+        self.set(st.W_PROFILE_STRIDE, rows * COUNTERS * st.WORD)
+        for record, loaded in zip(self.program_records, self.programs, strict=True):
+            first = 1 + len(loaded.program.locations)
+            pairs = [(entry, first + function) for function, entry in loaded.compiled.entries.items()]
+            record[st.G_TASK_ROWS // 8] = self.keep(np.array(pairs or [(-1, 0)], np.int64))
+            record[st.G_TASK_COUNT // 8] = len(pairs)
+            record[st.G_COPY_ROW // 8] = first + len(loaded.program.functions)
+        return counters
 
     # --- machine -----------------------------------------------------------
 
@@ -418,7 +437,7 @@ def _mask(ids: tuple[int, ...]) -> int:
     return sum(1 << id for id in set(ids))
 
 
-def _load_programs(layout: Layout, machine: Machine) -> list[Loaded]:
+def _load_programs(layout: Layout, machine: Machine, profile: bool) -> list[Loaded]:
     """Programs that differ only in the colors of their queues and in routes share their machine code."""
     bind_memory_op(compiled_memory_op().address)
     counts = np.bincount(layout.program_of.reshape(-1) + 1, minlength=len(layout.programs) + 1)[1:]
@@ -430,7 +449,7 @@ def _load_programs(layout: Layout, machine: Machine) -> list[Loaded]:
         code = msgspec.structs.replace(program, name="", queues=(), colors=())
         key = msgspec.msgpack.encode(code)
         if key not in made:
-            made[key] = compile_program(add_costs(code, machine), machine)
+            made[key] = compile_program(add_costs(code, machine, profile=profile), machine)
         end = max((s.address + s.size for s in program.symbols), default=0)
         loaded.append(Loaded(program, made[key], -(-end // 16) * 16 if is_dense else whole))
     return loaded

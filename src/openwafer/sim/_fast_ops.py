@@ -10,6 +10,7 @@ from openwafer.codegen._element_step import OUT_OF_BOUNDS, read_operand, write_p
 from openwafer.codegen._memory_op import dest_bytes, src0_bytes, src1_bytes
 from openwafer.codegen._operand import FABIN, KIND, NONE, PLACE, POINTER, RECORD_BASE, advance_walker
 from openwafer.codegen._raw import kernel, load64, store16, store32, store64
+from openwafer.sim import _fast_profile as profile
 from openwafer.sim._fast_fabric import (
     fault,
     has_room,
@@ -90,6 +91,7 @@ from openwafer.sim._fast_state import (
     USES_FIFO,
     W_COMPLETION,
     W_ELEMENTS,
+    W_PROFILE,
     W_RAMP_UP,
     W_ROUTER_RING,
     W_SLOT_STRIDE,
@@ -227,6 +229,9 @@ def _store_result(pe: Any, slot: Any, bits: Any) -> Any:
 def step_slot(w: Any, pe: Any, slot: Any, now: Any) -> Any:
     """One step of a slot that is ready: one element, two if packed."""
     op, flags, left = load64(slot + S_OP), load64(slot + S_FLAGS), load64(slot + S_LEFT)
+    if load64(w + W_PROFILE) != 0:
+        is_end = flags & ENDS_BY_CONTROL and control_ready(slot) <= now
+        profile.step(w, pe, slot, 0 if is_end else step_count(slot), now)
     if flags & ENDS_BY_CONTROL and control_ready(slot) <= now:
         _end_by_control(w, pe, slot, now)
         return
@@ -261,14 +266,16 @@ def step_slot(w: Any, pe: Any, slot: Any, now: Any) -> Any:
         store64(slot + S_LEFT, left - count)
         if left == count:
             is_inside = is_inside and _write_once(pe, slot)
-            finish(w, slot, now)
+            finish(w, pe, slot, now)
     if not is_inside:
         fault(w, OUT_OF_MEMORY, load64(pe + P_INDEX), load64(slot + S_LOC), _first_outside(pe, slot), now)
 
 
 @kernel
-def finish(w: Any, slot: Any, now: Any) -> Any:
+def finish(w: Any, pe: Any, slot: Any, now: Any) -> Any:
     """The operation makes no step after cycle `now`."""
+    if load64(w + W_PROFILE) != 0:
+        profile.end_operation(w, pe, slot)
     store64(slot + S_STATE, FINISHING)
     store64(slot + S_DONE_AT, now + 1 + load64(w + W_COMPLETION))
 
@@ -290,7 +297,7 @@ def _end_by_control(w: Any, pe: Any, slot: Any, now: Any) -> Any:
     store64(slot + S_ACTIVATE, action & 0xFFFFFFFF)
     store64(slot + S_UNBLOCK, action >> 32)
     store64(w + W_STEPS, load64(w + W_STEPS) + 1)
-    finish(w, slot, now)
+    finish(w, pe, slot, now)
     if not _write_once(pe, slot):
         fault(w, OUT_OF_MEMORY, load64(pe + P_INDEX), load64(slot + S_LOC), _first_outside(pe, slot), now)
 
@@ -310,7 +317,9 @@ def miss_elements(w: Any, pe: Any, slot: Any, now: Any) -> Any:
         fault(w, FAULT_FIFO, load64(pe + P_INDEX), load64(slot + S_LOC), mask, now)
     elif said != GOES_ON:
         keep_lengths(slot)
-        finish(w, slot, now)
+        if load64(w + W_PROFILE) != 0:
+            profile.step(w, pe, slot, 0, now)
+        finish(w, pe, slot, now)
         if load64(slot + S_FLAGS) & ASYNCHRONOUS == 0:
             store32(load64(pe + P_FRAME) + Req.RESULT, 1 if said == ENDS_TRUE else 0)
         return True

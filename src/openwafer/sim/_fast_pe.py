@@ -31,6 +31,7 @@ from openwafer.sim._fast_ops import (
     take_wavelet,
 )
 from openwafer.sim._fast_ports import ports_ready, serve_ports
+from openwafer.sim._fast_profile import begin_task, end_task, line_rows, resume, wait
 from openwafer.sim._fast_state import (
     BUSY,
     CANDIDATES,
@@ -104,6 +105,7 @@ from openwafer.sim._fast_state import (
     W_DISPATCH,
     W_PES,
     W_PRINT,
+    W_PROFILE,
     WAITING,
 )
 from openwafer.sim._fast_switch import NO_TASK, task_id
@@ -155,6 +157,8 @@ def _retire_slots(w: Any, pe: Any, now: Any) -> Any:
             if number == SYNCHRONOUS:
                 store64(pe + P_STATE, BUSY)
                 store64(pe + P_WAKE, now)
+                if load64(w + W_PROFILE) != 0:
+                    resume(w, pe, now)
     store64(pe + P_USED, used)
     return happened
 
@@ -224,6 +228,8 @@ def _run_main(w: Any, pe: Any, now: Any) -> Any:
         call_code(w, pe, now)
     elif action in (END, COPY_END):
         store64(pe + P_STATE, IDLE)
+        if load64(w + W_PROFILE) != 0:
+            end_task(w, pe, now)
         if action == COPY_END:
             is_done_by_one_more(w, command_record(w, load64(pe + P_TAKEN)))
     else:
@@ -245,6 +251,8 @@ def call_code(w: Any, pe: Any, now: Any) -> Any:
     store64(ctx + 8 * Ctx.MEMORY_BYTES, load64(load64(pe + P_PROGRAM) + G_MEMORY_BYTES))
     store64(ctx + 8 * Ctx.LFSR, pe + P_LFSR)
     store64(ctx + 8 * Ctx.ARGS, load64(pe + P_ARGUMENT))
+    if load64(w + W_PROFILE) != 0:
+        store64(ctx + 8 * Ctx.PROFILE, line_rows(w, pe))
     taken = load64(pe + P_TAKEN)
     if taken >= 0:
         command = command_record(w, taken)
@@ -295,6 +303,8 @@ def grant(w: Any, pe: Any, now: Any) -> Any:
             store64(pe + P_WAKE, NEVER)
         elif said == STARTED_SYNCHRONOUS:
             store64(pe + P_STATE, WAITING)
+            if load64(w + W_PROFILE) != 0:
+                wait(w, pe, now)
     elif status == SET_FIFO_LENGTH:
         set_fifo_length(pe, id, load32(load64(pe + P_FRAME) + Req.INDEX) & 0xFFFF)
     elif status == PRINT:
@@ -313,6 +323,8 @@ def _begin(w: Any, pe: Any, id: Any, entry: Any, now: Any) -> Any:
     store64(pe + P_ACTION, RUN)
     store64(pe + P_WAKE, now + load64(w + W_DISPATCH))
     _count_busy(w, load64(w + W_DISPATCH))
+    if load64(w + W_PROFILE) != 0:
+        begin_task(w, pe, entry, now)
 
 
 @kernel
@@ -422,6 +434,8 @@ def _take_command(w: Any, pe: Any, now: Any) -> Any:
     store64(pe + P_ACTION, COPY_END)
     store64(pe + P_WAKE, now + cycles)
     _count_busy(w, cycles)
+    if load64(w + W_PROFILE) != 0:
+        begin_task(w, pe, 0, now)
 
 
 @kernel

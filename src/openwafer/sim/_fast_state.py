@@ -26,8 +26,9 @@ def _fields(count: int) -> range:
     W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
     W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
     W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
-    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT, W_END,
-) = _fields(57)  # fmt: skip
+    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT,
+    W_PROFILE, W_PROFILE_STRIDE, W_END,
+) = _fields(59)  # fmt: skip
 WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
@@ -36,7 +37,8 @@ own: PARTS has their addresses, FIRST to BEHIND are the PEs of this one, INNER_F
 whose routers have no neighbour in another part. The records differ in these, in rings, context and sums; the
 first is the leader's, who keeps time. HELPERS are the threads besides the leader, HAPPENED and ASIDE what a
 part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round served, in all and in phases with
-at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed."""
+at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed.
+PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes of one PE (`_fast_profile`)."""
 
 # PE.
 (
@@ -85,6 +87,7 @@ Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
 CONTROL_BIT = 1 << 32
+COUNT_MASK, DEPTH_SHIFT = 0xFFFF, 32
 
 # Program. Offsets of queues are within the PE's queue block; -1: not bound.
 TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, 8, 32, 64
@@ -100,11 +103,15 @@ G_PLACES = G_HOST_OUT + WORD
 G_HIGH = G_PLACES + WORD
 G_MAIN_CLASS = G_HIGH + WORD
 G_CONTROL_ENTRY = G_MAIN_CLASS + WORD
-PROGRAM_BYTES = G_CONTROL_ENTRY + WORD * CONTROL_IDS
+G_TASK_ROWS = G_CONTROL_ENTRY + WORD * CONTROL_IDS
+G_TASK_COUNT = G_TASK_ROWS + WORD
+G_COPY_ROW = G_TASK_COUNT + WORD
+PROGRAM_BYTES = G_COPY_ROW + WORD
 """NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
 TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
 OUTPUTS_OF masks by color, HOST_OUT a mask of colors, HIGH one of task ids, MAIN_CLASS the main thread's
-priority, CONTROL_ENTRY the code of control tasks (0: not bound)."""
+priority, CONTROL_ENTRY the code of control tasks (0: not bound). For a profile: TASK_ROWS is the address of
+TASK_COUNT pairs of an entry and the row of its function, COPY_ROW the row of copies."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -116,7 +123,7 @@ CANDIDATES = 10
 (
     S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_FLAGS, S_IN0, S_IN1,
     S_OUT, S_OUT_ID, S_SCALAR, S_TOTAL, S_LOC, S_INDEX, S_ACTIVATE, S_UNBLOCK,
-    S_SAVED, _S_SAVED1, _S_SAVED2, S_ON_CONTROL, S_PAD0, S_FIFO_IN0, S_FIFO_IN1, S_FIFO_OUT, S_WALKERS,
+    S_SAVED, _S_SAVED1, _S_SAVED2, S_ON_CONTROL, S_LAST, S_FIFO_IN0, S_FIFO_IN1, S_FIFO_OUT, S_WALKERS,
 ) = _fields(25)  # fmt: skip
 SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
 FREE, STEPPING, FINISHING = 0, 1, 2

@@ -18,6 +18,7 @@ from openwafer.machine import Machine
 from openwafer.sim import _standstill as standstill
 from openwafer.sim._engine import Command, PeStats, check_command
 from openwafer.sim._print import Line, PrintLog
+from openwafer.sim._profile import Profile, make_profile
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router, Switch
@@ -34,7 +35,7 @@ Place = tuple[int, int]
 class ReferenceEngine:
     """See `Engine`. `threads` plays no role."""
 
-    def __init__(self, image: Image, machine: Machine, *, threads: int = 1) -> None:
+    def __init__(self, image: Image, machine: Machine, *, threads: int = 1, profile: bool = False) -> None:
         self.now = 0
         self.watchdog = Watchdog()
         self._log = PrintLog()
@@ -42,7 +43,7 @@ class ReferenceEngine:
         self._heap: list[tuple[int, bool, int]] = []
         self._scheduled: set[tuple[int, bool, int]] = set()
         self._programs: tuple[Program, ...] = image.layout.programs
-        self._codes = [Code(add_costs(program, machine), machine) for program in self._programs]
+        self._codes = [Code(add_costs(p, machine, profile=profile), machine) for p in self._programs]
         self._routers: dict[Place, Router] = {}
         self._pes: dict[Place, Pe] = {}
         for y in range(image.layout.height):
@@ -157,6 +158,11 @@ class ReferenceEngine:
 
     def write(self, x: int, y: int, address: int, data: bytes) -> None:
         self._pes[x, y].memory[address : address + len(data)] = data
+
+    def profile(self) -> Profile:
+        """See `Engine.profile`."""
+        pes = sorted(self._pes.values(), key=lambda pe: (pe.y, pe.x))
+        return make_profile(self.now, [(pe.x, pe.y, pe.program, pe.counts.rows) for pe in pes])
 
     def printed(self) -> list[Line]:
         """See `Engine.printed`."""

@@ -124,6 +124,8 @@ class Code:
                 return _assert(self._expr(cond), message, loc)
             case tir.Tick(cycles):
                 return _tick(cycles)
+            case tir.Count(loc, runs, cycles):
+                return lambda pe, slots: pe.counts.code(loc, runs, cycles)
             case _:
                 raise Fault("unsupported", f"statement `{type(node).__name__}`")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from openwafer.codegen._timing import memory_beats, timing_tables
+from openwafer.codegen._timing import memory_beats, other_bank, timing_tables
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord, Program
 from openwafer.machine import Machine
 from openwafer.sim import _reference_values as values
@@ -13,6 +13,7 @@ from openwafer.sim._reference_dsd import Actions, Fault, Operand, Operation, sav
 from openwafer.sim._reference_fabric import NEVER, Router, Schedule
 from openwafer.sim._reference_fifo import Fifo
 from openwafer.sim._reference_memory import Memory
+from openwafer.sim._reference_profile import Counts
 from openwafer.sim._reference_queues import Queues
 from openwafer.sim._reference_run import Request, apply_actions
 from openwafer.sim._reference_values import Value
@@ -32,6 +33,8 @@ class Slot:
     start: int
     is_async: bool
     done_at: int = NEVER
+    last: int = 0
+    """The cycle of the last step, for the profile."""
 
 
 class Datapath(Memory, Queues):
@@ -41,6 +44,7 @@ class Datapath(Memory, Queues):
         Memory.__init__(self, program, machine.memory.bytes_per_pe)
         Queues.__init__(self, router, program, machine, schedule)
         self.machine = machine
+        self.counts = Counts(program)
         self.timing = timing_tables(machine)
         self.dsrs: list[tuple[int, ...]] = [(0,) * values.DSD_WORDS for _ in program.dsrs]
         self.fifos = [Fifo(fifo, program.symbols[fifo.symbol].address) for fifo in program.fifos]
@@ -83,19 +87,26 @@ class Datapath(Memory, Queues):
     def run_at_once(self, operation: Operation, setup: int) -> None:
         """A memory-only operation: done now, its cycles gathered."""
         assert operation.length is not None
-        self.gathered += setup + self._beats(operation, operation.length)
+        beats, apart = self._beats(operation, operation.length)
+        self.gathered += setup + beats
         self.elements += operation.length
         operation.step(self, operation.length)
+        self.counts.at_once(operation.loc, operation.length, setup + apart, beats - apart)
         self._save_addresses(operation)
 
-    def _beats(self, operation: Operation, length: int) -> int:
+    def _beats(self, operation: Operation, length: int) -> tuple[int, int]:
+        """Cycles of the elements, and what they would be without conflicts of banks."""
         facts: list[int] = []
         for operand in operation.sources:
             facts += [operand.kind, operand.moved()[DsdWord.BASE], _inner_stride(operand)]
         facts += [DsdKind.NONE, 0, 0] * (2 - len(operation.sources))
-        dest = operation.dest
-        number = operation.row.number
-        return int(memory_beats(*self.timing, number, length, dest.kind, _inner_stride(dest), *facts))
+        dest = (operation.dest.kind, _inner_stride(operation.dest))
+        apart = [*facts[:4], other_bank(self.timing.facts, facts[1]), facts[5]]
+        beats, best = (
+            int(memory_beats(*self.timing, operation.row.number, length, *dest, *sources))
+            for sources in (facts, apart)
+        )
+        return beats, best
 
     def _save_addresses(self, operation: Operation) -> None:
         for operand in operation.operands:
@@ -113,6 +124,7 @@ class Datapath(Memory, Queues):
             apply_actions(self, slot.actions)
             if number == SYNCHRONOUS:
                 self.is_waiting, self.wake = False, now
+                self.counts.resume(now)
         return bool(done)
 
     def ready(self, slot: Slot) -> int:
@@ -169,7 +181,8 @@ class Datapath(Memory, Queues):
             if self._ends(slot, action):
                 slot.operation.result = action == "terminate"
                 slot.operation.stop_at_miss()
-                slot.done_at = now + 1 + self.machine.dsd.completion_cycles
+                self._count(slot, 0, now)
+                self._finish(slot, now)
                 return True
         return False
 
@@ -200,13 +213,24 @@ class Datapath(Memory, Queues):
         operation, before = slot.operation, slot.operation.done
         self.loc = operation.loc
         self.steps += 1
-        if self._control(slot) <= now:
+        is_end = self._control(slot) <= now
+        self._count(slot, 0 if is_end else operation.next_count(), now)
+        if is_end:
             self._end_by_control(slot, now)
         else:
             operation.step(self, operation.simd)
         self.elements += operation.done - before
         if operation.is_finished() or slot.actions is slot.on_control:
-            slot.done_at = now + 1 + self.machine.dsd.completion_cycles
+            self._finish(slot, now)
+
+    def _finish(self, slot: Slot, now: int) -> None:
+        slot.done_at = now + 1 + self.machine.dsd.completion_cycles
+        self.counts.end_operation(slot, self.machine.dsd.completion_cycles)
+
+    def _count(self, slot: Slot, elements: int, now: int) -> None:
+        inputs = [self.inputs[o.queue] for o in slot.operation.inputs if o.queue in self.inputs]
+        outputs = [self.outputs[o.queue] for o in slot.operation.outputs]
+        self.counts.step(slot, inputs, outputs, elements, now)
 
     def _end_by_control(self, slot: Slot, now: int) -> None:
         assert slot.on_control is not None

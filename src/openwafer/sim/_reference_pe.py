@@ -55,6 +55,7 @@ class Pe(Datapath):
                     raise Fault("unsupported", "a fabric operation before the first cycle")
                 self.gathered = 0
         self.gathered = 0
+        self.counts.clear()
         self.schedule(self, 0)
 
     # what code does to its PE
@@ -105,6 +106,7 @@ class Pe(Datapath):
             request = next(self.main)
         except StopIteration:
             self.main = None
+            self.counts.end_task(now)
             if self.copying:
                 self.copying.missing -= 1
                 self.copying = None
@@ -128,9 +130,11 @@ class Pe(Datapath):
         self.trying, self.wake = None, now
         self.is_waiting = request.slot is None
         start = now + self.machine.dsd.fabric_setup_cycles
-        self.slots[number] = Slot(
-            request.operation, request.actions, request.on_control, start, request.slot is not None
-        )
+        slot = Slot(request.operation, request.actions, request.on_control, start, request.slot is not None)
+        self.slots[number] = slot
+        self.counts.begin_operation(slot, self.machine.dsd.fabric_setup_cycles)
+        if self.is_waiting:
+            self.counts.wait(now)
         return True
 
     # picking
@@ -192,6 +196,7 @@ class Pe(Datapath):
 
     def _begin(self, function: int, args: list[Value], now: int) -> None:
         self.running = self.program.functions[function].name
+        self.counts.begin_task(function, now)
         self.main, self.wake = self._task(function, args), now
         self.wait(self.machine.task.dispatch_cycles)
 
@@ -213,6 +218,7 @@ class Pe(Datapath):
         else:
             self.move_data(command, self.exports[command.name], self.x, self.y)
             self.running = ""
+            self.counts.begin_task(-1, now)
             self.main, self.copying, self.wake = self._nothing(), ticket, now
             self.wait(-(-command.data.shape[2] // self.machine.host.copy_words_per_cycle))
 

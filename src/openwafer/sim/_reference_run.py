@@ -10,6 +10,7 @@ from openwafer.sim import _reference_values as values
 from openwafer.sim._reference_dsd import Actions, Operation
 from openwafer.sim._reference_expr import Memory
 from openwafer.sim._reference_fifo import Fifo
+from openwafer.sim._reference_profile import Counts
 from openwafer.sim._reference_values import Value
 
 YIELD_LIMIT = 4096
@@ -56,6 +57,9 @@ class Pe(Tasks, Memory, Protocol):
     def seed_random(self, state: int) -> None: ...
 
     def print(self, piece: str) -> None: ...
+
+    @property
+    def counts(self) -> Counts: ...
 
     def run_at_once(self, operation: Operation, setup: int) -> None: ...
 
