@@ -6,6 +6,7 @@ import builtins
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import CodeType, ModuleType
 
 import click
@@ -28,7 +29,15 @@ Usage: cs_python SCRIPT [ARGS]...
 Environment:
   OPENWAFER_ENGINE   fast (default) or reference
   OPENWAFER_THREADS  threads of the simulator
+  OPENWAFER_MAX_CYCLES       the cycle at which a simulation is ended
+  OPENWAFER_WATCHDOG_CYCLES  so long only scalar code may run; 0: for ever
+  OPENWAFER_HANG_REPORT      directory for hang.json and hang.svg
+  OPENWAFER_PROFILE          file for profiles, a line of JSON each
+
+`openwafer run` has the same as options.
 """
+HANG_VARIABLE = "OPENWAFER_HANG_REPORT"
+"""Names a directory for the report of a program that hangs."""
 
 
 def main() -> None:
@@ -116,7 +125,9 @@ def _guarded(action: Callable[[], object]) -> int:
     except SystemExit:
         raise
     except DiagnosticError as failure:
-        return _errors.report(located(failure))
+        code = _errors.report(located(failure))
+        _write_hang(failure)
+        return code
     except KeyboardInterrupt:
         click.echo("cs_python: interrupted", err=True)
         return _errors.INTERRUPTED
@@ -125,6 +136,17 @@ def _guarded(action: Callable[[], object]) -> int:
             return _errors.internal_error("cs_python", reason)
         show_traceback(reason)
         return 1
+
+
+def _write_hang(failure: DiagnosticError) -> None:
+    """A program that hangs: the report as JSON and as a picture, where the environment says."""
+    data = next((d.data for d in failure.diagnostics if d.data and "chain" in d.data), None)
+    directory = os.environ.get(HANG_VARIABLE)
+    if data is not None and directory:
+        from openwafer.report import write_hang
+
+        paths = write_hang(data, Path(directory))
+        click.echo(f"the report is in {paths[0]}, its picture in {paths[1]}", err=True)
 
 
 if __name__ == "__main__":

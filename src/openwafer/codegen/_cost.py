@@ -110,7 +110,9 @@ class _Body:
             taken, not_taken = self._scalar.branch_taken_cycles, self._scalar.branch_not_taken_cycles
         then = self.block(stmt.then, not_taken)
         self._line = line
-        return tir.If(stmt.cond, then, self.block(stmt.otherwise, taken))
+        otherwise = self.block(stmt.otherwise, taken)
+        self._line = line
+        return tir.If(stmt.cond, then, otherwise)
 
     def _loop(self, stmt: tir.Loop) -> tir.Loop:
         """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""
@@ -127,6 +129,7 @@ class _Body:
             body = self.block(stmt.body)
         self._line = line
         step = self._step(stmt.step, self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles)
+        self._line = line
         return tir.Loop(
             stmt.label, body, step if stmt.bounded else (*step, tir.Yield(self._loc)), stmt.bounded
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from openwafer.diag import error
+from openwafer.host._profile import is_profiling
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Engine
@@ -27,7 +28,9 @@ def start_engine(image: Image, threads: int) -> Engine:
         raise error("unknown-engine", f"{ENGINE_VARIABLE} is `{name}`, expected one of {', '.join(ENGINES)}")
     from openwafer.sim import make_engine
 
-    engine = make_engine(image, load_machine(image.machine), engine=name, threads=threads)
+    engine = make_engine(
+        image, load_machine(image.machine), engine=name, threads=threads, profile=is_profiling()
+    )
     engine.watchdog = _watchdog()
     return engine
 

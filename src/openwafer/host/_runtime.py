@@ -24,6 +24,7 @@ from openwafer.host._platform import (
     hardware,
     thread_count,
 )
+from openwafer.host._profile import write_profile
 from openwafer.host._sim_log import SimLog
 from openwafer.host._stats import write_stats
 from openwafer.host._streams import stream_color
@@ -107,6 +108,7 @@ class SdkRuntime:
         self._settle()
         self._state = "stopped"
         save_core(engine, self._image, self._directory, self._config)
+        write_profile(engine)
         write_stats(engine, self._image)
 
     def get_id(self, symbol: str) -> int:

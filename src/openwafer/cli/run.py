@@ -1,0 +1,130 @@
+"""`openwafer run`: a host script on the simulated wafer, with limits and reports that `cs_python` has not."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("script", type=click.Path(dir_okay=False))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--profile", is_flag=True, help="Say where the cycles went, by source line and task.")
+@click.option("--profile-json", type=click.Path(dir_okay=False), help="Write the profile here, PE by PE too.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=20, show_default=True, help="Lines of the profile shown."
+)
+@click.option("--max-cycles", type=click.IntRange(min=1), help="End the simulation at this cycle.")
+@click.option("--hang-report", type=click.Path(file_okay=False), metavar="DIR",
+              help="Where hang.json and hang.svg go if the program hangs.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["fast", "reference"]), help="Engine of the simulator.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(
+    script: str, args: tuple[str, ...], profile: bool, profile_json: str | None, top: int,
+    max_cycles: int | None, hang_report: str | None, engine: str | None, threads: int | None, form: str,
+) -> int:  # fmt: skip
+    """Run SCRIPT, a host script written for SdkRuntime, as `cs_python` does; ARGS are its own."""
+    from openwafer.cli import cs_python
+
+    wanted = profile or profile_json is not None
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "profile"
+        settings: dict[str, object] = {
+            "OPENWAFER_PROFILE": path if wanted else None, "OPENWAFER_MAX_CYCLES": max_cycles,
+            "OPENWAFER_HANG_REPORT": hang_report, "OPENWAFER_ENGINE": engine, "OPENWAFER_THREADS": threads,
+        }  # fmt: skip
+        os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
+        try:
+            code = cs_python.run([script, *args])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        runs = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    if profile_json is not None:
+        Path(profile_json).write_text(json.dumps(runs), "utf-8")
+    if profile:
+        _show(runs, top, form)
+    return code
+
+
+def _show(runs: list[dict[str, Any]], top: int, form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(runs))
+        return
+    if not runs:
+        click.echo("no profile: no program ran to `stop()`", err=True)
+    for run in runs:
+        _show_run(run, top)
+
+
+def _show_run(run: dict[str, Any], top: int) -> None:
+    from rich.console import Console
+
+    console, pes = Console(), len(run["pes"])
+    console.print(f"{run['cycles']:,} cycles on {pes} PEs with code; cycles below are sums over the PEs")
+    console.print(_line_table(run, top, console.width))
+    console.print(_task_table(run))
+    busiest = max(run["pes"], key=lambda pe: pe["task_cycles"] - pe["waiting_cycles"])
+    idle = sum(pe["idle_cycles"] for pe in run["pes"]) / max(run["cycles"] * pes, 1)
+    console.print(
+        f"PEs without a task: {idle:.0%} of the time; busiest is PE ({busiest['x']}, {busiest['y']}): "
+        f"{busiest['task_cycles']:,} cycles with a task, {busiest['waiting_cycles']:,} of them waiting"
+    )
+
+
+_COLUMNS = {
+    "runs": "runs", "scalar_cycles": "scalar", "elements": "elements", "busy_cycles": "DSD",
+    "bank_cycles": "banks", "wavelet_cycles": "wavelets", "space_cycles": "space", "other_cycles": "other",
+}  # fmt: skip
+"""Columns of the table: counter and header. Those that are zero everywhere are left out."""
+BORDER, LEAST_SOURCE = 3, 12
+"""Characters that a column takes besides its text; those that a source line gets at least."""
+
+
+def _line_table(run: dict[str, Any], top: int, console_width: int) -> Any:
+    from rich.table import Table
+
+    shown = run["lines"][:top]
+    columns = {name: text for name, text in _COLUMNS.items() if any(line[name] for line in shown)}
+    cells = [
+        [f"{Path(line['file']).name}:{line['line']}", *(f"{line[name]:,}" for name in columns)]
+        for line in shown
+    ]
+    headers = ["line", *columns.values()]
+    widths = [max(len(text) for text in column) for column in zip(headers, *cells, strict=True)]
+    room = max(console_width - sum(widths) - BORDER * (len(widths) + 1) - 1, LEAST_SOURCE)
+    table = Table(title="By source line: cycles of scalar code and DSD operations, and what they waited for")
+    for k, text in enumerate(headers):
+        table.add_column(text, justify="right" if k else "left")
+    table.add_column("source")
+    for line, row in zip(shown, cells, strict=True):
+        table.add_row(*row, _source(line["file"], line["line"], room))
+    return table
+
+
+def _source(file: str, line: int, room: int) -> str:
+    """The text of a source line, as much as there is room for; nothing if it cannot be read."""
+    from rich.markup import escape
+
+    try:
+        text = Path(file).read_text("utf-8").splitlines()[line - 1].strip()
+    except (OSError, UnicodeDecodeError, IndexError):
+        return ""
+    return escape(text if len(text) <= room else text[: room - 1] + "…")
+
+
+def _task_table(run: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="By task")
+    table.add_column("task")
+    for name in ("runs", "cycles", "of these waiting"):
+        table.add_column(name, justify="right")
+    for task in run["tasks"]:
+        table.add_row(task["name"], f"{task['runs']:,}", f"{task['cycles']:,}", f"{task['waiting_cycles']:,}")
+    return table

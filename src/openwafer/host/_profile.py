@@ -1,0 +1,59 @@
+"""The profile of a run, written for tools that ask for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from openwafer.codegen._abi import Counter
+from openwafer.sim import Engine, Profile
+
+PROFILE_VARIABLE = "OPENWAFER_PROFILE"
+"""Names a file to which the profile of every program run is appended as a line of JSON."""
+
+NAMES: dict[Counter, str] = {
+    Counter.RUNS: "runs",
+    Counter.SCALAR: "scalar_cycles",
+    Counter.OPERATIONS: "operations",
+    Counter.ELEMENTS: "elements",
+    Counter.BUSY: "busy_cycles",
+    Counter.BANKS: "bank_cycles",
+    Counter.WAVELETS: "wavelet_cycles",
+    Counter.SPACE: "space_cycles",
+    Counter.OTHERS: "other_cycles",
+}
+"""How counters are called in JSON."""
+
+
+def is_profiling() -> bool:
+    return bool(os.environ.get(PROFILE_VARIABLE))
+
+
+def write_profile(engine: Engine) -> None:
+    """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does."""
+    path = os.environ.get(PROFILE_VARIABLE)
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(profile_to_json(engine.profile())) + "\n")
+
+
+def profile_to_json(profile: Profile) -> dict[str, Any]:
+    """JSON values; lines and tasks are sums over the PEs, PEs have coordinates of the program's rectangle."""
+    return {
+        "cycles": profile.cycles,
+        "lines": [{"file": v.file, "line": v.line} | _named(v.counts) for v in profile.lines],
+        "tasks": [
+            {"name": v.name, "runs": v.runs, "cycles": v.cycles, "waiting_cycles": v.waiting_cycles}
+            for v in profile.tasks
+        ],
+        "pes": [
+            {"x": v.x, "y": v.y, "task_cycles": v.task_cycles, "waiting_cycles": v.waiting_cycles,
+             "idle_cycles": profile.cycles - v.task_cycles} | _named(v.counts)
+            for v in profile.pes
+        ],
+    }  # fmt: skip
+
+
+def _named(counts: tuple[int, ...]) -> dict[str, int]:
+    return {name: counts[counter] for counter, name in NAMES.items()}
