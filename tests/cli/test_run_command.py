@@ -53,10 +53,12 @@ print("y", y[0])
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Compiled in its directory, as a user does."""
+    monkeypatch.chdir(tmp_path)
     for name, text in {"layout.csl": LAYOUT, "pe.csl": PE, "run.py": SCRIPT}.items():
         (tmp_path / name).write_text(text)
-    layout = compile_layout(str(tmp_path / "layout.csl"), CompileOptions(arch="wse3", memcpy=True))
+    layout = compile_layout("layout.csl", CompileOptions(arch="wse3", memcpy=True))
     write(build(layout, "wse3"), str(tmp_path / "out"))
     return tmp_path
 
