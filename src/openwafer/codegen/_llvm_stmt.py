@@ -187,11 +187,12 @@ class Statements:
         self._go_on(body)
         self.block(stmt.body)
         self._go_on(step)
-        yields = bool(stmt.step) and isinstance(stmt.step[-1], tir.Yield)
-        self.block(stmt.step[:-1] if yields else stmt.step)
+        last = stmt.step[-1] if stmt.step else None
+        pause = last if isinstance(last, tir.Yield) else None
+        self.block(stmt.step[:-1] if pause else stmt.step)
         if not env.is_ended:
-            if yields:
-                self._yield(before, body)
+            if pause:
+                self._yield(pause.loc, before, body)
             else:
                 env.builder.branch(body)
         env.builder.position_at_end(after)
@@ -251,9 +252,9 @@ class Statements:
                 self.request(Status.UNBLOCK_COMMANDS, I32(0))
             case tir.ReadTsc():
                 self._read_tsc(stmt)
-            case tir.Yield():
+            case tir.Yield(loc):
                 after = self._env.block("after")
-                self._yield(after, after)
+                self._yield(loc, after, after)
                 self._env.builder.position_at_end(after)
 
     def _number_and_operand(self, stmt: tir.SetFifoLength | tir.Print) -> None:
@@ -280,7 +281,7 @@ class Statements:
         env.store_frame(Req.LOC, I32(env.loc))
         self._exits.suspend(I32(status))
 
-    def _yield(self, resumed: ir.Block, going_on: ir.Block) -> None:
+    def _yield(self, loc: int, resumed: ir.Block, going_on: ir.Block) -> None:
         env, builder = self._env, self._env.builder
         wait = env.block("yield")
         cycles = builder.load(env.cycles, typ=I64)
@@ -288,6 +289,7 @@ class Statements:
         builder.cbranch(late, wait, going_on).set_weights(COLD)
         builder.position_at_end(wait)
         assert isinstance(self._exits, WaitingExits)
+        env.store_frame(Req.LOC, I32(loc))
         self._exits.suspend(I32(Status.WAIT), resumed)
 
     def _read_tsc(self, stmt: tir.ReadTsc) -> None:
@@ -295,6 +297,7 @@ class Statements:
         env = self._env
         address = self._expr.address(stmt.addr)
         env.store_frame(Req.INDEX, resize(env.builder, address, 32, signed=False))
+        env.store_frame(Req.LOC, I32(env.loc))
         self._exits.suspend(I32(Status.WAIT))
         address = resize(env.builder, env.load_frame(Req.INDEX, I32), 16, signed=False)
         place = env.pointer(stmt.addr, address, TSC_BYTES)

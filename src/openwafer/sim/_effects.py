@@ -78,12 +78,21 @@ class Effects:
             todo += new
         return seen
 
+    def running_at(self, entry: str, loc: int) -> int:
+        """`loc`, where code last let time pass, if `entry` leads there; else the place of `entry`, which has
+        just begun."""
+        functions = self._program.functions
+        started = next((i for i, function in enumerate(functions) if function.name == entry), None)
+        if started is None or any(self._has(functions[i], loc) for i in self.reachable(started)):
+            return loc
+        return functions[started].loc
+
     def function_at(self, loc: int) -> str:
         """The function whose code stands at a place, "" if none does."""
-        for function in self._program.functions:
-            if any(getattr(node, "loc", None) == loc for node in walk(function.body)):
-                return function.name
-        return ""
+        return next((f.name for f in self._program.functions if self._has(f, loc)), "")
+
+    def _has(self, function: tir.Function, loc: int) -> bool:
+        return any(getattr(node, "loc", None) == loc for node in walk(function.body))
 
     def _of(self, index: int, function: tir.Function) -> Iterator[Effect]:
         for node in walk(function.body):

@@ -122,7 +122,7 @@ class _Reader:
             program=program,
             main=main,  # pyright: ignore[reportArgumentType]
             function=self._function(x, y) if main != "idle" else "",
-            loc=ctypes.c_int32.from_address(frame + Req.LOC).value if is_trying else -1,
+            loc=ctypes.c_int32.from_address(frame + Req.LOC).value if frame and main != "idle" else -1,
             wanted=int(pe[st.P_WANTED // 8]) if main == "trying" else None,
             operations=tuple(
                 self._operation(x, y, number) for number in sorted(_bits(int(pe[st.P_USED // 8])))

@@ -88,8 +88,8 @@ class Code:
                 return Step(False, self._time_point(node))
             case tir.SetFifoLength() | tir.Print():
                 return Step(False, self._time_point(node))
-            case tir.Yield():
-                return Step(False, _yield)
+            case tir.Yield(loc):
+                return Step(False, _yield(loc))
             case tir.Set() | tir.Store() | tir.Copy() if node.loc >= 0:
                 return Step(True, _at(node.loc, self._plain(node)))
             case _:
@@ -199,10 +199,14 @@ def _effect(operand: Expression, loc: int, apply: Callable[[Any, int], None]) ->
     return run
 
 
-def _yield(pe: Pe, slots: Slots) -> Run:
-    if pe.gathered > YIELD_LIMIT:
-        yield None
-    return None
+def _yield(loc: int) -> Callable[[Any, Slots], Run]:
+    def run(pe: Pe, slots: Slots) -> Run:
+        if pe.gathered > YIELD_LIMIT:
+            pe.loc = loc
+            yield None
+        return None
+
+    return run
 
 
 def _set(slot: int, value: Expression) -> Callable[[Any, Slots], None]:

@@ -28,7 +28,8 @@ def main(facts: Facts, node: Node) -> Wait:
         )
         return Wait(text, pe.loc, (Node("microthread", *place, pe.wanted),))
     text = f"the main thread of {at(place)} runs {name}"
-    return Wait(text, pe.loc, cause=Cause("under-way", f"{at(place)} is running {name}", 30))
+    loc = facts.effects(pe.program).running_at(pe.function, pe.loc)
+    return Wait(text, loc, cause=Cause("under-way", f"{at(place)} is running {name}", 30))
 
 
 def microthread(facts: Facts, node: Node) -> Wait:
