@@ -49,11 +49,12 @@ def test_the_chain_leads_to_the_cause(hung: Hung, engine: str, tmp_path: Path) -
 
 SPIN = Hung(
     "spin",
-    (program("var flag: u16 = 0;\n" + go("while (flag == 0) {}")),),
+    (program("var flag: u16 = 0;\nfn spin() void {\n  while (flag == 0) {}\n}\n" + go("spin();")),),
     "under-way",
     ("command", "taker", "main"),
     ("PE (0, 0) is running `go`",),
     copy_after("go"),
+    where="while (flag == 0)",
 )
 
 
@@ -74,6 +75,7 @@ def test_a_program_that_only_spins_is_stopped(id: str, name: str, tmp_path: Path
     data = to_json(diagnostic)["data"]
     assert (diagnostic.id, data["cause"]) == (id, SPIN.cause)
     assert tuple(link["kind"] for link in data["chain"]) == SPIN.chain
+    assert (Path(data["line"]["file"]).name, data["line"]["line"]) == SPIN.line_of(SPIN.where)
     assert all(part in data["message"] for part in SPIN.says)
 
 

@@ -58,7 +58,6 @@ class _Body:
         self._costs = ExprCosts(machine.scalar)
         self._kinds = kinds
         self._function = function
-        self._loc = loc
         self._line = loc
         self._profile = profile
 
@@ -130,9 +129,7 @@ class _Body:
         self._line = line
         step = self._step(stmt.step, self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles)
         self._line = line
-        return tir.Loop(
-            stmt.label, body, step if stmt.bounded else (*step, tir.Yield(self._loc)), stmt.bounded
-        )
+        return tir.Loop(stmt.label, body, step if stmt.bounded else (*step, tir.Yield(line)), stmt.bounded)
 
     def _step(self, step: tuple[tir.Stmt, ...], cycles: int) -> tuple[tir.Stmt, ...]:
         step, increments = without_lines(step), 0
