@@ -23,7 +23,7 @@ def report(width: int = 5, height: int = 4, **changes: Any) -> dict[str, Any]:
         {"kind": "queue", "text": "queue is full", "pe": [1, 2], "line": None},
     ]
     blocked = [
-        {"pe": [2, 2], "port": "W", "color": 3, "wavelets": 4, "full": True},
+        {"pe": [2, 2], "port": "WEST", "color": 3, "wavelets": 4, "full": True},
         {"pe": [1, 2], "port": "RAMP", "color": 3, "wavelets": 1, "full": False},
     ]
     made = {"cycle": 99, "width": width, "height": height, "message": "m", "chain": chain, "blocked": blocked}
@@ -41,11 +41,11 @@ def test_the_picture_shows_chain_and_links() -> None:
     assert {"0, 1", "3, 3"} <= set(found) and "4, 0" not in found
     assert len(root.findall(f".//{SVG}line")) == 1 and len(root.findall(f".//{SVG}circle")) == 1
     titles = [t.text for t in root.iter(f"{SVG}title")]
-    assert "PE (2, 2), port W: 4 wavelets of color 3" in titles
+    assert "PE (2, 2), port WEST: 4 wavelets of color 3" in titles
 
 
 def test_a_whole_wafer_is_cut_to_what_is_near() -> None:
-    blocked = [{"pe": [700, 900], "port": "N", "color": 1, "wavelets": 1, "full": False}]
+    blocked = [{"pe": [700, 900], "port": "NORTH", "color": 1, "wavelets": 1, "full": False}]
     svg = hang_svg(report(750, 994, blocked=blocked))
     assert len(ElementTree.fromstring(svg).findall(f"{SVG}g")) < 40
 

@@ -12,7 +12,7 @@ from openwafer.diag import error
 
 CELL, GAP = 64, 22
 """Side of a PE and the room between two, in pixels."""
-PORTS = {"W": (-1, 0), "E": (1, 0), "N": (0, -1), "S": (0, 1)}
+PORTS = {"WEST": (-1, 0), "EAST": (1, 0), "NORTH": (0, -1), "SOUTH": (0, 1), "RAMP": (0, 0)}
 LETTER = 8
 """Pixels of a letter, about."""
 MOST_PES = 32
@@ -118,7 +118,7 @@ def _link(window: _Window, blocked: dict[str, Any]) -> dict[str, Any]:
     """An arrow into the port of a PE; wavelets of the PE's own ramp are a dot in it."""
     x, y = blocked["pe"]
     left, top = window.corner(x, y)
-    dx, dy = PORTS.get(blocked["port"], (0, 0))
+    dx, dy = PORTS[blocked["port"]]
     half = CELL // 2
     end = left + half + dx * half, top + half + dy * half
     wavelets = f"{blocked['wavelets']} wavelets of color {blocked['color']}"

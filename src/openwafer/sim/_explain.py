@@ -6,7 +6,7 @@ shortest way to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from openwafer.sim import _waits_fabric as fabric
@@ -14,7 +14,7 @@ from openwafer.sim import _waits_host as host
 from openwafer.sim import _waits_pe as pe
 from openwafer.sim._engine import command_text
 from openwafer.sim._report import BlockedLink, Link, Report
-from openwafer.sim._snapshot import PORT_NAMES, Snapshot
+from openwafer.sim._snapshot import PORT_NAMES, RAMP, Snapshot
 from openwafer.sim._waits import Cause, Facts, Node, Wait
 
 RULES: dict[str, Callable[[Facts, Node], Wait]] = {
@@ -59,7 +59,7 @@ def explain(snapshot: Snapshot, ticket: int | None) -> Report:
     waiting_for = "program" if ticket is None else command_text(snapshot.commands[ticket].command)
     return Report(
         snapshot.cycle, snapshot.width, snapshot.height, waiting_for, cause.id, cause.message, cause.help,
-        line, chain, repeats, _blocked(snapshot),
+        line, chain, repeats, _blocked(snapshot, nodes),
     )  # fmt: skip
 
 
@@ -147,10 +147,17 @@ def _line(facts: Facts, node: Node, loc: int) -> tuple[str, int] | None:
     return state.program.locations[loc]
 
 
-def _blocked(snapshot: Snapshot) -> tuple[BlockedLink, ...]:
+def _blocked(snapshot: Snapshot, chain: Iterable[Node]) -> tuple[BlockedLink, ...]:
+    """What stands in routers, and in the output queues of the PEs of the chain, which are their port RAMP."""
     links = [
         BlockedLink(x, y, PORT_NAMES[port], color, queue.count, queue.is_full)
         for x, y in snapshot.occupied
         for (color, port), queue in sorted(snapshot.routers[x, y].queues.items())
     ]
+    for place in dict.fromkeys((node.x, node.y) for node in chain if node.x >= 0):
+        pe = snapshot.pes.get(place)
+        queues = pe.outputs.values() if pe else ()
+        links += [
+            BlockedLink(*place, PORT_NAMES[RAMP], q.color, q.count, q.is_full) for q in queues if q.count
+        ]
     return tuple(links[:SHOWN_LINKS])
