@@ -58,7 +58,9 @@ def choose_line(machine: Machine, axis: Axis, length: int, counts: Iterable[int]
     counts = tuple(counts) or (1,)
     queues = axis_queues(machine, axis)
     groups = range(1, min(length, MAX_GROUP) + 1)
-    lines = [Line(length, root, group, queues) for root in {length // 2, length - 1} for group in groups]
+    lines = [
+        Line(length, root, group, queues) for root in {(length - 1) // 2, length - 1} for group in groups
+    ]
     return min(
         lines,
         key=lambda line: (sum(all_reduce_cycles(machine, line, n) for n in counts), line.root, line.group),
@@ -84,13 +86,20 @@ class _Times:
     def all_reduce(self) -> float:
         before, behind = self.line.sides
         if not before + behind:
-            return self.enter(5, 0)
-        free = (self.enter(4, 2) if before and behind else self.enter(5, 1)) + self.issue
-        sides = ((before, FIRST if behind else SECOND), (behind, SECOND))
-        for last, queue in sides:
-            if last:
-                free = max(free, self.side(last)) + self.span(queue, self.stream(last)) + self.issue
-        return free + self.hops(max(before, behind)) + self.span(SPREAD)
+            return self.enter(4, 0)
+        start = self.enter(3, 1) + self.issue if before and behind else self.enter(1, 1) + self.start
+        if before and behind:
+            start = max(start, self.side(before)) + self.span(FIRST, self.stream(before)) + self.start
+        last = behind or before
+        start = max(start, self.side(last))
+        result = max(self.span(SECOND, self.stream(last)), self.span(SPREAD), self.both())
+        return start + result + self.hops(max(before, behind))
+
+    def both(self) -> float:
+        """Cycles in which the root sends all: from the arrival of its own first element on it sends and
+        receives by turns."""
+        alone = self.hops(0)
+        return self.n if self.n <= alone else 2 * self.n - alone
 
     def stream(self, last: int) -> int:
         """The stream that sets the pace of a side: where it begins, in a group or between leaders."""
@@ -104,13 +113,13 @@ class _Times:
         if groups == 1:
             return chain + self.hops(1)
         outermost = self.chain(last - (groups - 1) * group)
-        own = self.enter(0, 1) + self.issue if group == 1 else chain + self.span(FIRST) + self.issue
+        own = self.enter(1, 1) + self.start if group == 1 else chain + self.span(FIRST) + self.start
         leader = max(own, outermost + self.hops(group))
         return leader + (groups - 2) * self.hops(group) + self.hops(1)
 
     def chain(self, count: int) -> float:
         """First element that the last of `count` PEs in a chain handles."""
-        sender, receiver = self.enter(1, 1) + self.issue, self.enter(2, 1) + self.issue
+        sender, receiver = self.enter(0, 1) + self.start, self.enter(2, 1) + self.start
         if count == 1:
             return sender
         return max(sender + self.hops(1), receiver) + (count - 2) * self.hops(1)
@@ -133,6 +142,11 @@ class _Times:
     def issue(self) -> int:
         """From the end of one operation to the first step of the next."""
         return self.machine.dsd.issue_cycles + self.machine.dsd.fabric_setup_cycles
+
+    @property
+    def start(self) -> int:
+        """The same to the first step of an asynchronous operation."""
+        return self.issue + 1
 
     def enter(self, wrong: int, right: int) -> int:
         """From the call to the right branch, over comparisons that come out wrong and right."""
