@@ -17,11 +17,15 @@ from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
+from openwafer.nn._fit import room_bytes
+from openwafer.nn._graph import Graph
+from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._model import parameters_of, session_for
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import Phase
 from openwafer.nn._program import Program
+from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
@@ -174,6 +178,7 @@ def compile_training(
     if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
         found = ", ".join(str(list(v.shape)) for v in captured.outputs)
         raise error("loss-shape", f"the loss must be one number, found {found}")
+    forward = set(captured.graph.ops)
     trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
     differentiate(captured.graph, outputs[0], trained)
     captured.graph.prune(outputs)
@@ -183,9 +188,18 @@ def compile_training(
         append_updates(captured.graph, name, attributes)
     keep = keep_gradients or optimizer is None
 
+    room = room_bytes(wafer.load())
+
     def build(mesh: Mesh) -> tuple[Built, Program]:
+        """With what the backward pass needs kept, or, if that does not fit, made again."""
+        built, program = build_from(captured.graph, mesh)
+        if plan_memory(program).bytes > room:
+            built, program = build_from(rematerialise(captured.graph, forward), mesh)
+        return built, program
+
+    def build_from(graph: Graph, mesh: Mesh) -> tuple[Built, Program]:
         builder = Builder(mesh)
-        built = builder.entry("step", captured.graph, outputs, keep_gradients=keep)
+        built = builder.entry("step", graph, outputs, keep_gradients=keep)
         return built, builder.program()
 
     built, session = session_for(build, wafer, engine, parameters_of(whole), threads)
