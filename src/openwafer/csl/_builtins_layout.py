@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import argument, arity, choice, flag
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
 from openwafer.csl._layout import ExportName
-from openwafer.csl._unit import LayoutUnit, Rectangle, TileCode
+from openwafer.csl._tiles import Batch, TileCode, Tiles
+from openwafer.csl._trace import Code, Route, clean, undecided, varying_numbers
+from openwafer.csl._unit import LayoutUnit, Rectangle, Untraceable
 from openwafer.csl._values import Value
 from openwafer.diag import Label, Span, error
 
@@ -34,6 +38,8 @@ def _set_rectangle(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
         message = f"{width} × {height} PEs at {place} do not fit into {fabric[0]} × {fabric[1]}"
         raise error("rectangle-too-large", message, node.span, help="give larger --fabric-dims")
     unit.rectangle = Rectangle(width, height, fabric, offsets, node.span)
+    unit.tiles = Tiles(width, height)
+    unit.routes = np.full((height, width, unit.machine.fabric.colors), -1, np.int16)
     return _void()
 
 
@@ -53,25 +59,34 @@ def _size(pair: tuple[int, int]) -> Value:
     return Value(ty.StructType((("width", ty.U16), ("height", ty.U16)), False), fields)
 
 
-def _pe(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> tuple[int, int]:
-    """The first two arguments as coordinates inside the rectangle."""
-    values = [ev.expr(a) for a in node.args[:2]]
-    x, y = (ev.known_integer(v, a.span, "coordinate") for v, a in zip(values, node.args, strict=False))
+def _pe(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> tuple[Value, Value]:
+    """The first two arguments, coordinates inside the rectangle."""
+    a, b = (ev.expr(arg) for arg in node.args[:2])
+    x, y = (_coordinate(ev, v, arg.span) for v, arg in zip((a, b), node.args, strict=False))
     rectangle = unit.rectangle
     if rectangle is None:
         raise error("no-rectangle", f"`@{node.name}` before `@set_rectangle`", node.span)
     if not (0 <= x < rectangle.width and 0 <= y < rectangle.height):
         message = f"PE ({x}, {y}) is outside of the {rectangle.width} × {rectangle.height} rectangle"
         raise error("pe-outside-rectangle", message, node.args[0].span.to(node.args[1].span))
-    return x, y
+    return a, b
+
+
+def _coordinate(ev: Evaluator, value: Value, span: Span) -> int:
+    """A coordinate as a number. While a loop is recorded, nothing is decided on one that varies with it."""
+    if ev.unit.trace is not None and value.ir is not None and ty.is_integer(value.type):
+        return int(value.known)
+    return ev.known_integer(value, span, "coordinate")
 
 
 @builtin("set_tile_code")
 def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2, 4)
     unit = layout_unit(ev, node)
-    x, y = _pe(ev, unit, node)
-    before = unit.tiles.get((x, y))
+    a, b = _pe(ev, unit, node)
+    x, y = int(a.known), int(b.known)
+    assert unit.tiles is not None
+    before = unit.tiles.at(x, y)
     if before is not None:
         first = Label(before.span, "first set here")
         raise error("tile-set-twice", f"code of PE ({x}, {y}) is set twice", node.span, labels=[first])
@@ -82,8 +97,15 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     if len(node.args) > 3:
         value = ev.expr(node.args[3])
         params = _fields(value, node.args[3].span)
-    unit.tiles[x, y] = TileCode(path, params, node.span)
     unit.steps = 0
+    if unit.trace is None:
+        unit.tiles.add(Batch(TileCode(path, params, node.span), np.array([x]), np.array([y])))
+        return _void()
+    for part in (u for value in params.values() for u in undecided(value)):
+        ev.decide(part, node.span)
+    numbers = {at: value.ir for at, value in varying_numbers(list(params.values())) if value.ir is not None}
+    tile = TileCode(path, {name: clean(value) for name, value in params.items()}, node.span)
+    unit.trace.codes.append(Code(a, b, tile, numbers))
     return _void()
 
 
@@ -100,17 +122,32 @@ def _tile_path(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> str:
 def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 4)
     unit = layout_unit(ev, node)
-    x, y = _pe(ev, unit, node)
+    a, b = _pe(ev, unit, node)
+    x, y = int(a.known), int(b.known)
     color = ev.expr(node.args[2])
     number = ev.known_integer(color, node.args[2].span, "color")
     if not 0 <= number < unit.machine.fabric.colors:
         raise error("id-out-of-range", f"color {number} is not routable", node.args[2].span)
-    if (x, y, number) in unit.routes:
+    assert unit.routes is not None
+    if unit.routes[y, x, number] >= 0:
         raise error("color-set-twice", f"color {number} of PE ({x}, {y}) is configured twice", node.span)
     config = ev.expr(node.args[3])
-    unit.routes[x, y, number] = _config_number(ev, unit, config, node)
     unit.steps = 0
+    if unit.trace is None:
+        unit.routes[y, x, number] = _config_number(ev, unit, config, node)
+        return _void()
+    _decide_all(ev, config, node.span)
+    unit.trace.routes.append(Route(a, b, number, _config_number(ev, unit, config, node)))
     return _void()
+
+
+def _decide_all(ev: Evaluator, value: Value, span: Span) -> None:
+    """Decides on every part of a value."""
+    if value.parts is None:
+        ev.decide(value, span)
+        return
+    for part in value.parts.values():
+        _decide_all(ev, part, span)
 
 
 def _config_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast.Builtin) -> int:
@@ -227,6 +264,8 @@ def _check_exported(t: ty.Type, span: Span) -> None:
 def _export_name(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2, 3)
     unit = layout_unit(ev, node)
+    if unit.trace is not None:
+        raise Untraceable
     name = ev.string(node.args[0], "name")
     if name in unit.exports:
         raise error("duplicate-export", f"`{name}` is exported twice", node.span)

@@ -16,6 +16,7 @@ from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
 from openwafer.csl._eval_names import check_params
 from openwafer.csl._operators import bitcast, cast
 from openwafer.csl._packed import pack, unpack
+from openwafer.csl._unit import Untraceable
 from openwafer.csl._values import UNKNOWN, RangeValue, Value
 from openwafer.diag import error
 
@@ -269,6 +270,8 @@ def _assert(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value
 
 @builtin("comptime_print")
 def _comptime_print(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    if ev.unit.trace is not None:
+        raise Untraceable
     values = [ev.comptime_expr(a) for a in node.args]
     ev.unit.printed.append(f"{node.span}: {', '.join(show(v) for v in values)}")
     return _void()

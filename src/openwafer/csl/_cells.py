@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._unit import Guard, TileCode, fingerprint
+from openwafer.csl._tiles import Batch, TileCode
+from openwafer.csl._unit import Guard, fingerprint
 from openwafer.csl._values import Value
 
 Path = tuple[str, ...]
@@ -36,10 +37,11 @@ class Group:
     )
 
 
-def group_tiles(tiles: dict[tuple[int, int], TileCode]) -> list[Group]:
+def group_tiles(batches: list[Batch]) -> list[Group]:
     groups: dict[object, Group] = {}
     structs: dict[tuple[int, str], tuple[Value, Parts]] = {}
-    for place, tile in tiles.items():
+    for batch in batches:
+        tile = batch.tile
         shape: list[object] = []
         numbers: list[Any] = []
         leaves: list[tuple[Path, ty.Type]] = []
@@ -55,8 +57,21 @@ def group_tiles(tiles: dict[tuple[int, int], TileCode]) -> list[Group]:
         group = groups.get(key)
         if group is None:
             group = groups[key] = Group(tile, leaves)
-        group.rows.setdefault(tuple(numbers), []).append(place)
+        _add_rows(group, batch, numbers)
     return list(groups.values())
+
+
+def _add_rows(group: Group, batch: Batch, numbers: list[Any]) -> None:
+    """Sorts the PEs of a batch by the numbers that they are given."""
+    places = zip(batch.xs.tolist(), batch.ys.tolist(), strict=True)
+    if not batch.varying:
+        group.rows.setdefault(tuple(numbers), []).extend(places)
+        return
+    count = len(batch.xs)
+    given = {i: column.tolist() for i, column in batch.varying.items()}
+    columns = [given.get(i) or [number] * count for i, number in enumerate(numbers)]
+    for row, place in zip(zip(*columns, strict=True), places, strict=True):
+        group.rows.setdefault(row, []).append(place)
 
 
 Parts = tuple[list[object], list[Any], list[tuple[Path, ty.Type]]]
@@ -87,7 +102,7 @@ def _flatten(
         shape.append((path, "{"))
         for part, inner in known.items():
             _flatten(part, inner, path, shape, numbers, leaves)
-    elif _is_number(value):
+    elif is_number(value):
         shape.append((path, value.type))
         numbers.append(known)
         leaves.append((path, value.type))
@@ -95,7 +110,7 @@ def _flatten(
         shape.append((path, fingerprint(value)))
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
     t = value.type
     return (
         isinstance(t, (ty.IntType, ty.EnumType))
@@ -165,7 +180,7 @@ def matching(guards: list[Guard], cells: Cells, rows: list[tuple[Any, ...]]) -> 
         key = (repr(guard.expr), guard.expected)
         if key not in seen:
             seen.add(key)
-            fits &= np.asarray(_evaluate(guard.expr, columns) == guard.expected)
+            fits &= np.asarray(evaluate(guard.expr, columns) == guard.expected)
     return fits
 
 
@@ -174,7 +189,7 @@ def queue_colors(
 ) -> list[tuple[int, ...]]:
     """The colors of the queues for each row."""
     columns = [_column(cells.types[i], [row[c] for row in rows]) for i, c in enumerate(cells.columns)]
-    colors = [np.broadcast_to(_evaluate(expr, columns), len(rows)) for expr in queues.values()]
+    colors = [np.broadcast_to(evaluate(expr, columns), len(rows)) for expr in queues.values()]
     return [tuple(int(color[i]) for color in colors) for i in range(len(rows))]
 
 
@@ -184,7 +199,7 @@ def _column(kind: str, values: list[Any]) -> NDArray[Any]:
     return np.array([int(v) for v in values], object if any(abs(int(v)) >> 62 for v in values) else np.int64)
 
 
-def _evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:
+def evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:
     """A cell expression over all rows at once. Integers are exact in int64 and wrapped to their type."""
     match expr:
         case tir.Const(type=t, value=value):
@@ -192,14 +207,14 @@ def _evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:
         case tir.Param(type=t, index=index):
             return _wrap(columns[index], t)
         case tir.Unary(op=op, type=t, a=a):
-            x = _evaluate(a, columns)
+            x = evaluate(a, columns)
             return _wrap(np.logical_not(x) if op == "not" else ~x if op == "inv" else -x, t)
         case tir.Binary(op=op, type=t, a=a, b=b):
-            return _wrap(_binary(op, _evaluate(a, columns), _evaluate(b, columns)), t)
+            return _wrap(_binary(op, evaluate(a, columns), evaluate(b, columns)), t)
         case tir.Cast(type=t, a=a):
-            return _convert(_evaluate(a, columns), t)
+            return _convert(evaluate(a, columns), t)
         case tir.Select(cond=c, a=a, b=b):
-            return _where(_evaluate(c, columns), _evaluate(a, columns), _evaluate(b, columns))
+            return _where(evaluate(c, columns), evaluate(a, columns), evaluate(b, columns))
         case _:
             return np.nan
 

@@ -137,16 +137,12 @@ def _check_tiles(unit: LayoutUnit, path: str) -> None:
     rectangle = unit.rectangle
     if rectangle is None:
         raise error("no-rectangle", f"the layout of {path} never calls `@set_rectangle`")
-    missing = rectangle.width * rectangle.height - len(unit.tiles)
+    assert unit.tiles is not None
+    missing = unit.tiles.missing()
     if missing:
-        first = next(
-            (x, y)
-            for y in range(rectangle.height)
-            for x in range(rectangle.width)
-            if (x, y) not in unit.tiles
-        )
+        first = missing[0]
         all_of = rectangle.width * rectangle.height
-        message = f"{missing} of {all_of} PEs have no code, the first is ({first[0]}, {first[1]})"
+        message = f"{len(missing)} of {all_of} PEs have no code, the first is ({first[0]}, {first[1]})"
         raise error("tile-without-code", message, rectangle.span)
 
 
@@ -154,7 +150,8 @@ class _Programs:
     """Compiles the programs of an executed layout and places them."""
 
     def __init__(self, unit: LayoutUnit, tell: Progress) -> None:
-        assert unit.rectangle is not None
+        assert unit.rectangle is not None and unit.tiles is not None and unit.routes is not None
+        self.tiles, self.routes = unit.tiles, unit.routes
         self.unit = unit
         self.tell = tell
         self.rectangle = unit.rectangle
@@ -164,7 +161,7 @@ class _Programs:
         self.parts: list[tuple[NDArray[np.int32], NDArray[np.uint32]]] = []
 
     def layout(self) -> Layout:
-        for group in group_tiles(self.unit.tiles):
+        for group in group_tiles(self.tiles.batches):
             self._compile_group(group)
         configs, config_of = self._routes()
         options, rectangle = self.unit.options, self.rectangle
@@ -233,11 +230,7 @@ class _Programs:
 
     def _routes(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """Routes of the layout and of the programs' own `@set_local_color_config`."""
-        config_of = np.full((*self.shape, self.unit.machine.fabric.colors), -1, np.int16)
-        if self.unit.routes:
-            places = np.array(list(self.unit.routes), np.int32)
-            rows = np.fromiter(self.unit.routes.values(), np.int16, len(self.unit.routes))
-            config_of[places[:, 1], places[:, 0], places[:, 2]] = rows
+        config_of = self.routes.copy()
         configs = dict(self.unit.configs)
         for index, program in enumerate(self.programs):
             self._local_routes(index, program, configs, config_of)

@@ -102,7 +102,8 @@ def _call_now(inner: Evaluator, fn: FnValue, result: ty.Type, span: Span) -> Val
     for name in inner.unit.addressed_names(fn.decl):
         place = inner.scope.names.get(name)
         if isinstance(place, ValuePlace) and place.value.is_known:
-            inner.scope.names[name] = CellPlace(place.type, Cell(place.value), (), True)
+            cell = Cell(place.value, is_recorded=inner.unit.trace is not None)
+            inner.scope.names[name] = CellPlace(place.type, cell, (), True)
     signal = inner.body(fn.decl.body.statements)
     if signal is not None and signal.kind == "return" and signal.value is not None:
         return signal.value

@@ -12,6 +12,7 @@ from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, Signal, Target, is_constant
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import address_of, element_place, place_of
+from openwafer.csl._eval_record import recorded
 from openwafer.csl._eval_stmt import Unrolling, after_body, unrolled_body
 from openwafer.csl._values import Place, RangeValue, Value, ValuePlace
 from openwafer.diag import error
@@ -44,8 +45,11 @@ def _known_range(ev: Evaluator, r: RangeValue) -> range:
 
 def _over_range(ev: Evaluator, node: ast.For, t: ty.Type, r: RangeValue) -> Signal | None:
     if not ev.is_emitting() or node.inline or t is ty.COMPTIME_INT:
-        places = (ValuePlace(t, Value(t, i)) for i in _known_range(ev, r))
-        return _now(ev, node, places) if not ev.is_emitting() else _unrolled(ev, node, places)
+        values = _known_range(ev, r)
+        if ev.is_emitting():
+            return _unrolled(ev, node, (ValuePlace(t, Value(t, i)) for i in values))
+        left = recorded(ev, node, t, values, _start(ev, node))
+        return _now(ev, node, ((number, ValuePlace(t, Value(t, i))) for number, i in left))
     return _range_later(ev, node, t, r)
 
 
@@ -60,9 +64,12 @@ def _bind(ev: Evaluator, node: ast.For, element: Place, index: int) -> None:
         ev.bind(node.variables[1], Value(ty.COMPTIME_INT, index))
 
 
-def _now(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Signal | None:
-    first = _start(ev, node)
-    for number, element in enumerate(elements, first):
+def _numbered(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Iterator[tuple[int, Place]]:
+    return enumerate(elements, _start(ev, node))
+
+
+def _now(ev: Evaluator, node: ast.For, elements: Iterator[tuple[int, Place]]) -> Signal | None:
+    for number, element in elements:
         ev.step(node.span)
         with ev.new_scope():
             _bind(ev, node, element, number)
@@ -74,7 +81,7 @@ def _now(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Signal | No
 
 def _unrolled(ev: Evaluator, node: ast.For, elements: Iterator[Place]) -> Signal | None:
     if not ev.is_emitting():
-        return _now(ev, node, elements)
+        return _now(ev, node, _numbered(ev, node, elements))
     first = _start(ev, node)
     with Unrolling(ev, node.label) as target:
         for number, element in enumerate(elements, first):
@@ -97,7 +104,7 @@ def _array_elements(ev: Evaluator, node: ast.For, place: Place, t: ty.ArrayType)
 def _over_array(ev: Evaluator, node: ast.For, place: Place, t: ty.ArrayType) -> Signal | None:
     if not ev.is_emitting() or ty.is_comptime_only(t.element):
         return (
-            _now(ev, node, _array_elements(ev, node, place, t))
+            _now(ev, node, _numbered(ev, node, _array_elements(ev, node, place, t)))
             if not ev.is_emitting()
             else _unrolled(ev, node, _array_elements(ev, node, place, t))
         )

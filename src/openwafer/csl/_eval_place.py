@@ -11,6 +11,7 @@ from openwafer.csl._eval_names import active_field, global_place, lookup, read
 from openwafer.csl._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl._module import Module
 from openwafer.csl._packed import inserted
+from openwafer.csl._unit import Untraceable
 from openwafer.csl._values import (
     BitsPlace,
     CellPlace,
@@ -327,6 +328,8 @@ def _assign_cell(ev: Evaluator, place: CellPlace, value: Value, span: Span) -> N
     if not value.is_known:
         raise error("not-comptime", f"a compile-time variable of type {place.type} needs a known value", span)
     cell = place.cell
+    if ev.unit.trace is not None and not cell.is_recorded:
+        raise Untraceable
     if place.path and cell.shared:
         ev.step_elements(len(cell.value.known))
         cell.value = copy_value(cell.value)

@@ -99,7 +99,7 @@ def _declare(ev: Evaluator, node: ast.VarDecl) -> Place:
 
 def _uninitialised(ev: Evaluator, node: ast.VarDecl, t: ty.Type) -> Place:
     if not ev.is_emitting() or node.comptime or ty.is_comptime_only(t):
-        return CellPlace(t, Cell(zero(t, node.span)))
+        return CellPlace(t, Cell(zero(t, node.span), is_recorded=ev.unit.trace is not None))
     if _lives_in_memory(ev, node.name, t) or ty.is_dsd(t):
         static = new_static(ev, node.name, t, span=node.span)
         return MemoryPlace(t, tir.Addr(static.symbol), False, static)
@@ -161,7 +161,7 @@ def _local(ev: Evaluator, node: ast.VarDecl, value: Value) -> Place:
     if not ev.is_emitting() or node.comptime or ty.is_comptime_only(t):
         if not value.is_known and not ty.is_dsd(t):
             raise error("not-comptime", f"`{node.name}` needs a value known at compile time", node.span)
-        return CellPlace(t, Cell(value))
+        return CellPlace(t, Cell(value, is_recorded=ev.unit.trace is not None))
     if _lives_in_memory(ev, node.name, t):
         return _in_memory(ev, node, value)
     place = slots(ev, t, node.span)

@@ -10,6 +10,7 @@ from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce, finite_float
+from openwafer.csl._unit import Guard
 from openwafer.csl._values import Value
 from openwafer.diag import Span, error
 
@@ -42,6 +43,8 @@ def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Val
             known = bool(numbers.binary(op, ty.COMPTIME_INT, int(a.known), int(b.known)))
         else:
             known = _known(op, t, a, b, span)
+        if b.ir is not None and op in "/%":
+            ev.unit.guards.append(Guard(tir.Binary("ne", "bool", b.ir, tir.Const(b.ir.type, 0)), True))
         ir = None if a.ir is None and b.ir is None else _ir(ev, op, t, a, b)
         return Value(t, known, ir)
     if op in "&|^" and ty.is_float(t):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
@@ -14,9 +17,13 @@ from openwafer.csl._files import FileLoader
 from openwafer.csl._layout import ExportName
 from openwafer.csl._module import Module
 from openwafer.csl._options import CompileOptions
+from openwafer.csl._tiles import Tiles
 from openwafer.csl._values import FnValue, Static, Value
 from openwafer.diag import Label, Span, error
 from openwafer.machine import Machine
+
+if TYPE_CHECKING:
+    from openwafer.csl._trace import Trace
 
 MAX_MODULES = 1000
 """Most module instances of a layout or program: ends imports that go round in circles with new parameters."""
@@ -52,6 +59,8 @@ class Unit:
         self.new_modules: list[Module] = []
         self.guards: list[Guard] = []
         self.rectangle: Rectangle | None = None
+        self.trace: Trace | None = None
+        """The loop of a layout that is being recorded."""
         self.literals: dict[int, tuple[Value | None, object]] = {}
         """Values of struct literals by the identity of their node; None for those that are not constant."""
         self.addressed: dict[int, tuple[ast.FnDecl, frozenset[str]]] = {}
@@ -73,6 +82,8 @@ class Unit:
         key = (file.path, fingerprint(params))
         found = self.modules.get(key)
         if found is None:
+            if self.trace is not None:
+                raise Untraceable
             if len(self.modules) >= MAX_MODULES:
                 raise error("too-many-modules", f"more than {MAX_MODULES:,} module instances", span)
             found = self.modules[key] = Module(file, params, len(self.modules), span)
@@ -80,26 +91,24 @@ class Unit:
         return found
 
 
-@dataclass(slots=True, frozen=True)
-class TileCode:
-    """One `@set_tile_code`: the file (absolute) and its parameters."""
-
-    path: str
-    params: dict[str, Value]
-    span: Span
+class Untraceable(Exception):
+    """A loop of the layout cannot be told for many PEs at once (`_trace`)."""
 
 
 class LayoutUnit(Unit):
-    """Executes `layout` blocks. `tiles` and `routes` are by (x, y)."""
+    """Executes `layout` blocks. `routes[y, x, color]` is a row of `configs`, -1 without one; both it and
+    `tiles` are there as soon as the rectangle is."""
 
     def __init__(self, files: FileLoader, options: CompileOptions, machine: Machine) -> None:
         super().__init__(files, options, machine)
-        self.tiles: dict[tuple[int, int], TileCode] = {}
+        self.tiles: Tiles | None = None
         self.configs: dict[tuple[int, ...], int] = {}
         self.config_rows: dict[object, int] = {}
         self.config_values: dict[int, tuple[Value, int]] = {}
         self.tile_paths: dict[tuple[str, str], str] = {}
-        self.routes: dict[tuple[int, int, int], int] = {}
+        self.routes: NDArray[np.int16] | None = None
+        self.traceable: dict[int, tuple[bool, ast.For]] = {}
+        """Whether a loop may be recorded, by the identity of its node."""
         self.exports: dict[str, ExportName] = {}
         self.export_types: dict[str, ty.Type] = {}
 

@@ -82,6 +82,8 @@ class Cell:
 
     value: Value
     shared: bool = True
+    is_recorded: bool = False
+    """Whether it came into being in the pass over a loop that is being recorded (`_trace`)."""
 
 
 @dataclass(slots=True, eq=False)

@@ -1,0 +1,198 @@
+"""Loops of a layout that do the same for many PEs: one pass over the body, then arrays.
+
+The body of an innermost loop is evaluated once with the loop variable as a cell, as programs are for PEs
+that differ in numbers (`_cells`): every decision taken on it is recorded as a guard, and what is said of
+PEs is recorded with its coordinates as expressions. All values of the variable for which the guards come
+out the same are then served at once; for the first of the others the body is evaluated again. What cannot
+be told so exactly (floats, a variable from outside that changes) raises `Untraceable`; then the loop is
+executed plainly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _tir as tir
+from openwafer.csl import _types as ty
+from openwafer.csl._cells import evaluate, is_number
+from openwafer.csl._tiles import Batch, Places, TileCode
+from openwafer.csl._unit import Guard, LayoutUnit, Untraceable
+from openwafer.csl._values import Value
+
+MIN_ITERATIONS = 8
+"""Shorter loops are executed plainly."""
+TRIES, WORTH = 5, 4
+"""A loop in which the passes, from the fifth on, have served fewer than four values each goes on plainly."""
+EXACT_BITS = 32
+"""Integers up to this width are exact in the arrays' int64; so are comptime_int of a layout's size."""
+
+
+@dataclass(slots=True)
+class Code:
+    """`@set_tile_code` for PE (x, y); `numbers` are the varying ones of the parameters, by their place."""
+
+    x: Value
+    y: Value
+    tile: TileCode
+    numbers: dict[int, tir.Expr]
+
+
+@dataclass(slots=True)
+class Route:
+    """`@set_color_config` for PE (x, y)."""
+
+    x: Value
+    y: Value
+    color: int
+    config: int
+
+
+@dataclass(slots=True)
+class Trace:
+    """What one pass over a loop's body recorded."""
+
+    guards: list[Guard] = field(default_factory=list[Guard])
+    codes: list[Code] = field(default_factory=list[Code])
+    routes: list[Route] = field(default_factory=list[Route])
+
+
+def is_traceable(body: ast.Stmt) -> bool:
+    """Whether the body is one of an innermost loop, which no iteration leaves."""
+    return not any(isinstance(n, (ast.For, ast.While, ast.Break, ast.Return)) for n in _nodes(body))
+
+
+def _nodes(root: object) -> Iterator[object]:
+    stack = [root]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple):
+            stack.extend(cast("tuple[object, ...]", item))
+        elif isinstance(item, ast.Node):
+            yield item
+            stack.extend(getattr(item, f.name) for f in dataclasses.fields(item) if f.name != "span")
+
+
+def clean(value: Value) -> Value:
+    """The value without the expressions that computed it."""
+    if value.parts is not None:
+        parts = {name: clean(part) for name, part in value.parts.items()}
+        return value if all(parts[n] is p for n, p in value.parts.items()) else Value(value.type, parts)
+    return value if value.ir is None else Value(value.type, value.known)
+
+
+def varying_numbers(values: Sequence[Value], at: int = 0) -> Iterator[tuple[int, Value]]:
+    """The numbers among parameters (in their order, structs opened) that an expression computes."""
+    stack = list(reversed(values))
+    while stack:
+        value = stack.pop()
+        if value.parts is not None:
+            stack += reversed(value.parts.values())
+        elif is_number(value):
+            if value.ir is not None:
+                yield at, value
+            at += 1
+
+
+def undecided(value: Value) -> Iterator[Value]:
+    """The parts of a value, other than numbers, that an expression computes."""
+    if value.parts is not None:
+        for part in value.parts.values():
+            yield from undecided(part)
+    elif value.ir is not None and not is_number(value):
+        yield value
+
+
+def served(trace: Trace, columns: list[NDArray[Any]]) -> NDArray[np.bool_]:
+    """For which iterations the guards come out as in the pass, which was the first one's."""
+    fits = np.ones(len(columns[0]), np.bool_)
+    for expr, expected in {(g.expr, g.expected) for g in trace.guards}:
+        fits &= np.asarray(evaluate(_exact(expr), columns) == expected)
+    fits[0] = True
+    return fits
+
+
+def apply(unit: LayoutUnit, trace: Trace, columns: list[NDArray[Any]]) -> None:
+    """Says for all iterations what the pass said for one; nothing, and `Untraceable`, where a PE is outside
+    or is told something twice."""
+    codes = [(_places(unit, c.x, c.y, columns), c) for c in trace.codes]
+    routes = [(_places(unit, r.x, r.y, columns), r) for r in trace.routes]
+    tiles, table = unit.tiles, unit.routes
+    assert tiles is not None and table is not None
+    batches = [Batch(c.tile, *at, _numbers(c, columns, len(at[0]))) for at, c in codes]
+    _check_new(tiles.of < 0, [(at[1], at[0]) for at, _ in codes])
+    for color in {r.color for _, r in routes}:
+        _check_new(table[:, :, color] < 0, [(at[1], at[0]) for at, r in routes if r.color == color])
+    for batch in batches:
+        tiles.add(batch)
+    for (xs, ys), route in routes:
+        table[ys, xs, route.color] = route.config
+
+
+def _places(unit: LayoutUnit, x: Value, y: Value, columns: list[NDArray[Any]]) -> tuple[Places, Places]:
+    assert unit.rectangle is not None
+    xs, ys = (_column(v.ir, v.known, columns).astype(np.int64) for v in (x, y))
+    inside = (xs >= 0) & (ys >= 0) & (xs < unit.rectangle.width) & (ys < unit.rectangle.height)
+    if not inside.all():
+        raise Untraceable
+    return xs, ys
+
+
+def _numbers(code: Code, columns: list[NDArray[Any]], count: int) -> dict[int, NDArray[Any]]:
+    return {at: _column(expr, None, columns) for at, expr in code.numbers.items()}
+
+
+def _column(expr: tir.Expr | None, known: Any, columns: list[NDArray[Any]]) -> NDArray[Any]:
+    value = known if expr is None else evaluate(_exact(expr), columns)
+    return np.broadcast_to(np.asarray(value), columns[0].shape)
+
+
+def _check_new(free: NDArray[np.bool_], places: list[tuple[Places, Places]]) -> None:
+    """Every PE is free and is named once."""
+    if not places:
+        return
+    ys, xs = (np.concatenate(part) for part in zip(*places, strict=True))
+    if not free[ys, xs].all() or len(np.unique(ys * free.shape[1] + xs)) != len(xs):
+        raise Untraceable
+
+
+def _exact(expr: tir.Expr) -> tir.Expr:
+    """The expression, if arrays of int64 compute it as the evaluator does."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        if not _is_exact(node.type):
+            raise Untraceable
+        match node:
+            case tir.Const() | tir.Param():
+                pass
+            case tir.Unary(a=a) | tir.Cast(a=a):
+                stack.append(a)
+            case tir.Binary(op=op, a=a, b=b):
+                if op in ("shl", "shr") and not (isinstance(b, tir.Const) and 0 <= b.value < EXACT_BITS):
+                    raise Untraceable
+                if op in ("div", "rem") and not (isinstance(b, tir.Const) and b.value):
+                    raise Untraceable
+                stack += (a, b)
+            case tir.Select(cond=c, a=a, b=b):
+                stack += (c, a, b)
+            case _:
+                raise Untraceable
+    return expr
+
+
+def _is_exact(t: str) -> bool:
+    return t in ("bool", "i64") or (t[0] in "iu" and int(t[1:]) <= EXACT_BITS)
+
+
+def cell_type(t: ty.Type) -> str | None:
+    """The type of a loop variable as a cell; None if it is too wide to be one."""
+    if t is ty.COMPTIME_INT:
+        return "i64"
+    return ty.tir_type(t) if isinstance(t, ty.IntType) and t.bits <= EXACT_BITS else None
