@@ -126,9 +126,9 @@ def apply(unit: LayoutUnit, trace: Trace, columns: list[NDArray[Any]]) -> None:
     tiles, table = unit.tiles, unit.routes
     assert tiles is not None and table is not None
     batches = [Batch(c.tile, *at, _numbers(c, columns, len(at[0]))) for at, c in codes]
-    _check_new(tiles.of < 0, [(at[1], at[0]) for at, _ in codes])
+    _check_new(tiles.of, [at for at, _ in codes])
     for color in {r.color for _, r in routes}:
-        _check_new(table[:, :, color] < 0, [(at[1], at[0]) for at, r in routes if r.color == color])
+        _check_new(table[:, :, color], [at for at, r in routes if r.color == color])
     for batch in batches:
         tiles.add(batch)
     for (xs, ys), route in routes:
@@ -153,12 +153,12 @@ def _column(expr: tir.Expr | None, known: Any, columns: list[NDArray[Any]]) -> N
     return np.broadcast_to(np.asarray(value), columns[0].shape)
 
 
-def _check_new(free: NDArray[np.bool_], places: list[tuple[Places, Places]]) -> None:
-    """Every PE is free and is named once."""
+def _check_new(table: NDArray[Any], places: list[tuple[Places, Places]]) -> None:
+    """Every PE is named once and has nothing in the table `[y, x]` yet."""
     if not places:
         return
-    ys, xs = (np.concatenate(part) for part in zip(*places, strict=True))
-    if not free[ys, xs].all() or len(np.unique(ys * free.shape[1] + xs)) != len(xs):
+    xs, ys = (np.concatenate(part) for part in zip(*places, strict=True))
+    if (table[ys, xs] >= 0).any() or len(np.unique(ys * table.shape[1] + xs)) != len(xs):
         raise Untraceable
 
 
