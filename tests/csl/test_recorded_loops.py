@@ -33,35 +33,40 @@ layout {
   @set_rectangle(n, 2);
   @export_name("run", fn()void);
 """
+EACH = "for (@range(i16, n)) |x|"
 RIGHT = {
-    "coordinates as parameters": "for (@range(i16, n)) |x| { code(x, 0, .{ .a = x }); code(x, 1, .{ .a = 3 * x - 1 }); }",
-    "decisions and functions": "for (@range(i16, n)) |x| { for (@range(i16, 2)) |y| { code(x, y, .{ .a = kind(x), .d = x > 4 }); } }",
-    "from behind, in steps": "for (@range(i16, 2)) |y| { for (@range(i16, n - 1, -1, -1)) |x| { code(x, y, .{ .a = y }); } }",
+    "coordinates as parameters": "EACH { code(x, 0, .{ .a = x }); code(x, 1, .{ .a = 3 * x - 1 }); }",
+    "decisions and functions": "EACH { for (@range(i16, 2)) |y| {"
+    " code(x, y, .{ .a = kind(x), .d = x > 4 }); } }",
+"
+    "    "from behind, in steps": "for (@range(i16, 2)) |y| { for (@range(i16, n - 1, -1, -1)) |x| { code(x, y, .{ .a = y }); } }",
     "a counter": "for (@range(i16, n)) |x, i| { code(i, 0, .{ .a = @as(i16, i) }); code(x, 1, .{}); }",
-    "colors of the variable": "for (@range(i16, n)) |x| { code(x, 0, .{ .c = @get_color(x % 2) }); code(x, 1, .{}); }",
-    "nested structs": "for (@range(i16, n)) |x| { code(x, 0, .{ .s = .{ .x = x, .d = EAST } }); code(x, 1, .{}); }",
-    "floats": "for (@range(i16, n)) |x| { code(x, 0, .{ .b = @as(f32, x) * 0.1 }); code(x, 1, .{}); }",
-    "a variable from outside": "var k: i16 = 1; for (@range(i16, n)) |x| { k += x; code(x, 0, .{ .a = k }); code(x, 1, .{}); }",
-    "a variable of the loop": "for (@range(i16, n)) |x| { var k: i16 = x; k *= 2; code(x, 0, .{ .a = k }); code(x, 1, .{}); }",
-    "continue": "for (@range(i16, n)) |x| { code(x, 0, .{}); if (x == 2) { code(x, 1, .{ .a = 9 }); continue; } code(x, 1, .{}); }",
+    "colors of the variable": "EACH { code(x, 0, .{ .c = @get_color(x % 2) }); code(x, 1, .{}); }",
+    "nested structs": "EACH { code(x, 0, .{ .s = .{ .x = x, .d = EAST } }); code(x, 1, .{}); }",
+    "floats": "EACH { code(x, 0, .{ .b = @as(f32, x) * 0.1 }); code(x, 1, .{}); }",
+    "a variable from outside": "var k: i16 = 1; EACH { k += x; code(x, 0, .{ .a = k }); code(x, 1, .{}); }",
+    "a variable of the loop": "EACH { var k: i16 = x; k *= 2; code(x, 0, .{ .a = k }); code(x, 1, .{}); }",
+    "continue": "EACH { code(x, 0, .{}); if (x == 2) { code(x, 1, .{ .a = 9 }); continue;"
+    " } code(x, 1, .{}); }",
     "break": "for (@range(i16, 99)) |x| { if (x == n) { break; } code(x, 0, .{}); code(x, 1, .{}); }",
-    "division and shifts": "for (@range(i16, n)) |x| { code(x, 0, .{ .a = 100 / (x + 1) % 7 }); code(x, 1, .{ .a = x << 2 }); }",
-    "wrapping": "for (@range(i16, n)) |x| { code(x, 0, .{ .a = x * 30000 }); code(x, 1, .{ .a = ~x }); }",
-    "routes": "for (@range(i16, n)) |x| { code(x, 0, .{}); code(x, 1, .{});"
+    "division and shifts": "EACH { code(x, 0, .{ .a = 100 / (x + 1) % 7 }); code(x, 1, .{ .a = x << 2 }); }",
+    "wrapping": "EACH { code(x, 0, .{ .a = x * 30000 }); code(x, 1, .{ .a = ~x }); }",
+    "routes": "EACH { code(x, 0, .{}); code(x, 1, .{});"
     " const to = if (x == n - 1) RAMP else EAST;"
     " @set_color_config(x, 0, red, .{ .routes = .{ .rx = .{if (x == 0) RAMP else WEST}, .tx = .{to} } });"
     " @set_color_config(x, 1, @get_color(x % 4), .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ NORTH } } }); }",
 }
 WRONG = {
     "pe-outside-rectangle": "for (@range(i16, n + 1)) |x| { code(x, 0, .{}); code(x, 1, .{}); }",
-    "tile-set-twice": "for (@range(i16, n)) |x| { code(x, 0, .{}); code(x / 2, 1, .{}); }",
-    "color-set-twice": "for (@range(i16, n)) |x| { code(x, 0, .{}); code(x, 1, .{});"
+    "tile-set-twice": "EACH { code(x, 0, .{}); code(x / 2, 1, .{}); }",
+    "color-set-twice": "EACH { code(x, 0, .{}); code(x, 1, .{});"
     " @set_color_config(x % 5, 0, red, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ EAST } } }); }",
-    "divide-by-zero": "for (@range(i16, n)) |x| { code(x, 0, .{ .a = 5 / (6 - x) }); code(x, 1, .{}); }",
-    "id-out-of-range": "for (@range(i16, n)) |x| { code(x, 0, .{ .c = @get_color(x + 18) }); code(x, 1, .{}); }",
-    "tile-without-code": "for (@range(i16, n)) |x| { code(x, 0, .{}); if (x != 6) { code(x, 1, .{}); } }",
-    "unknown-parameter": "for (@range(i16, n)) |x| { code(x, 0, .{}); code(x, 1, .{ .z = x }); }",
-    "int-out-of-range": "for (@range(comptime_int, 70000)) |x| { const k: u16 = x; if (x < n) { code(x, 0, .{}); } }",
+    "divide-by-zero": "EACH { code(x, 0, .{ .a = 5 / (6 - x) }); code(x, 1, .{}); }",
+    "id-out-of-range": "EACH { code(x, 0, .{ .c = @get_color(x + 18) }); code(x, 1, .{}); }",
+    "tile-without-code": "EACH { code(x, 0, .{}); if (x != 6) { code(x, 1, .{}); } }",
+    "unknown-parameter": "EACH { code(x, 0, .{}); code(x, 1, .{ .z = x }); }",
+    "int-out-of-range": "for (@range(comptime_int, 70000)) |x| { const k: u16 = x;"
+    " if (x < n) { code(x, 0, .{}); } }",
 }
 
 
@@ -72,7 +77,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, least: int) -> Layout:
 
 
 def write(folder: Path, body: str) -> None:
-    calls = body.replace(" code(", " @set_tile_code(")
+    calls = body.replace("EACH", EACH).replace(" code(", " @set_tile_code(")
     parts = calls.split("@set_tile_code(")
     text = parts[0] + "".join("@set_tile_code(" + _with_file(part) for part in parts[1:])
     (folder / "layout.csl").write_text(f"{HEAD}{text}\n}}\n")
