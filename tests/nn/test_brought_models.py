@@ -52,8 +52,9 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "wide and deep": (brought.WideAndDeep, (numbers(5, 8), numbers(5, 6), ids(5, below=11))),
     "tied autoencoder": (brought.TiedAutoencoder, (numbers(6, 13),)),
     "functions": (brought.Functions, (numbers(2, 5, 9),)),
+    "squared relu, padding": (brought.SquaredRelu, (ids(4, 9, below=6),)),
 }
-ON_THE_WAFER = ("mixer", "heads as modules", "llama, complex", "vit", "functions")
+ON_THE_WAFER = ("mixer", "heads as modules", "llama, complex", "vit", "functions", "squared relu, padding")
 """Between them, all that the others do not share with `test_against_torch`."""
 
 

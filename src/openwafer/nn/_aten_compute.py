@@ -71,7 +71,8 @@ def embedding(context: Capture, table: Any, ids: Any, padding_idx: int = -1, *_:
     view = context.whole(ids)
     weight = context.weight(table)
     features = weight.shape[1]
-    made = context.emit("embedding", [view.value], Shape(features, view.value.tokens), weights=[weight])
+    shape = Shape(features, view.value.tokens)
+    made = context.emit("embedding", [view.value], shape, weights=[weight], padding=padding_idx)
     return View(made, (*view.dims, (Atom("f", 1, features),) if features > 1 else ()))
 
 

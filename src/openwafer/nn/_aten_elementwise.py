@@ -128,13 +128,12 @@ def rsqrt(context: Capture, x: Any) -> Any:
 
 def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
     """factor · x + offset."""
-    view = context.whole(x) if not isinstance(x, Squares) else _squared(context, x)
+    view = context.whole(x)
     return view.on(context.emit("affine", [view.value], view.value.shape, factor=factor, offset=offset))
 
 
 def binary(context: Capture, name: str, a: Any, b: Any) -> View:
     """Two matrices of the same arrangement."""
-    a, b = (_squared(context, x) if isinstance(x, Squares) else x for x in (a, b))
     a, b = context.alike(a, b)
     return a.on(context.emit(name, [a.value, b.value], a.value.shape))
 
@@ -146,7 +145,8 @@ def scalar(x: Any) -> float | None:
     return float(x) if isinstance(x, int | float | torch.Tensor) else None
 
 
-def _squared(context: Capture, x: Squares) -> View:
+def squared(context: Capture, x: Squares) -> View:
+    """Squares of which no mean is taken."""
     view = context.whole(x.view)
     return view.on(context.emit("mul", [view.value, view.value], view.value.shape))
 

@@ -19,7 +19,7 @@ from torch.export.graph_signature import InputKind
 from torch.utils import _pytree
 
 from openwafer.diag import DiagnosticError, error
-from openwafer.nn._abstract import Negated, Param, Pending, Times
+from openwafer.nn._abstract import Negated, Param, Pending, Squares, Times
 from openwafer.nn._export import export
 from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
@@ -244,6 +244,8 @@ class Capture:
             return view.on(self.emit("affine", [view.value], view.value.shape, factor=-1.0, offset=0.0))
         if isinstance(x, Times):
             return self._call_again(x)
+        if isinstance(x, Squares):
+            return self._squared(x)
         if not isinstance(x, View):
             raise self.unsupported(f"a {type(x).__name__.lower()} cannot be used here")
         if any(a.axis == "n" for d in x.dims for a in d):
@@ -255,6 +257,11 @@ class Capture:
         from openwafer.nn._aten_elementwise import times_table
 
         return times_table(self, self.whole(x.view), x.table)
+
+    def _squared(self, x: Squares) -> View:
+        from openwafer.nn._aten_elementwise import squared
+
+        return squared(self, x)
 
     def _part(self, view: View) -> View:
         from openwafer.nn._parts import part

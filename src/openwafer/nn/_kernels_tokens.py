@@ -15,6 +15,7 @@ from openwafer.nn._kernel import Constant, KernelTable, Size, out, read, scratch
 TOKENS = KernelTable()
 F, V, T, ROW = Size("f"), Size("v"), Size("t"), Size("row", runtime=True)
 VOCABULARY = 40
+PADDING = Constant("padding", 3)
 IGNORE = Constant("ignore_index", -100)
 TABLE_CASES = (
     {"f": 3, "v": 20, "t": 7, "row": 0},
@@ -85,11 +86,14 @@ def embed_half(y, ids, table, f, v, t, row):
     V,
     T,
     ROW,
+    PADDING,
     cases=TABLE_CASES,
 )
-def embed_grad(dtable, dy, ids, f, v, t, row):
+def embed_grad(dtable, dy, ids, f, v, t, row, padding):
+    """Tokens with the id `padding` add nothing."""
     for token, place in _local(ids, v, row):
-        dtable[:, place] += dy[:, token]
+        if ids[token] != padding:
+            dtable[:, place] += dy[:, token]
 
 
 @TOKENS.define(

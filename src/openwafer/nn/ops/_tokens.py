@@ -32,7 +32,8 @@ class ConstantIds(Operator):
 
 
 class Embedding(Operator):
-    """Rows of a table [vocabulary, features]: the tile of a tied output layer."""
+    """Rows of a table [vocabulary, features]: the tile of a tied output layer. The row of the attribute
+    `padding`, if there is one, gets no gradient."""
 
     name = "embedding"
 
@@ -52,7 +53,8 @@ class Embedding(Operator):
         to.sum(axis, to.ref(y), f * t)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
-        tape.effect("embedding_grad", [op.inputs[0], grad], op.weights)
+        padding = op.attributes.get("padding", -1)
+        tape.effect("embedding_grad", [op.inputs[0], grad], op.weights, padding=padding)
 
 
 class EmbeddingGrad(Operator):
@@ -69,7 +71,8 @@ class EmbeddingGrad(Operator):
         row = to.position(other(to.axis(dy)))
         gradient = to.gradient(table)
         sizes = (to.local(dy), vocabulary.local, dy.tokens)
-        to.call("embed_grad", gradient, to.ref(dy), to.ref(ids), *sizes, row)
+        padding = float(op.attributes.get("padding", -1))
+        to.call("embed_grad", gradient, to.ref(dy), to.ref(ids), *sizes, row, padding)
 
 
 def _runs(index: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
