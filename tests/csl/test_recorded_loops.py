@@ -38,8 +38,8 @@ RIGHT = {
     "coordinates as parameters": "EACH { code(x, 0, .{ .a = x }); code(x, 1, .{ .a = 3 * x - 1 }); }",
     "decisions and functions": "EACH { for (@range(i16, 2)) |y| {"
     " code(x, y, .{ .a = kind(x), .d = x > 4 }); } }",
-"
-    "    "from behind, in steps": "for (@range(i16, 2)) |y| { for (@range(i16, n - 1, -1, -1)) |x| { code(x, y, .{ .a = y }); } }",
+    "from behind, in steps": "for (@range(i16, 2)) |y| { for (@range(i16, n - 1, -1, -1)) |x| {"
+    " code(x, y, .{ .a = y }); } }",
     "a counter": "for (@range(i16, n)) |x, i| { code(i, 0, .{ .a = @as(i16, i) }); code(x, 1, .{}); }",
     "colors of the variable": "EACH { code(x, 0, .{ .c = @get_color(x % 2) }); code(x, 1, .{}); }",
     "nested structs": "EACH { code(x, 0, .{ .s = .{ .x = x, .d = EAST } }); code(x, 1, .{}); }",
