@@ -101,6 +101,7 @@ def _environment(commands: Path, logs: Path, setting: Setting) -> dict[str, str]
         "PYTHONPATH": os.pathsep.join(filter(None, map(_absolute, _python_path()))),
         DIAGNOSTICS_VARIABLE: str(logs / "diagnostics"),
         "OPENWAFER_STATS": str(logs / "stats"),
+        "OPENWAFER_SEED": os.environ.get("OPENWAFER_SEED", "1"),
     }
     return environment | setting.environment()
 

@@ -29,6 +29,7 @@ Usage: cs_python SCRIPT [ARGS]...
 Environment:
   OPENWAFER_ENGINE   fast (default) or reference
   OPENWAFER_THREADS  threads of the simulator
+  OPENWAFER_SEED     number that `random` and `numpy.random` begin with
   OPENWAFER_MAX_CYCLES       the cycle at which a simulation is ended
   OPENWAFER_WATCHDOG_CYCLES  so long only scalar code may run; 0: for ever
   OPENWAFER_HANG_REPORT      directory for hang.json and hang.svg
@@ -114,11 +115,23 @@ def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
     return run_code
 
 
+def _seed(text: str) -> None:
+    """Makes runs of one script comparable: what it draws without a seed of its own is the same each time."""
+    if text.isdecimal():
+        import random
+
+        import numpy
+
+        random.seed(int(text))
+        numpy.random.seed(int(text) % 2**32)
+
+
 def _guarded(action: Callable[[], object]) -> int:
     """Runs the user's code. Our frames are in no traceback; a diagnostic is shown with the script's line."""
     from openwafer.host import install
 
     install()
+    _seed(os.environ.get("OPENWAFER_SEED", ""))
     try:
         action()
         return _errors.OK
