@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from openwafer.csl import _tir as tir
-from openwafer.csl._layout import CONFIG_COLUMNS, Layout
+from openwafer.csl._layout import CONFIG_COLUMNS, Layout, config_row
 from openwafer.csl._tir import DsdKind, DsdWord
 from openwafer.image import Image
 
@@ -238,12 +238,9 @@ def _configs(
             if row not in rows:
                 rows.append(row)
             config_of[y, x, color] = rows.index(row)
-    return np.array(rows, np.int16).reshape(-1, len(CONFIG_COLUMNS)), config_of
+    return np.array(rows, np.int32).reshape(-1, len(CONFIG_COLUMNS)), config_of
 
 
 def _row(route: tuple[int, int] | tir.ColorConfig) -> list[int]:
-    if not isinstance(route, tir.ColorConfig):
-        return [0, 0, 0, 0, *route, -1, -1, -1, -1, -1, -1]
-    positions = [*route.positions, *[None] * (4 - len(route.positions))]
-    masks = [mask for position in positions for mask in (position or (-1, -1))]
-    return [route.current, int(route.ring), route.pop_mode, int(route.teardown), *masks]
+    config = route if isinstance(route, tir.ColorConfig) else tir.ColorConfig(0, (route,))
+    return list(config_row(config))

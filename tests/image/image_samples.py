@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from openwafer.csl import CONFIG_COLUMNS, ExportName, Layout
+from openwafer.csl import ExportName, Layout
+from openwafer.csl._layout import config_row
 from openwafer.csl._tir import (
     Activate,
     Addr,
+    ColorConfig,
     Const,
     Export,
     Function,
@@ -67,6 +69,6 @@ def sample_layout(width: int = 3, height: int = 2, *symbols: Symbol) -> Layout:
         exports=(ExportName("A", "data", "[*]f32", True), ExportName("compute", "func", "fn()void", True)),
         program_of=program_of,
         cells=np.arange(width * height, dtype=np.uint32).reshape(height, width, 1),
-        configs=np.array([[0, 0, 0, 0, 16, 2, *[-1, 0] * 3]], np.int16).reshape(1, len(CONFIG_COLUMNS)),
+        configs=np.array([config_row(ColorConfig(0, ((16, 2),)))], np.int32),
         config_of=config_of,
     )

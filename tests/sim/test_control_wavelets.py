@@ -13,9 +13,9 @@ from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
 from openwafer.csl import _tir as tir
-from openwafer.csl._tir import ColorConfig, DsdFlag
+from openwafer.csl._tir import ColorConfig, DsdFlag, Filter, FilterKind
 from openwafer.image import Image
-from openwafer.machine import load_machine
+from openwafer.machine import Fabric, load_machine
 from openwafer.sim import _control as control
 from openwafer.sim._engine import Engine, Launch
 from openwafer.sim._fast_engine import FastEngine
@@ -25,6 +25,7 @@ from tir_kit import RAMP, E, Kit, S, W, const, delay, dsd_op, fabin, fabout, ima
 COLOR, QUEUE, LOC = 3, 2, 0
 ADV, RST, NOP = (control.ADVANCE, False), (control.RESET, False), (control.NOP, False)
 NOCE = (control.NOP, True)
+TEARDOWN = control.TEARDOWN
 POSITIONS = ((RAMP, E), (RAMP, S), (RAMP, E | S), None)
 SINK_WORDS = 16
 Item = int | tuple[Sequence[tuple[int, bool]], int, int]
@@ -203,7 +204,6 @@ def test_an_unbound_control_task_is_an_error_and_31_is_nobody() -> None:
     kit, _ = log_kit()
     assert errors([(word([NOP], 41),)], kit) == "control-task-not-bound"
     assert errors([(word([NOP]),)], kit) == ""
-    assert errors([(word([(control.TEARDOWN, False)]),)], kit) == "not-supported-teardown"
 
 
 def ended_by_control(action: tir.ControlAction | None, items: Sequence[int | tuple[int]]) -> ReferenceEngine:
@@ -251,7 +251,10 @@ def random_switches(arch: str, seed: int) -> Image:
     width = rng.randint(3, 6)
     items: list[int | tuple[int]] = []
     for i in range(rng.randint(4, 20)):
-        commands = [(rng.randrange(3), rng.random() < 0.2) for _ in range(rng.randint(0, 4))]
+        commands = [
+            (rng.choice([0, 0, 1, 1, 1, 2, 2, TEARDOWN]), rng.random() < 0.2)
+            for _ in range(rng.randint(0, 4))
+        ]
         task = rng.choice([40, 41, control.NO_TASK])
         items.append((word(commands, task, rng.randrange(1, 999)),) if rng.random() < 0.4 else 100 + i)
     kits = [sender(items)]
@@ -262,16 +265,48 @@ def random_switches(arch: str, seed: int) -> Image:
             (W, rng.choice(outputs)) if i == 0 or rng.random() < 0.6 else None for i in range(4)
         )
         current = rng.choice([i for i in range(4) if positions[i]])
-        config = ColorConfig(COLOR, positions, current, rng.random() < 0.5, rng.randrange(4))
+        config = ColorConfig(
+            COLOR, positions, current, rng.random() < 0.5, rng.randrange(4), rng.random() < 0.1, _filter(rng)
+        )
         routes[x, 0] = {COLOR: config}
-        kits.append(_taker(rng))
+        kits.append(_taker(rng, arch))
     for kit in kits:
         kit.arch = arch
     return image([[kit.build() for kit in kits]], routes)
 
 
-def _taker(rng: random.Random) -> Kit:
+def _filter(rng: random.Random) -> Filter | None:
+    kind = rng.choice([FilterKind.NONE, *FilterKind])
+    if kind == FilterKind.NONE:
+        return None
+    limits = [rng.choice([None, rng.randint(0, 5)]) for _ in range(2)]
+    if kind != FilterKind.SPARSE_COUNTER:
+        limits = [rng.randint(0, 5), None]
+    flags = [rng.random() < chance for chance in (0.8, 0.5, 0.1)]
+    return Filter(kind, *flags, rng.randint(0, 3), *limits, rng.randint(0, 4))  # pyright: ignore[reportCallIssue]
+
+
+def _change_registers(rng: random.Random, fabric: Fabric) -> list[tir.Stmt]:
+    """Reads which colors were torn down, changes some registers, and lets the color go on."""
+    color, switch = (a or 0 for a in (fabric.color_config_address, fabric.switch_config_address))
+    body: list[tir.Stmt] = [tir.ReadConfig(0, u16(fabric.teardown_pending_address or 0), LOC)]
+    for _ in range(rng.randrange(3)):
+        body.append(tir.WriteConfig(u16(switch + COLOR), u16(rng.randrange(1 << 15)), LOC))
+    if (second := fabric.second_switch_config_address) and rng.random() < 0.5:
+        body.append(tir.WriteConfig(u16(second + COLOR), u16(rng.randrange(1 << 12)), LOC))
+    body.append(tir.ReadConfig(1, u16(switch + COLOR), LOC))
+    body.append(tir.ReadConfig(2, u16(color + COLOR), LOC))
+    kept = tir.Binary("and", "u16", local("u16", 2), u16(0xBFFF))
+    return [*body, delay(rng.randint(1, 9)), tir.WriteConfig(u16(color + COLOR), kept, LOC)]
+
+
+def _taker(rng: random.Random, arch: str) -> Kit:
     kit, sink = log_kit()
+    machine = load_machine(arch)
+    if rng.random() < 0.7:
+        body = [*_change_registers(rng, machine.fabric), *append(sink, local("u16", 0))]
+        body += [*append(sink, local("u16", 1)), *append(sink, local("u16", 2))]
+        kit.task(machine.task.teardown_id or 0, body, ["u16"] * 3)
     stamps = kit.symbol("stamps", 32)
     kit.task(
         QUEUE, [delay(rng.randint(1, 20)), *append(sink, local("u32", 0))], ["u32"], kind="data", params=1

@@ -29,7 +29,7 @@ class Ctx(enum.IntEnum):
     FAULT_LOC = 9  # `loc` of the statement that faulted
     FAULT_DETAIL = 10  # e.g. the address
     LFSR = 11  # address of the PE's u32 random state
-    CONFIG = 12  # reserved for configuration registers
+    RESERVED = 12
     TIMING_OPS = 13  # address of the table of DSD operations' timing (`_timing.TimingTables.ops`)
     TIMING_FACTS = 14  # address of the facts that all of them share
     ELEMENTS = 15  # sum of the elements of memory-only DSD operations
@@ -73,6 +73,8 @@ class Status(enum.IntEnum):
     FAULT = 7  # A0: Fault
     SET_FIFO_LENGTH = 8  # A0: 2 · the FIFO's number + whether it is the write length; INDEX: the length
     PRINT = 9  # A0: number of the piece; VALUE: the bits of its value
+    READ_CONFIG = 10  # A0: word address of a configuration register; its value goes to INDEX
+    WRITE_CONFIG = 11  # A0: word address; INDEX: the value
 
 
 class Fault(enum.IntEnum):

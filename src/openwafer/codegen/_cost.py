@@ -230,7 +230,6 @@ def _is_barrier(stmt: tir.Stmt) -> bool:
             tir.LoadDsr,
             tir.SetDsr,
             tir.Assert,
-            tir.ReadConfig,
         ),
     )
 

@@ -24,6 +24,8 @@ TIME_POINTS = (
     tir.SetBlocked,
     tir.SetFifoLength,
     tir.Print,
+    tir.ReadConfig,
+    tir.WriteConfig,
     tir.ReadTsc,
     tir.UnblockCommands,
     tir.Yield,

@@ -58,7 +58,7 @@ class Statements:
                 self._control(stmt)
             case tir.Activate() | tir.SetBlocked() | tir.UnblockCommands() | tir.ReadTsc() | tir.Yield():
                 self._time_point(stmt)
-            case tir.SetFifoLength() | tir.Print():
+            case tir.SetFifoLength() | tir.Print() | tir.ReadConfig() | tir.WriteConfig():
                 self._number_and_operand(stmt)
             case tir.DsdOp():
                 self._dsd.operation(stmt)
@@ -80,9 +80,7 @@ class Statements:
         | tir.Assert
         | tir.Line
         | tir.Tick
-        | tir.Count
-        | tir.ReadConfig
-        | tir.WriteConfig,
+        | tir.Count,
     ) -> None:
         env = self._env
         match stmt:
@@ -106,8 +104,6 @@ class Statements:
                 self._count(stmt)
             case tir.Line():
                 pass
-            case tir.ReadConfig() | tir.WriteConfig():
-                env.fault(Fault.UNSUPPORTED, I64(0))
             case _:
                 assert_never(stmt)
 
@@ -257,7 +253,9 @@ class Statements:
                 self._yield(loc, after, after)
                 self._env.builder.position_at_end(after)
 
-    def _number_and_operand(self, stmt: tir.SetFifoLength | tir.Print) -> None:
+    def _number_and_operand(
+        self, stmt: tir.SetFifoLength | tir.Print | tir.ReadConfig | tir.WriteConfig
+    ) -> None:
         env = self._env
         match stmt:
             case tir.SetFifoLength(fifo, is_write, length):
@@ -266,6 +264,14 @@ class Statements:
             case tir.Print(value=value):
                 env.store_frame(Req.VALUE, I64(0) if value is None else self._bits(value))
                 self.request(Status.PRINT, I32(env.layout.pieces.index(piece_of(stmt))))
+            case tir.ReadConfig(slot, address):
+                self.request(Status.READ_CONFIG, self._expr.word(address))
+                width = register_type(env.function.slots[slot]).width
+                word = resize(env.builder, env.load_frame(Req.INDEX, I32), width, signed=False)
+                env.builder.store(word, env.slots[slot])
+            case tir.WriteConfig(address, value):
+                env.store_frame(Req.INDEX, self._expr.word(value))
+                self.request(Status.WRITE_CONFIG, self._expr.word(address))
 
     def _bits(self, value: tir.Expr) -> Any:
         """A scalar in 64 bits, of which those above its width may be anything."""

@@ -37,6 +37,7 @@ from openwafer.codegen._operand import (
     WALKER_WORDS,
     advance_walker,
     base_after,
+    fit,
     move_walker,
     operation_length,
     start_walker,
@@ -198,6 +199,9 @@ def _count(row: Any, elements: Any, busy: Any, banks: Any) -> Any:
 def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any) -> Any:
     """The function of `MEMORY_OP_SYMBOL`, all arguments int64; records and `ctx` are addresses, `src1`
     may be 0."""
+    fit(dest, dest_bytes(op))
+    fit(src0, src0_bytes(op))
+    fit(src1, src1_bytes(op))
     walkers = _three_walkers()
     w0, w1 = walkers + 8 * WALKER_WORDS, walkers + 16 * WALKER_WORDS
     src1 = src1 if src1_bytes(op) > 0 else 0

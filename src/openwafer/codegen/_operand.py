@@ -21,11 +21,26 @@ FABIN, FABOUT, FIFO = int(DsdKind.FABIN), int(DsdKind.FABOUT), int(DsdKind.FIFO)
 SCALAR, POINTER = int(DsdKind.SCALAR), int(DsdKind.POINTER)
 
 RECORD_BASE, RECORD_EXTENTS, RECORD_STRIDES = 2 * DsdWord.BASE, 2 * DsdWord.EXTENT0, 2 * DsdWord.STRIDE0
+RECORD_ELEMENT_BYTES = 2 * DsdWord.ELEMENT_BYTES
 RECORD_START, RECORD_END = 2 * DsdWord.COLOR, 2 * DsdWord.END
 RECORD_FLAGS, RECORD_ACTIONS = 2 * DsdWord.FLAGS, 2 * DsdWord.ACTIONS
 ENDLESS_EXTENT = 0x7FFF
 INDEX_BYTES = 2
 WAVELET_INDEX = int(DsdFlag.WAVELET_INDEX)
+
+
+@kernel
+def fit(record: Any, size: Any) -> Any:
+    """Makes the strides of a memory DSD count elements of `size` bytes, whatever those of its array have."""
+    if record == 0:
+        return
+    old, kind = load16(record + RECORD_ELEMENT_BYTES), load16(record)
+    if old == 0 or old == size or kind == NONE or kind > CIRCBUF:
+        return
+    for k in range(4):
+        place = record + RECORD_STRIDES + 2 * k
+        store16(place, sext16(load16(place)) // old * size)
+    store16(record + RECORD_ELEMENT_BYTES, size)
 
 
 @kernel

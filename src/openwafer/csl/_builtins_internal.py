@@ -14,8 +14,7 @@ from openwafer.csl._values import Value
 from openwafer.diag import error
 
 NOT_BUILT = (
-    "dfilt", "get_config", "get_config_unchecked", "set_config", "set_config_unchecked", "get_filter_id",
-    "set_teardown_handler", "set_active_prng", "get_symbol_id", "get_symbol_value", "get_tensor_ptr",
+    "dfilt", "get_filter_id", "set_active_prng", "get_symbol_id", "get_symbol_value", "get_tensor_ptr",
     "queue_flush", "set_control_task_table", "set_empty_queue_handler", "bind_rotating_tasks",
     "set_dsr_stride",
 )  # fmt: skip

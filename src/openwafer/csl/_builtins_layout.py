@@ -6,16 +6,15 @@ import numpy as np
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import argument, arity, choice, flag
+from openwafer.csl._builtins_args import argument, arity
+from openwafer.csl._builtins_routes import color_config, fields_of
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
-from openwafer.csl._layout import ExportName
+from openwafer.csl._layout import ExportName, config_row
 from openwafer.csl._tiles import Batch, TileCode, Tiles
 from openwafer.csl._trace import Code, Route, clean, undecided, varying_numbers
 from openwafer.csl._unit import LayoutUnit, Rectangle, Untraceable
 from openwafer.csl._values import Value
 from openwafer.diag import Label, Span, error
-
-POP_MODES = ("no_pop", "always_pop", "pop_on_advance", "pop_on_advance_nop")
 
 
 def _void() -> Value:
@@ -96,7 +95,7 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     params: dict[str, Value] = {}
     if len(node.args) > 3:
         value = ev.expr(node.args[3])
-        params = _fields(value, node.args[3].span)
+        params = fields_of(value, node.args[3].span)
     unit.steps = 0
     if unit.trace is None:
         unit.tiles.add(Batch(TileCode(path, params, node.span), np.array([x]), np.array([y])))
@@ -164,7 +163,7 @@ def _config_row_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast
     key = _freeze(config)
     found = unit.config_rows.get(key)
     if found is None:
-        row = color_config_row(ev, config, node)
+        row = config_row(color_config(ev, 0, config, node))
         found = unit.config_rows[key] = unit.configs.setdefault(row, len(unit.configs))
     return found
 
@@ -175,74 +174,6 @@ def _freeze(value: Value) -> object:
     if value.elements is not None:
         return tuple(_freeze(v) if isinstance(v, Value) else v for v in value.elements)
     return value.known
-
-
-def color_config_row(ev: Evaluator, config: Value, node: ast.Builtin) -> tuple[int, ...]:
-    """A color configuration as a row of `Layout.configs` (see CONFIG_COLUMNS)."""
-    fields = _fields(config, node.span)
-    if "routes" not in fields:
-        raise error("missing-routes", "a color configuration needs `.routes`", node.span)
-    for name in fields:
-        if name not in ("routes", "switches", "filter", "teardown"):
-            raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
-    if "filter" in fields:
-        raise error("not-supported-filter", "filters are not supported yet", node.span)
-    routes = _fields(fields["routes"], node.span)
-    for name in ("color_swap_x", "color_swap_y"):
-        if name in routes and flag(ev, routes, name, node):
-            raise error("not-supported-color-swap", "color swapping is not supported yet", node.span)
-    rx = _mask(ev, routes.get("rx"), node)
-    tx = _mask(ev, routes.get("tx"), node)
-    switches = _fields(fields["switches"], node.span) if "switches" in fields else {}
-    pop = routes.get("pop_mode") or switches.get("pop_mode")
-    pop_mode = POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0
-    positions = [rx, tx]
-    for name in ("pos1", "pos2", "pos3"):
-        changed = _position(ev, switches.get(name), rx, tx, node)
-        positions += changed
-        rx, tx = (rx, tx) if changed[0] < 0 else changed
-    current = 0
-    if "current_switch_pos" in switches:
-        current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
-    ring = int(flag(ev, switches, "ring_mode", node))
-    return (current, ring, pop_mode, int(flag(ev, fields, "teardown", node)), *positions)
-
-
-def _fields(value: Value, span: Span) -> dict[str, Value]:
-    if value.parts is None:
-        raise error("type-mismatch", f"expected a struct, found {value.type}", span)
-    return value.parts
-
-
-def _position(ev: Evaluator, value: Value | None, rx: int, tx: int, node: ast.Builtin) -> list[int]:
-    """A switch position: it changes one direction of the valid position before it (`rx`, `tx`).
-
-    Source: cholesky of the public examples, whose third position must not have the first one's `.tx`."""
-    if value is None:
-        return [-1, -1]
-    fields = _fields(value, node.span)
-    if "invalid" in fields:
-        return [-1, -1]
-    if not fields or any(n not in ("rx", "tx") for n in fields):
-        raise error("bad-switch-position", "a switch position has `.rx` or `.tx`", node.span)
-    new_rx = _mask(ev, fields["rx"], node) if "rx" in fields else rx
-    return [new_rx, _mask(ev, fields["tx"], node) if "tx" in fields else tx]
-
-
-def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
-    """Directions as a mask of ports."""
-    if value is None:
-        return 0
-    parts = [value] if value.parts is None else value.parts.values()
-    mask = 0
-    for part in parts:
-        if part.type is not ty.DIRECTION:
-            raise error("type-mismatch", f"a route is made of directions, found {part.type}", node.span)
-        bit = 1 << int(ev.decide(part, node.span))
-        if mask & bit:
-            raise error("duplicate-direction", "a direction stands twice in a route", node.span)
-        mask |= bit
-    return mask
 
 
 MAX_EXPORTED_PARAMS = 15

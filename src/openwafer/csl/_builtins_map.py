@@ -11,6 +11,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity
 from openwafer.csl._coerce import coerce
+from openwafer.csl._dsd_ops import ELEMENT_BYTES
 from openwafer.csl._eval import Evaluator, builtin, emitting
 from openwafer.csl._eval_call import call, check_arity
 from openwafer.csl._memory import new_static
@@ -59,6 +60,9 @@ def _map(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     cursors = [i for i in (*inputs, output) if isinstance(i, Cursor)]
     if not cursors:
         raise error("bad-operand", "`@map` needs at least one DSD operand", node.span)
+    for operand, t in zip((*inputs, output), (*callee.type.params, callee.type.result), strict=True):
+        if isinstance(operand, Cursor) and operand.address is not None:
+            _fit(ev, operand, t)
     count = _trip_count(ev, cursors)
     here = tir.Local("u16", builder.slot("u16"))
     builder.emit(tir.Set(here.slot, tir.Const("u16", 0)))
@@ -112,6 +116,19 @@ def _cursor(ev: Evaluator, value: Value, node: ast.Expr) -> Cursor:
     if value.type is ty.MEM4D:
         cursor.counters = [ev.code.save(dsd.ZERO) for _ in range(3)]
     return cursor
+
+
+def _fit(ev: Evaluator, cursor: Cursor, t: ty.Type) -> None:
+    """Makes strides count elements of the type of a parameter or result."""
+    size = ELEMENT_BYTES[_element(t, cursor)]
+    if isinstance(cursor.record, tir.DsdMake):
+        cursor.record = dsd.fitted(cursor.record, size)
+        return
+    dimensions = 4 if cursor.value.type is ty.MEM4D else 1
+    for word, stride in zip(
+        dsd.STRIDES, dsd.fitted_at_run_time(cursor.record, size, dimensions), strict=False
+    ):
+        cursor.record = dsd.replaced(cursor.record, word, ev.code.save(stride))
 
 
 def _trip_count(ev: Evaluator, cursors: list[Cursor]) -> tir.Expr:

@@ -6,7 +6,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import argument, arity, struct_fields
-from openwafer.csl._builtins_layout import color_config_row
+from openwafer.csl._builtins_routes import color_config
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_call import instance
 from openwafer.csl._eval_place import in_memory, place_of
@@ -189,11 +189,7 @@ def _set_local_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type 
     color = ev.known_integer(ev.expr(node.args[0]), node.args[0].span, "color")
     if color in unit.colors:
         raise error("color-set-twice", f"color {color} is configured twice", node.span)
-    row = color_config_row(ev, ev.expr(node.args[1]), node)
-    current, ring, pop_mode, teardown, *masks = row
-    pairs = zip(masks[::2], masks[1::2], strict=True)
-    positions = tuple((rx, tx) if rx >= 0 else None for rx, tx in pairs)
-    unit.colors[color] = tir.ColorConfig(color, positions, current, bool(ring), pop_mode, bool(teardown))
+    unit.colors[color] = color_config(ev, color, ev.expr(node.args[1]), node)
     return _void()
 
 

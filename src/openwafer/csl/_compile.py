@@ -26,7 +26,7 @@ from openwafer.csl._cells import (
 )
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
-from openwafer.csl._layout import CONFIG_COLUMNS, Layout
+from openwafer.csl._layout import CONFIG_COLUMNS, Layout, config_row
 from openwafer.csl._literals import LiteralError, number_value
 from openwafer.csl._options import CompileOptions
 from openwafer.csl._program import compile_program
@@ -208,7 +208,7 @@ class _Programs:
         for colors, chosen in bindings.items():
             bound = dict(zip(self.queue_cells, colors, strict=True))
             queues = tuple(
-                tir.Queue(q.direction, q.id, bound.get((q.direction, q.id), q.color)) for q in program.queues
+                tir.Queue(q.direction, q.id, bound.pop((q.direction, q.id), q.color)) for q in program.queues
             )
             variant = msgspec.structs.replace(program, queues=queues)
             self._place(variant, group, chosen, encode_cells(cells, chosen))
@@ -228,13 +228,13 @@ class _Programs:
             cells[places[:, 1], places[:, 0], : words.shape[1]] = words
         return cells
 
-    def _routes(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    def _routes(self) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
         """Routes of the layout and of the programs' own `@set_local_color_config`."""
         config_of = self.routes.copy()
         configs = dict(self.unit.configs)
         for index, program in enumerate(self.programs):
             self._local_routes(index, program, configs, config_of)
-        table = np.array(list(configs), np.int16).reshape(-1, len(CONFIG_COLUMNS))
+        table = np.array(list(configs), np.int32).reshape(-1, len(CONFIG_COLUMNS))
         return table, config_of
 
     def _local_routes(
@@ -253,6 +253,4 @@ class _Programs:
                     f"color {config.color} of PE ({x}, {y}) is configured in the layout and in {program.name}"
                 )
                 raise error("color-set-twice", message)
-            masks = [m for p in config.positions for m in (p if p is not None else (-1, -1))]
-            row = (config.current, int(config.ring), config.pop_mode, int(config.teardown), *masks)
-            config_of[here, config.color] = configs.setdefault(row, len(configs))
+            config_of[here, config.color] = configs.setdefault(config_row(config), len(configs))

@@ -76,7 +76,8 @@ def fitted(record: tir.Expr, element_bytes: int) -> tir.Expr:
     """A memory DSD whose elements are so wide: strides count elements of the operation, whatever the array
     holds.
 
-    Only a record whose element width is known at compile time changes; another is taken to fit already."""
+    Only a record whose element width is known at compile time changes; operations fit the others as they
+    begin."""
     if not isinstance(record, tir.DsdMake):
         return record
     old = record.words[DsdWord.ELEMENT_BYTES]
@@ -87,6 +88,22 @@ def fitted(record: tir.Expr, element_bytes: int) -> tir.Expr:
         words[at] = _rescaled(words[at], int(old.value), element_bytes)
     words[DsdWord.ELEMENT_BYTES] = tir.Const("u16", element_bytes)
     return tir.DsdMake(tuple(words))
+
+
+STRIDES = (DsdWord.STRIDE0, DsdWord.STRIDE1, DsdWord.STRIDE2, DsdWord.STRIDE3)
+
+
+def fitted_at_run_time(record: tir.Expr, element_bytes: int, dimensions: int) -> list[tir.Expr]:
+    """The strides of the first dimensions of a record of any element width, fitted to another."""
+    old = get(record, DsdWord.ELEMENT_BYTES)
+    is_same = tir.Binary("eq", "bool", old, tir.Const("u16", element_bytes))
+    op = "shl" if element_bytes > 2 else "shr"
+    out: list[tir.Expr] = []
+    for word in STRIDES[:dimensions]:
+        stride = tir.Cast("i16", as_u16(get(record, word)))
+        other = tir.Binary(op, "i16", stride, tir.Const("u16", 1))
+        out.append(as_word(tir.Select("i16", is_same, stride, other)))
+    return out
 
 
 def _rescaled(stride: tir.Expr, old: int, new: int) -> tir.Expr:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.csl._tir import Program
+from openwafer.csl._tir import INHERITED, ColorConfig, Filter, FilterKind, Program
 
 CONFIG_COLUMNS = (
     "current",
@@ -22,9 +23,62 @@ CONFIG_COLUMNS = (
     "tx2",
     "rx3",
     "tx3",
+    "filter",
+    "count_data",
+    "count_control",
+    "filter_control",
+    "counter",
+    "limit1",
+    "limit2",
+    "maximum",
 )
-"""Columns of `Layout.configs`. Masks have W E N S RAMP as bits 0–4; an invalid switch position has rx =
--1."""
+"""Columns of `Layout.configs`. Masks have W E N S RAMP as bits 0–4. In a switch position -1 is a mask that is
+that of the valid position before it; one with both is invalid. `filter` is its kind, 0 for none; a limit that
+is not given is -1."""
+POSITIONS_COLUMN, FILTER_COLUMN = CONFIG_COLUMNS.index("rx0"), CONFIG_COLUMNS.index("filter")
+POSITIONS = 4
+
+
+def config_row(config: ColorConfig) -> tuple[int, ...]:
+    """A row of `Layout.configs`."""
+    positions = (*config.positions, *[None] * POSITIONS)[:POSITIONS]
+    masks = [mask for position in positions for mask in position or (INHERITED, INHERITED)]
+    f = config.filter or Filter(FilterKind.NONE)
+    limits = [-1 if limit is None else limit for limit in (f.limit1, f.limit2)]
+    filter_row = (f.kind, f.count_data, f.count_control, f.filter_control, f.counter, *limits, f.maximum)
+    flags = (config.current, config.ring, config.pop_mode, config.teardown)
+    return tuple(int(value) for value in (*flags, *masks, *filter_row))
+
+
+def row_config(color: int, row: Sequence[int]) -> ColorConfig:
+    """What `config_row` has made a row of."""
+    current, ring, pop_mode, teardown = map(int, row[:POSITIONS_COLUMN])
+    masks = [int(mask) for mask in row[POSITIONS_COLUMN:FILTER_COLUMN]]
+    pairs = zip(masks[::2], masks[1::2], strict=True)
+    positions = tuple(None if pair == (INHERITED, INHERITED) else pair for pair in pairs)
+    kind, data, control, only_control, counter, limit1, limit2, maximum = map(int, row[FILTER_COLUMN:])
+    low, high = (None if limit < 0 else limit for limit in (limit1, limit2))
+    found = Filter(
+        FilterKind(kind), bool(data), bool(control), bool(only_control), counter, low, high, maximum
+    )
+    return ColorConfig(
+        color, positions, current, bool(ring), pop_mode, bool(teardown), found if kind else None
+    )
+
+
+def effective_positions(
+    positions: Sequence[tuple[int, int] | None],
+) -> tuple[tuple[int, int] | None, ...]:
+    """Switch positions with the masks that they inherit."""
+    before, out = (0, 0), list[tuple[int, int] | None]()
+    for position in positions:
+        if position is None:
+            out.append(None)
+            continue
+        rx, tx = (old if mask == INHERITED else mask for mask, old in zip(position, before, strict=True))
+        before = rx, tx
+        out.append(before)
+    return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +109,5 @@ class Layout:
     exports: tuple[ExportName, ...]
     program_of: NDArray[np.int32]
     cells: NDArray[np.uint32]
-    configs: NDArray[np.int16]
+    configs: NDArray[np.int32]
     config_of: NDArray[np.int16]

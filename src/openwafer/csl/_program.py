@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
+from openwafer.csl._builtins_registers import bind_teardown_handlers
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._eval_call import compile_function
 from openwafer.csl._eval_names import check_params, global_place
@@ -26,6 +27,7 @@ def compile_program(
         unit.functions[index] = compile_function(ev, fn, fixed)
         unit.function_spans[index] = fn.head
         _run_comptime_blocks(unit)
+    bind_teardown_handlers(unit)
     _bind_data_tasks(unit)
     _open_channels(unit)
     _check_task_ids(unit)
@@ -109,7 +111,7 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
         symbols=tuple(unit.symbols),
         tasks=tuple(unit.tasks.values()),
         exports=exports,
-        queues=tuple(unit.queues.values()),
+        queues=(*unit.queues.values(), *unit.further_outputs.values()),
         params=cells,
         init=init,
         dsrs=tuple(unit.dsrs),

@@ -546,10 +546,37 @@ class Fifo(msgspec.Struct, frozen=True):
     full: str = "test_or_suspend"
 
 
+INHERITED = -1
+"""A mask of a switch position that is that of the valid position before it."""
+
+
+class FilterKind(enum.IntEnum):
+    NONE = 0
+    COUNTER = 1
+    SPARSE_COUNTER = 2
+    RANGE = 3
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which wavelets of a color the PE gets. `RANGE`: those whose index is in `limit1` … `maximum`; else by a
+    counter that goes from `counter` to `limit1` (of a sparse counter then once more, to `limit2`; None: not
+    given) and starts again at 0: those that come while it is ≤ `maximum`."""
+
+    kind: FilterKind
+    count_data: bool = False
+    count_control: bool = False
+    filter_control: bool = False
+    counter: int = 0
+    limit1: int | None = None
+    limit2: int | None = None
+    maximum: int = 0
+
+
 class ColorConfig(msgspec.Struct, frozen=True):
     """Routes of one color: four switch positions of (rx mask, tx mask), bits W E N S RAMP = 1 2 4 8 16.
 
-    `positions[0]` is the initial one; further ones None when invalid."""
+    `positions[0]` is the initial one; further ones None when invalid, or with masks INHERITED. `teardown`:
+    the color begins in teardown mode."""
 
     color: int
     positions: tuple[tuple[int, int] | None, ...]
@@ -557,6 +584,7 @@ class ColorConfig(msgspec.Struct, frozen=True):
     ring: bool = False
     pop_mode: int = 0
     teardown: bool = False
+    filter: Filter | None = None
 
 
 class Program(msgspec.Struct, frozen=True):

@@ -129,6 +129,8 @@ class ProgramUnit(Unit):
         self.task_spans: dict[int, Span] = {}
         self.exports: dict[str, tir.Export] = {}
         self.queues: dict[tuple[str, int], tir.Queue] = {}
+        self.further_outputs: dict[tuple[int, int], tir.Queue] = {}
+        """On WSE-2, output queues by color, where a queue sends more than one."""
         self.queue_cells: dict[tuple[str, int], tir.Expr] = {}
         """The color of a queue as an expression of cells, where it differs from PE to PE."""
         self.dsrs: dict[str, int] = {}
@@ -142,6 +144,8 @@ class ProgramUnit(Unit):
         self.main_priority = tir.MEDIUM
         self.activated: set[int] = set()
         self.colors: dict[int, tir.ColorConfig] = {}
+        self.teardown_handlers: dict[int, tuple[int, Span]] = {}
+        """By color: the function, and where it was set."""
         self.queue_spans: dict[tuple[str, int], Span] = {}
         self.bind_spans: dict[tuple[str, int], Span] = {}
         self.used_task_ids: list[tuple[int, Span]] = []
@@ -181,8 +185,11 @@ class ProgramUnit(Unit):
             return
         before = self.queue_cells.get((direction, number))
         if cell != before:
-            self.guards += [Guard(c, color) for c in (cell, before) if c is not None]
-        if bound.color != color:
+            pairs = ((cell, color), (before, bound.color))
+            self.guards += [Guard(c, decided) for c, decided in pairs if c is not None]
+        if bound.color != color and self.arch == "wse2" and direction == "out":
+            self.further_outputs[number, color] = tir.Queue(direction, number, color)
+        elif bound.color != color:
             first = Label(self.bind_spans[direction, number], f"bound to color {bound.color} here")
             message = f"{direction}put queue {number} is bound to color {color} and to color {bound.color}"
             raise error("queue-two-colors", message, span, labels=[first])

@@ -22,7 +22,7 @@ def layout_faults(layout: Layout) -> Iterator[str]:
         ("program_of", layout.program_of, "int32", 2, here),
         ("cells", layout.cells, "uint32", 3, here),
         ("config_of", layout.config_of, "int16", 3, here),
-        ("configs", layout.configs, "int16", 2, ()),
+        ("configs", layout.configs, "int32", 2, ()),
     )
     for name, array, dtype, dims, shape in arrays:
         if array.dtype != np.dtype(dtype) or array.ndim != dims or array.shape[: len(shape)] != shape:

@@ -96,6 +96,8 @@ class Fabric:
     switch_colors: tuple[int, ...] = _integers("colors", 0, 30, lengths=(0, 31))
     color_config_address: int | None = _integer("address", 0, 65_535, optional=True)
     switch_config_address: int | None = _integer("address", 0, 65_535, optional=True)
+    second_switch_config_address: int | None = _integer("address", 0, 65_535, optional=True)
+    teardown_pending_address: int | None = _integer("address", 0, 65_535, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

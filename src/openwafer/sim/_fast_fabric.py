@@ -7,25 +7,31 @@ from typing import Any
 from openwafer.codegen._raw import kernel, load64, popcount, store64, trailing_zeros
 from openwafer.sim._fast_schedule import schedule
 from openwafer.sim._fast_state import (
+    C_CONFIG,
     C_INPUT,
     C_NEXT,
     C_PORTS,
     C_ROUTE,
     CHANNEL_HEAD_BYTES,
+    COLOR_MASK,
+    COLOR_SHIFT,
+    CONFIG_TEARDOWN,
     CONTROL_BIT,
     ENTRY_BYTES,
-    FAULT_TEARDOWN,
     FAULT_UNROUTED,
+    FILTERED_BIT,
     G_OUTPUT,
     G_OUTPUTS_OF,
     IDLE,
     NEVER,
+    P_ACTIVE,
     P_CONTROLS,
     P_NEXT,
     P_OUT_WAIT,
     P_PROGRAM,
     P_QUEUES,
     P_STATE,
+    P_TORN,
     P_USED,
     PE_BYTES,
     Q_ENTRIES,
@@ -58,9 +64,10 @@ from openwafer.sim._fast_state import (
     W_RAMP_DOWN,
     W_ROUTER_RING,
     W_ROUTERS,
+    W_TEARDOWN_TASK,
     W_WIDTH,
 )
-from openwafer.sim._fast_switch import IS_TEARDOWN, carry_out, outputs_of
+from openwafer.sim._fast_switch import carry_out, count, outputs_of
 
 RAMP_IN_USED = 1 << 5
 """In the mask of outputs used in a cycle: a wavelet left the PE's output queues."""
@@ -196,13 +203,26 @@ def _outputs_have_room(channel: Any, tx: Any, now: Any) -> Any:
 @kernel
 def _sent_on(w: Any, index: Any, color: Any, channel: Any, data: Any, now: Any) -> Any:
     """What a router sends of a wavelet, whose command, if it is a control wavelet, it carries out."""
+    if (load64(channel + C_ROUTE) >> 8) & FILTERED_BIT:
+        count(w, channel, data)
     if data & CONTROL_BIT == 0:
         return data
     word = carry_out(w, channel, data)
-    if word != IS_TEARDOWN:
-        return word
-    fault(w, FAULT_TEARDOWN, index, -1, color, now)
-    return data
+    if load64(channel + C_CONFIG) & CONFIG_TEARDOWN:
+        _tear_down(w, index, color, now)
+    return word
+
+
+@kernel
+def _tear_down(w: Any, index: Any, color: Any, now: Any) -> Any:
+    """Tells a PE that a color of its router went into teardown mode."""
+    pe, task = load64(router_record(w, index) + R_PE), load64(w + W_TEARDOWN_TASK)
+    if pe == 0:
+        return
+    store64(pe + P_TORN, load64(pe + P_TORN) | 1 << color)
+    if task != 0:
+        store64(pe + P_ACTIVE, load64(pe + P_ACTIVE) | 1 << (task - 1))
+    wake_pe(w, index, pe, now, now)
 
 
 @kernel
@@ -259,15 +279,35 @@ def _move_from_port(
 
 
 @kernel
+def head_color(queue: Any) -> Any:
+    """The color of the head of an output queue that is not empty."""
+    return (load64(head_place(queue)) >> COLOR_SHIFT) & COLOR_MASK
+
+
+@kernel
+def note_next_sent(router: Any, id: Any, queue: Any, color: Any) -> Any:
+    """Tells the router what stands in an output queue now that a wavelet of `color` has left it; whether that
+    is of another color."""
+    if queue_count(queue) == 0:
+        store64(router + R_OUT, load64(router + R_OUT) & ~(1 << id))
+        return False
+    following = head_color(queue)
+    if following == color:
+        return False
+    waiting = load64(router + R_COLORS_WAITING)
+    store64(router + R_COLORS_WAITING, waiting | (1 << following & load64(router + R_COLORS)))
+    return True
+
+
+@kernel
 def _move_from_ramp(
     w: Any, index: Any, router: Any, color: Any, channel: Any, id: Any, queue: Any, tx: Any, now: Any
 ) -> Any:
     data = load64(head_place(queue))
     pop(queue, now)
-    if queue_count(queue) == 0:
-        store64(router + R_OUT, load64(router + R_OUT) & ~(1 << id))
+    is_other = note_next_sent(router, id, queue, color)
     pe = load64(router + R_PE)
-    if (load64(pe + P_OUT_WAIT) >> id) & 1:
+    if (load64(pe + P_OUT_WAIT) >> id) & 1 or is_other:
         wake_pe(w, index, pe, now, now)
     _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)
 
@@ -290,7 +330,7 @@ def _serve_color(w: Any, index: Any, router: Any, color: Any, used: Any, now: An
         ports &= ports - 1
         queue = channel + CHANNEL_HEAD_BYTES + port * load64(w + W_PORT_BYTES)
         ready = load64(head_place(queue) + 8)
-        outputs = outputs_of(load64(head_place(queue)), tx)
+        outputs = outputs_of(w, channel, load64(head_place(queue)), tx)
         if ready > now:
             soonest = min(soonest, ready)
         elif used & outputs == 0 and _outputs_have_room(channel, outputs, now):
@@ -302,8 +342,10 @@ def _serve_color(w: Any, index: Any, router: Any, color: Any, used: Any, now: An
             id = trailing_zeros(waiting)
             waiting &= waiting - 1
             queue = output_queue(load64(router + R_PE), id)
+            if head_color(queue) != color:
+                continue
             ready = load64(head_place(queue) + 8)
-            outputs = outputs_of(load64(head_place(queue)), tx)
+            outputs = outputs_of(w, channel, load64(head_place(queue)), tx)
             if ready > now:
                 soonest = min(soonest, ready)
             elif used & (outputs | RAMP_IN_USED) == 0 and _outputs_have_room(channel, outputs, now):

@@ -18,8 +18,10 @@ from openwafer.codegen._operand import (
     RECORD_BASE,
     RECORD_EXTENTS,
     RECORD_FLAGS,
+    RECORD_START,
     SCALAR,
     base_after,
+    fit,
     move_walker,
     record_length,
     start_walker,
@@ -41,8 +43,10 @@ from openwafer.sim._fast_state import (
     G_DSRS,
     G_INPUT,
     G_OUTPUT,
+    G_OUTPUT_COLOR,
     NEVER,
     ONCE,
+    OUT_COLOR_SHIFT,
     P_FRAME,
     P_INDEX,
     P_PROGRAM,
@@ -256,6 +260,9 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     request = load64(pe + P_FRAME)
     op, loc = load32(request + Req.OP), load32(request + Req.LOC)
     dest, src0, src1 = request + Req.DEST, request + Req.SRC0, request + Req.SRC1
+    fit(dest, dest_bytes(op))
+    fit(src0, src0_bytes(op))
+    fit(src1, src1_bytes(op))
     if src1_bytes(op) == 0:
         src1 = 0
     index = load64(pe + P_INDEX)
@@ -302,7 +309,12 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     store64(slot + S_FIFO_IN0, _fifo_of(pe, src0))
     store64(slot + S_FIFO_IN1, _fifo_of(pe, src1) if src1 != 0 else 0)
     store64(slot + S_FIFO_OUT, _fifo_of(pe, dest))
-    store64(slot + S_OUT_ID, load16(dest + RECORD_BASE))
+    store64(slot + S_OUT_ID, 0)
+    if out != 0:
+        id = load16(dest + RECORD_BASE)
+        color = load64(load64(pe + P_PROGRAM) + G_OUTPUT_COLOR + 8 * id)
+        color = color if color >= 0 else load16(dest + RECORD_START)
+        store64(slot + S_OUT_ID, id | color << OUT_COLOR_SHIFT)
     store64(slot + S_SAVED, _saved(pe, request, Req.DEST_DSR, dest))
     store64(slot + S_SAVED + 8, _saved(pe, request, Req.SRC0_DSR, src0))
     store64(slot + S_SAVED + 16, _saved(pe, request, Req.SRC1_DSR, src1))

@@ -22,6 +22,7 @@ from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_state as st
 from openwafer.sim._fast_fifo import ACTIONS
+from openwafer.sim._fast_routes import Routes, register_blocks
 from openwafer.sim._fast_team import TEAM_BYTES
 from openwafer.sim._profile import check_profile_size, row_count
 
@@ -34,8 +35,6 @@ PART_ROWS = 8
 """The least rows of a part: fewer are not worth a thread."""
 WIDE_ITEMS = 256
 """So many PEs or routers due in one cycle are worth several threads: an order takes as long as a dozen."""
-RING_COLUMN, POP_MODE_COLUMN, POSITIONS_COLUMN = 1, 2, 4
-"""Columns of `Layout.configs`; from the last on, rx and tx of each switch position."""
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Where the neighbour at port W, E, N, S lies."""
 
@@ -144,6 +143,9 @@ class World:
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
+        self.set(st.W_REGISTERS, self.keep(register_blocks(fabric)))
+        teardown = machine.task.teardown_id
+        self.set(st.W_TEARDOWN_TASK, 0 if teardown is None else teardown + 1)
         timing = timing_tables(machine)
         self.ctx[:, Ctx.YIELD_LIMIT] = YIELD_LIMIT
         self.ctx[:, Ctx.TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
@@ -209,9 +211,9 @@ class World:
                 put(table, place, queue.id)
                 place += st.Q_ENTRIES + st.ENTRY_BYTES * self.depth(queue.direction, queue.id)
             if queue.direction == "out":
-                put(st.G_OUTPUT_COLOR, queue.color, queue.id)
-        for id, color in {q.id: q.color for q in program.queues if q.direction == "out"}.items():
-            record[st.G_OUTPUTS_OF // 8 + color] |= 1 << id
+                others = [q.color for q in program.queues if q.direction == "out" and q.id == queue.id]
+                put(st.G_OUTPUT_COLOR, others[0] if len(others) == 1 else -1, queue.id)
+                record[st.G_OUTPUTS_OF // 8 + queue.color] |= 1 << queue.id
         loaded.queue_bytes = place
         put(st.G_PORT_COUNT, len(program.host_in) + len(program.host_out))
         put(st.G_HOST_OUT, _mask(program.host_out))
@@ -327,6 +329,7 @@ class World:
             self._keep.append(ports)
             for k, (color, is_out) in enumerate(colors):
                 ports[:, k, st.H_IS_OUT // 8] = is_out
+                ports[:, k, st.H_COLOR // 8] = color
                 ports[:, k, st.H_TARGET // 8] = self._port_target(number, rows, color, is_out)
                 ports[:, k, st.H_QUEUE // 8] = depth << 32
                 ports[:, k, (st.H_QUEUE + st.Q_POPPED) // 8] = -1
@@ -345,15 +348,10 @@ class World:
     # --- fabric ------------------------------------------------------------
 
     def _fill_channels(self) -> None:
-        configs, config_of = merged_configs(self.layout, self.programs)
-        colors = config_of.shape[2]
-        current = configs[:, 0].astype(np.int64)
-        rows = np.arange(len(configs))
-        switches = _switches(configs)
-        self.set(st.W_CONFIGS, self.keep(switches))
-        routes = switches[rows, st.X_ROUTES // 8 + current]
-        flat = config_of.reshape(self.pe_count, colors)
-        has = (flat >= 0) & (routes[flat] >= 0) if len(configs) else flat >= 0
+        routes = Routes(self.layout, [loaded.program for loaded in self.programs])
+        self.set(st.W_CONFIGS, self.keep(routes.switches))
+        flat, has = routes.row_of, routes.has
+        colors = flat.shape[1]
         count = has.sum(axis=1)
         first = np.cumsum(count) - count
         channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
@@ -373,9 +371,9 @@ class World:
             rows = np.flatnonzero(has[:, color])
             if len(rows):
                 head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
-                channels, config = first[rows] + before[rows, color], flat[rows, color].astype(np.int64)
-                head[channels, st.C_ROUTE // 8] = routes[config]
-                head[channels, st.C_CONFIG // 8] = st.POSITIONS * config + current[config]
+                channels, row = first[rows] + before[rows, color], flat[rows, color]
+                head[channels, st.C_ROUTE // 8] = routes.live[row]
+                head[channels, st.C_CONFIG // 8] = routes.config[row]
                 self._fill_color(color, rows, channels)
 
     def _fill_color(self, color: int, rows: Ints, channels: Ints) -> None:
@@ -404,18 +402,6 @@ class World:
                 place = int(self.program_records[number, st.G_INPUT // 8 + min(ids)])
                 queues = self.pes[rows[mine], st.P_QUEUES // 8]
                 self.channels[channels[mine], st.C_INPUT // 8] = queues + place
-
-
-def _switches(configs: NDArray[np.int16]) -> Ints:
-    """The table of switches; see `_fast_state`, “Switch”."""
-    table = np.zeros((max(len(configs), 1), st.SWITCH_BYTES // 8), np.int64)
-    rows = configs.astype(np.int64)
-    for position in range(st.POSITIONS):
-        rx, tx = rows[:, POSITIONS_COLUMN + 2 * position], rows[:, POSITIONS_COLUMN + 2 * position + 1]
-        table[: len(rows), st.X_ROUTES // 8 + position] = np.where(rx >= 0, rx | tx << 8, -1)
-    table[: len(rows), st.X_RING // 8] = rows[:, RING_COLUMN]
-    table[: len(rows), st.X_POP_MODE // 8] = rows[:, POP_MODE_COLUMN]
-    return table
 
 
 def _fifo_records(program: Program) -> Ints:
@@ -453,21 +439,3 @@ def _load_programs(layout: Layout, machine: Machine, profile: bool) -> list[Load
         end = max((s.address + s.size for s in program.symbols), default=0)
         loaded.append(Loaded(program, made[key], -(-end // 16) * 16 if is_dense else whole))
     return loaded
-
-
-def merged_configs(layout: Layout, programs: list[Loaded]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """`Layout.configs` and `config_of` with what the programs' own `colors` override."""
-    if not any(loaded.program.colors for loaded in programs):
-        return layout.configs, layout.config_of
-    rows, config_of = [layout.configs], layout.config_of.copy()
-    count = len(layout.configs)
-    for number, loaded in enumerate(programs):
-        for config in loaded.program.colors:
-            masks = [
-                mask for position in (*config.positions, *[None] * 4)[:4] for mask in position or (-1, -1)
-            ]
-            row = [config.current, config.ring, config.pop_mode, config.teardown, *masks]
-            rows.append(np.array([row], np.int16))
-            config_of[..., config.color][layout.program_of == number] = count
-            count += 1
-    return np.concatenate([row.reshape(-1, 12) for row in rows]), config_of

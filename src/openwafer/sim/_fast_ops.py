@@ -36,6 +36,7 @@ from openwafer.sim._fast_fifo import (
 from openwafer.sim._fast_schedule import schedule
 from openwafer.sim._fast_state import (
     ASYNCHRONOUS,
+    COLOR_SHIFT,
     CONTROL_BIT,
     ENDLESS,
     ENDS_BY_CONTROL,
@@ -45,9 +46,10 @@ from openwafer.sim._fast_state import (
     FREE,
     G_HOST_OUT,
     G_MEMORY_BYTES,
-    G_OUTPUT_COLOR,
     NEVER,
     ONCE,
+    OUT_COLOR_SHIFT,
+    OUT_ID_MASK,
     P_ACTIVE,
     P_BLOCKED,
     P_CONTROLS,
@@ -160,7 +162,7 @@ def fabric_ready(pe: Any, slot: Any) -> Any:
         ready = max(ready, NEVER if queue == UNBOUND else head_ready(queue))
     queue = load64(slot + S_OUT)
     if queue != 0 and not has_room(queue):
-        id = load64(slot + S_OUT_ID)
+        id = load64(slot + S_OUT_ID) & OUT_ID_MASK
         store64(pe + P_OUT_WAIT, load64(pe + P_OUT_WAIT) | 1 << id)
         return NEVER
     return ready
@@ -181,7 +183,7 @@ def take_wavelet(w: Any, pe: Any, queue: Any, now: Any) -> Any:
 def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
     """Puts a wavelet into the output queue of a slot."""
     id, queue, index = load64(slot + S_OUT_ID), load64(slot + S_OUT), load64(pe + P_INDEX)
-    color = load64(load64(pe + P_PROGRAM) + G_OUTPUT_COLOR + 8 * id)
+    color, id = id >> OUT_COLOR_SHIFT, id & OUT_ID_MASK
     router = router_record(w, index)
     has_route = (load64(router + R_COLORS) >> color) & 1 != 0
     if not has_route and (load64(load64(pe + P_PROGRAM) + G_HOST_OUT) >> color) & 1 == 0:
@@ -190,7 +192,7 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
     if load64(slot + S_FLAGS) & SENDS_CONTROL:
         data |= CONTROL_BIT
     ready = now + 1 + load64(w + W_RAMP_UP)
-    if push(queue, data, ready) and has_route:
+    if push(queue, data | color << COLOR_SHIFT, ready) and has_route:
         store64(router + R_OUT, load64(router + R_OUT) | 1 << id)
         store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << color)
         schedule(load64(w + W_ROUTER_RING), index, ready, now)

@@ -11,6 +11,7 @@ from openwafer.codegen._abi import Ctx, Req, Status
 from openwafer.codegen._memory_op import UNSUPPORTED_DETAIL
 from openwafer.codegen._raw import call_entry, kernel, load32, load64, store64, trailing_zeros
 from openwafer.sim._fast_commands import command_record, copy, for_program, is_done_by_one_more, next_command
+from openwafer.sim._fast_config import serve_config
 from openwafer.sim._fast_fabric import fault, head_ready, is_control, wake_pe
 from openwafer.sim._fast_fifo import set_fifo_length
 from openwafer.sim._fast_issue import (
@@ -113,6 +114,7 @@ from openwafer.sim._fast_switch import NO_TASK, task_id
 DONE, WAIT, ACTIVATE, BLOCK = int(Status.DONE), int(Status.WAIT), int(Status.ACTIVATE), int(Status.BLOCK)
 UNBLOCK, DSD_OP, FAULT = int(Status.UNBLOCK), int(Status.DSD_OP), int(Status.FAULT)
 SET_FIFO_LENGTH, PRINT = int(Status.SET_FIFO_LENGTH), int(Status.PRINT)
+READ_CONFIG, WRITE_CONFIG = int(Status.READ_CONFIG), int(Status.WRITE_CONFIG)
 ALL_TASKS = (1 << TASK_IDS) - 1
 
 
@@ -307,6 +309,9 @@ def grant(w: Any, pe: Any, now: Any) -> Any:
                 wait(w, pe, now)
     elif status == SET_FIFO_LENGTH:
         set_fifo_length(pe, id, load32(load64(pe + P_FRAME) + Req.INDEX) & 0xFFFF)
+    elif status in (READ_CONFIG, WRITE_CONFIG):
+        if not serve_config(w, pe, status == WRITE_CONFIG, id & 0xFFFF, now):
+            store64(pe + P_WAKE, NEVER)
     elif status == PRINT:
         call_entry(load64(w + W_PRINT), pe)
     else:

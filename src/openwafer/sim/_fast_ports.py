@@ -11,8 +11,10 @@ from openwafer.codegen._raw import kernel, load32, load64, store32, store64, tra
 from openwafer.sim._fast_commands import command_record, for_program, is_done_by_one_more
 from openwafer.sim._fast_fabric import (
     has_room,
+    head_color,
     head_place,
     head_ready,
+    note_next_sent,
     output_queue,
     pop,
     push,
@@ -20,10 +22,12 @@ from openwafer.sim._fast_fabric import (
     router_record,
     wake_pe,
 )
+from openwafer.sim._fast_schedule import schedule
 from openwafer.sim._fast_state import (
     BY_COLUMN,
     BY_ROW,
     G_PORT_COUNT,
+    H_COLOR,
     H_COMMAND,
     H_COUNT,
     H_DATA,
@@ -51,11 +55,11 @@ from openwafer.sim._fast_state import (
     P_PORTS,
     P_PROGRAM,
     PE_BYTES,
-    R_OUT,
     W_HOST_RATE,
     W_PES,
     W_PORT_RECORD_BYTES,
     W_RAMP_DOWN,
+    W_ROUTER_RING,
     W_STREAM_START,
     W_WIDTH,
 )
@@ -122,12 +126,12 @@ def _serve_output(w: Any, pe: Any, port: Any, now: Any) -> Any:
         id = trailing_zeros(left)
         left &= left - 1
         sender = output_queue(pe, id)
-        if head_ready(sender) <= now:
+        if head_ready(sender) <= now and head_color(sender) == load64(port + H_COLOR):
             push(queue, load64(head_place(sender)), now)
             pop(sender, now)
-            if queue_count(sender) == 0:
-                router = router_record(w, load64(pe + P_INDEX))
-                store64(router + R_OUT, load64(router + R_OUT) & ~(1 << id))
+            index = load64(pe + P_INDEX)
+            if note_next_sent(router_record(w, index), id, sender, load64(port + H_COLOR)):
+                schedule(load64(w + W_ROUTER_RING), index, now + 1, now)
             return True
     return moved
 
@@ -143,7 +147,9 @@ def ports_ready(w: Any, pe: Any) -> Any:
             if not is_empty:
                 soonest = min(soonest, _due(port))
             while can_take and target:
-                soonest = min(soonest, head_ready(output_queue(pe, trailing_zeros(target))))
+                sender = output_queue(pe, trailing_zeros(target))
+                if queue_count(sender) != 0 and head_color(sender) == load64(port + H_COLOR):
+                    soonest = min(soonest, head_ready(sender))
                 target &= target - 1
         else:
             if not is_empty and target != 0 and has_room(target):

@@ -44,8 +44,9 @@ def fault(world: World) -> DiagnosticError:
         case st.FAULT_CONTROL_UNBOUND:
             message = f"a control wavelet for task {detail}, which is not bound"
             return error("control-task-not-bound", message, notes=[place])
-        case st.FAULT_TEARDOWN:
-            return error("not-supported-teardown", f"teardown of color {detail}", notes=[place])
+        case st.FAULT_NO_REGISTER:
+            message = f"no configuration register at word address {detail:#x}"
+            return error("no-such-register", message, notes=[place])
         case Fault.MEMORY:
             message = f"access at address {detail} of {loaded.memory_bytes if loaded else 0}"
             return error("memory-access", message, notes=[place])

@@ -13,13 +13,11 @@ from openwafer.csl._tir import Program
 from openwafer.sim import _fast_state as st
 from openwafer.sim import _snapshot as snap
 from openwafer.sim._engine import Command, Launch, StreamIn, StreamOut
-from openwafer.sim._fast_load import Ints, World, merged_configs
+from openwafer.sim._fast_load import Ints, World
 from openwafer.sim._snapshot import Place
 
 SHOWN_PLACES = 256
 OCCUPIED_PLACES = 4096
-POSITIONS = 4
-"""The column of `Layout.configs` where the switch positions begin."""
 COUNT_BITS = 0xFFFF
 DEPTH_SHIFT = 32
 MAIN = {st.IDLE: "idle", st.WAITING: "waiting"}
@@ -47,10 +45,12 @@ def _bits(mask: int) -> frozenset[int]:
     return frozenset(i for i in range(mask.bit_length()) if mask >> i & 1)
 
 
-def _queue(address: int, color: int) -> snap.Queue:
+def _queue(address: int, color: int, *, is_output: bool = False) -> snap.Queue:
     state = _word(address + st.Q_STATE)
     count = state & COUNT_BITS
     head = address + st.Q_ENTRIES + st.ENTRY_BYTES * (state >> 16 & COUNT_BITS)
+    if is_output and count:
+        color = _word(head) >> st.COLOR_SHIFT & st.COLOR_MASK
     return snap.Queue(color, count, state >> DEPTH_SHIFT, count > 0 and bool(_word(head) & st.CONTROL_BIT))
 
 
@@ -58,7 +58,6 @@ class _Reader:
     def __init__(self, world: World, commands: list[Command], records: Ints) -> None:
         self.world, self.commands, self.records = world, commands, records
         self.released = world.get(st.W_RELEASED)
-        self.configs, self.config_of = merged_configs(world.layout, world.programs)
 
     def places(self, indices: Ints | range) -> Iterator[Place]:
         for index in indices:
@@ -175,7 +174,7 @@ class _Reader:
         record = self.world.program_records[number]
         queues = self.world.programs[number].program.queues
         return {
-            q.id: _queue(base + int(record[table // 8 + q.id]), q.color)
+            q.id: _queue(base + int(record[table // 8 + q.id]), q.color, is_output=direction == "out")
             for q in queues
             if q.direction == direction
         }
@@ -215,7 +214,7 @@ class _Reader:
             if address := int(slot[fifo // 8]):
                 yield snap.Operand("pop", (address - fifos) // st.FIFO_BYTES)
         if int(slot[st.S_OUT // 8]):
-            yield snap.Operand("fabout", int(slot[st.S_OUT_ID // 8]))
+            yield snap.Operand("fabout", int(slot[st.S_OUT_ID // 8]) & st.OUT_ID_MASK)
         if address := int(slot[st.S_FIFO_OUT // 8]):
             yield snap.Operand("push", (address - fifos) // st.FIFO_BYTES)
 
@@ -236,16 +235,28 @@ class _Reader:
         for k, color in enumerate(sorted(_bits(int(router[st.R_COLORS // 8])))):
             address = channels + k * size
             masks = _word(address + st.C_ROUTE)
-            routes[color] = snap.Route(masks & 0xFF, masks >> 8, self._positions(x, y, color))
+            switch, torn = self._switch(address), bool(_word(address + st.C_CONFIG) & st.CONFIG_TEARDOWN)
+            rejected = _word(switch + st.X_REJECTED)
+            tx = masks >> 8 & ~st.FILTERED_BIT
+            routes[color] = snap.Route(masks & 0xFF, tx, tuple(_positions(switch)), torn, rejected)
             for port in range(snap.RAMP):
                 place = address + st.CHANNEL_HEAD_BYTES + port * self.world.get(st.W_PORT_BYTES)
                 queue = _queue(place, color)
                 queues |= {(color, port): queue} if queue.count else {}
         return snap.RouterState(x, y, routes, queues)
 
-    def _positions(self, x: int, y: int, color: int) -> tuple[tuple[int, int], ...]:
-        row = [int(mask) for mask in self.configs[self.config_of[y, x, color]][POSITIONS:]]
-        return tuple((rx, tx) for rx, tx in zip(row[::2], row[1::2], strict=True) if rx >= 0)
+    def _switch(self, channel: int) -> int:
+        """The row of the table of switches that a channel has."""
+        row = _word(channel + st.C_CONFIG) >> st.CONFIG_SHIFT
+        return self.world.get(st.W_CONFIGS) + row * st.SWITCH_BYTES
+
+
+def _positions(switch: int) -> Iterator[tuple[int, int]]:
+    """Masks of the valid positions."""
+    for position in range(st.POSITIONS):
+        route = _word(switch + st.X_ROUTES + st.WORD * position)
+        if route >= 0:
+            yield route & 0xFF, route >> 8 & ~st.FILTERED_BIT
 
 
 def _ids(*numbers: int) -> frozenset[int]:

@@ -27,8 +27,8 @@ def _fields(count: int) -> range:
     W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
     W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
     W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT,
-    W_PROFILE, W_PROFILE_STRIDE, W_END,
-) = _fields(59)  # fmt: skip
+    W_PROFILE, W_PROFILE_STRIDE, W_TEARDOWN_TASK, W_REGISTERS, W_END,
+) = _fields(61)  # fmt: skip
 WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
@@ -38,7 +38,9 @@ whose routers have no neighbour in another part. The records differ in these, in
 first is the leader's, who keeps time. HELPERS are the threads besides the leader, HAPPENED and ASIDE what a
 part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round served, in all and in phases with
 at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed.
-PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes of one PE (`_fast_profile`)."""
+PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes of one PE (`_fast_profile`).
+TEARDOWN_TASK is the id that a teardown activates + 1 (0: none), REGISTERS has the first addresses of the
+blocks of registers: of colors, of switches, second ones, of pending teardowns (-1: none)."""
 
 # PE.
 (
@@ -46,14 +48,15 @@ PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes o
     P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
     P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
     P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_FIFOS, P_CONTROLS,
-) = _fields(32)  # fmt: skip
-PE_BYTES = P_CONTROLS + WORD
+    P_TORN, _P_33, _P_34, _P_35, _P_36, _P_37, _P_38, _P_39,
+) = _fields(40)  # fmt: skip
+PE_BYTES = _P_39 + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
 next command to look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in
 use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
 output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on, PORTS
 its host ports (0: none), FIFOS its FIFOs (0: none), CONTROLS how many control wavelets its input queues
-hold. WHEEL and FAR belong to the schedule."""
+hold, TORN a mask of colors that went into teardown mode. WHEEL and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING = 0, 1, 2
 """P_STATE."""
@@ -69,15 +72,25 @@ empty, COLORS a mask of colors with a channel record, in whose order the records
 # Channel: one color at one router; then its four queues W E N S.
 C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
 CHANNEL_HEAD_BYTES = 8 * WORD
-"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG is 4 · the row of the
-table of switches + the current position; NEXT + 8·d the queue in which a wavelet sent to port d arrives (0:
-none); INPUT the input queue of the PE (0: none)."""
+"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG is 8 · the row of the
+table of switches + CONFIG_TEARDOWN in teardown mode + the current position; NEXT + 8·d the queue in which a
+wavelet sent to port d arrives (0: none); INPUT the input queue of the PE (0: none).
+In teardown mode ROUTE is 0."""
+CONFIG_TEARDOWN, CONFIG_SHIFT = 4, 3
 
 # Switch: a row of the table at W_CONFIGS.
-X_ROUTES, _X_1, _X_2, _X_3, X_RING, X_POP_MODE, _X_6, _X_7 = _fields(8)
-SWITCH_BYTES = 8 * WORD
+(
+    X_ROUTES, _X_1, _X_2, _X_3, X_RING, X_POP_MODE, X_FILTER, X_COUNTS,
+    X_COUNTER, X_LIMIT1, X_LIMIT2, X_MAXIMUM, X_CHANGES, _X_C2, _X_C3, X_REJECTED,
+) = _fields(16)  # fmt: skip
+SWITCH_BYTES = 16 * WORD
 POSITIONS = 4
-"""ROUTES has the ROUTE of each position, -1 for an invalid one."""
+"""ROUTES has the ROUTE of each position, -1 for an invalid one, CHANGES what positions 1–3 say, each
+rx + 1 | (tx + 1) << 8 (0: as before). FILTER is the kind of the filter, COUNTS its flags. A row that changes
+(that of a channel with a filter, or of a PE whose code writes registers) belongs to one channel."""
+COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL = 1, 2, 4
+FILTERED_BIT = 1 << 7
+"""In the tx of a ROUTE: there is a filter."""
 RAMP = 4
 RAMP_BIT = 1 << RAMP
 
@@ -86,7 +99,8 @@ RAMP_BIT = 1 << RAMP
 Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
-CONTROL_BIT = 1 << 32
+CONTROL_BIT, COLOR_SHIFT, COLOR_MASK = 1 << 32, 33, 31
+"""In an output queue the color stands above the control bit."""
 COUNT_MASK, DEPTH_SHIFT = 0xFFFF, 32
 
 # Program. Offsets of queues are within the PE's queue block; -1: not bound.
@@ -109,9 +123,10 @@ G_COPY_ROW = G_TASK_COUNT + WORD
 PROGRAM_BYTES = G_COPY_ROW + WORD
 """NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
 TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
-OUTPUTS_OF masks by color, HOST_OUT a mask of colors, HIGH one of task ids, MAIN_CLASS the main thread's
-priority, CONTROL_ENTRY the code of control tasks (0: not bound). For a profile: TASK_ROWS is the address of
-TASK_COUNT pairs of an entry and the row of its function, COPY_ROW the row of copies."""
+OUTPUTS_OF masks by color, OUTPUT_COLOR the color of a queue (-1: several), HOST_OUT a mask of colors, HIGH
+one of task ids, MAIN_CLASS the main thread's priority, CONTROL_ENTRY the code of control tasks (0: not
+bound). For a profile: TASK_ROWS is the address of TASK_COUNT pairs of an entry and the row of its function, COPY_ROW
+the row of copies."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -127,6 +142,8 @@ CANDIDATES = 10
 ) = _fields(25)  # fmt: skip
 SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
 FREE, STEPPING, FINISHING = 0, 1, 2
+OUT_COLOR_SHIFT, OUT_ID_MASK = 8, 255
+"""S_OUT_ID: the output queue, and the color of what goes into it."""
 ENDLESS = -1
 UNBOUND = -1
 REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX, ONCE, ASYNCHRONOUS = 1, 2, 4, 8, 16, 32, 64
@@ -172,7 +189,7 @@ PRESENT = 1 << 40
 
 # Host port: one color of one PE; then its host queue.
 (
-    H_IS_OUT, H_TARGET, H_COMMAND, H_DATA, H_LEFT, H_DONE, H_START, H_PLACE, H_COUNT, H_RATE, _H_0, _H_1,
+    H_IS_OUT, H_TARGET, H_COMMAND, H_DATA, H_LEFT, H_DONE, H_START, H_PLACE, H_COUNT, H_RATE, H_COLOR, _H_1,
     _H_2, _H_3, _H_4, _H_5, H_QUEUE,
 ) = _fields(17)  # fmt: skip
 """TARGET is the PE's input queue, or a mask of its output queues. Of the stream under way: COMMAND is its
@@ -193,7 +210,7 @@ FAULT_UNBOUND_OUTPUT = 101
 FAULT_NO_OWN_ROUTE = 102
 FAULT_FIFO = 103
 FAULT_CONTROL_UNBOUND = 104
-FAULT_TEARDOWN = 105
+FAULT_NO_REGISTER = 105
 
 # What the loop says when it stops.
 QUIET, LIMIT, DONE, FAULTED, MORE = 0, 1, 2, 3, 4

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import heapq
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openwafer.codegen._cost import add_costs
+from openwafer.csl._layout import row_config
 from openwafer.csl._tir import ColorConfig, Program
 from openwafer.image import Image
 from openwafer.machine import Machine
@@ -21,11 +19,12 @@ from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._profile import Profile, make_profile
 from openwafer.sim._reference_code import Code
 from openwafer.sim._reference_dsd import Fault
-from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router, Switch
+from openwafer.sim._reference_fabric import NEVER, OFFSETS, Latencies, Ramp, Router
 from openwafer.sim._reference_host import Host
 from openwafer.sim._reference_pe import Pe
 from openwafer.sim._reference_report import fault
 from openwafer.sim._reference_snapshot import snapshot
+from openwafer.sim._reference_switch import Switch
 from openwafer.sim._snapshot import Snapshot
 from openwafer.sim._watchdog import Watchdog
 
@@ -73,7 +72,7 @@ class ReferenceEngine:
     def _routes(self, x: int, y: int) -> dict[int, Switch]:
         """By color: the layout's, overridden by the program's own."""
         configs = {
-            color: _config(color, self._layout.configs[index])
+            color: row_config(color, self._layout.configs[index].tolist())
             for color, index in enumerate(self._layout.config_of[y, x])
             if index >= 0
         }
@@ -176,11 +175,3 @@ class ReferenceEngine:
             dsd_elements=sum(pe.elements for pe in pes),
             busy_cycles=sum(pe.busy_cycles for pe in pes),
         )
-
-
-def _config(color: int, row: NDArray[np.int16]) -> ColorConfig:
-    """A row of `Layout.configs`."""
-    current, ring, pop_mode, teardown, *masks = map(int, row)
-    pairs = zip(masks[::2], masks[1::2], strict=True)
-    positions = tuple((rx, tx) if rx >= 0 else None for rx, tx in pairs)
-    return ColorConfig(color, positions, current, bool(ring), pop_mode, bool(teardown))

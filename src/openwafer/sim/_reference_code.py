@@ -86,7 +86,7 @@ class Code:
                 return Step(False, DsdStatement(self._expr, self.machine, node).run)
             case tir.Activate() | tir.SetBlocked() | tir.ReadTsc() | tir.UnblockCommands():
                 return Step(False, self._time_point(node))
-            case tir.SetFifoLength() | tir.Print():
+            case tir.SetFifoLength() | tir.Print() | tir.ReadConfig() | tir.WriteConfig():
                 return Step(False, self._time_point(node))
             case tir.Yield(loc):
                 return Step(False, _yield(loc))
@@ -152,6 +152,11 @@ class Code:
 
         return run
 
+    @staticmethod
+    def _pair(high: Expression, low: Expression) -> Expression:
+        """Two words of 16 bits as one value."""
+        return lambda pe, slots: (high(pe, slots) & 0xFFFF) << 16 | low(pe, slots) & 0xFFFF
+
     def _time_point(
         self,
         node: tir.Activate
@@ -159,7 +164,9 @@ class Code:
         | tir.ReadTsc
         | tir.UnblockCommands
         | tir.SetFifoLength
-        | tir.Print,
+        | tir.Print
+        | tir.ReadConfig
+        | tir.WriteConfig,
     ) -> Callable[[Any, Slots], Run]:
         match node:
             case tir.Activate(id, loc):
@@ -176,6 +183,11 @@ class Code:
                     loc,
                     lambda pe, n: pe.fifos[fifo].set_length(n, is_source=not is_write),
                 )
+            case tir.ReadConfig(slot, addr, loc):
+                return _read_config(slot, self._expr(addr), loc)
+            case tir.WriteConfig(addr, value, loc):
+                both = self._pair(self._expr(addr), self._expr(value))
+                return _effect(both, loc, lambda pe, pair: pe.write_config(pair >> 16, pair & 0xFFFF))
             case tir.Print(text, None, _, loc):
                 return _effect(lambda pe, slots: 0, loc, lambda pe, _: pe.print(text))
             case tir.Print(_, value, format, loc):
@@ -194,6 +206,17 @@ def _effect(operand: Expression, loc: int, apply: Callable[[Any, int], None]) ->
         value = operand(pe, slots)
         yield from pass_time(pe)
         apply(pe, value)
+        return None
+
+    return run
+
+
+def _read_config(slot: int, address: Expression, loc: int) -> Callable[[Any, Slots], Run]:
+    def run(pe: Pe, slots: Slots) -> Run:
+        pe.loc = loc
+        at = address(pe, slots) & 0xFFFF
+        yield from pass_time(pe)
+        slots[slot] = pe.read_config(at)
         return None
 
     return run

@@ -42,7 +42,7 @@ class Pe(Protocol):
 
     def pop(self, queue: int) -> int: ...
 
-    def push(self, queue: int, data: int, control: bool) -> None: ...
+    def push(self, queue: int, data: int, control: bool, color: int) -> None: ...
 
     def pop_fifo(self, fifo: Fifo) -> int: ...
 
@@ -309,4 +309,4 @@ class Operation:
 
     def _push(self, pe: Pe, data: int) -> None:
         self.dest.half = None
-        pe.push(self.dest.queue, data, self.dest.has(DsdFlag.CONTROL))
+        pe.push(self.dest.queue, data, self.dest.has(DsdFlag.CONTROL), self.dest.record[DsdWord.COLOR])

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from openwafer.csl._tir import ColorConfig
-from openwafer.sim import _control as control
 from openwafer.sim._reference_dsd import Fault
+from openwafer.sim._reference_switch import RAMP, Switch, Wavelet
 
-RAMP = 4
-PORTS = 5
 RAMP_INPUT = 5
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Where the neighbour at port W, E, N, S lies."""
@@ -21,12 +18,6 @@ NEVER = 1 << 62
 
 def opposite(port: int) -> int:
     return port ^ 1
-
-
-class Wavelet(NamedTuple):
-    data: int
-    control: bool
-    ready: int
 
 
 @dataclass(slots=True)
@@ -63,6 +54,8 @@ class Ramp(Protocol):
 
     def input_queue(self, color: int) -> Queue | None: ...
 
+    def tear_down(self, color: int) -> None: ...
+
 
 class NoPe:
     """The ramp of a router whose PE has no code."""
@@ -74,6 +67,9 @@ class NoPe:
 
     def input_queue(self, color: int) -> Queue | None:
         return None
+
+    def tear_down(self, color: int) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,52 +84,6 @@ class Latencies:
 
 Schedule: TypeAlias = Callable[["Router | Ramp", int], None]
 """Has a router or PE stepped in a cycle; more steps than needed do no harm."""
-
-
-class Switch:
-    """How a router sends a color: by the position that is current; invalid ones are None."""
-
-    def __init__(self, config: ColorConfig) -> None:
-        self.positions, self.current = config.positions, config.current
-        self.config = config
-
-    @property
-    def rx(self) -> int:
-        """The mask of ports from which wavelets are taken."""
-        return self._masks()[0]
-
-    @property
-    def outputs(self) -> list[int]:
-        tx = self._masks()[1]
-        return [port for port in range(PORTS) if tx >> port & 1]
-
-    def _masks(self) -> tuple[int, int]:
-        masks = self.positions[self.current]
-        assert masks is not None
-        return masks
-
-    def outputs_of(self, wavelet: Wavelet) -> list[int]:
-        """Where a wavelet goes: a control wavelet may ask not to be given to the PE."""
-        if wavelet.control and control.is_ignored_by_pe(wavelet.data):
-            return [port for port in self.outputs if port != RAMP]
-        return self.outputs
-
-    def command(self, word: int) -> int:
-        """Carries out the first command of a control wavelet; returns the word that is sent on."""
-        before, command = self.current, control.first_command(word)
-        if command == control.TEARDOWN:
-            raise Fault("not-supported-teardown", f"teardown of color {self.config.color}")
-        if command == control.RESET:
-            self.current = 0
-        elif command == control.ADVANCE:
-            self.current = self._next()
-        changed = self.current != before
-        pops = (False, True, changed, changed or command == control.NOP)
-        return control.without_first(word) if pops[self.config.pop_mode] else word
-
-    def _next(self) -> int:
-        later = (i for i in range(self.current + 1, len(self.positions)) if self.positions[i] is not None)
-        return next(later, 0 if self.config.ring else self.current)
 
 
 class Router:
@@ -199,9 +149,13 @@ class Router:
     def _move(
         self, color: int, port: int, queue: Queue, outputs: list[int], now: int, schedule: Schedule
     ) -> None:
-        wavelet = queue.pop(now)
+        wavelet, switch = queue.pop(now), self.routes[color]
+        switch.count(wavelet)
         if wavelet.control:
-            wavelet = wavelet._replace(data=self.routes[color].command(wavelet.data))
+            wavelet = wavelet._replace(data=switch.command(wavelet.data))
+            if switch.teardown:
+                self.ramp.tear_down(color)
+                schedule(self.ramp, now)
         if port == RAMP:
             schedule(self.ramp, now)
         elif (upstream := self.neighbours[port]) is not None:

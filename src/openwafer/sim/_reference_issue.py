@@ -86,13 +86,23 @@ def _actions(operation: Operation, activate: int | None, unblock: int | None) ->
     return Actions(activate, unblock)
 
 
+def fitted(record: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """A record whose strides, if it is one of memory, count elements of `size` bytes."""
+    old, kind = record[DsdWord.ELEMENT_BYTES], record[DsdWord.KIND]
+    if old in (0, size) or kind not in (DsdKind.MEM1D, DsdKind.MEM4D, DsdKind.CIRCBUF):
+        return record
+    strides = slice(DsdWord.STRIDE0, DsdWord.STRIDE3 + 1)
+    scaled = [((s ^ 0x8000) - 0x8000) // old * size & 0xFFFF for s in record[strides]]
+    return (*record[: DsdWord.STRIDE0], *scaled, *record[DsdWord.STRIDE3 + 1 :])
+
+
 def _operand(compile: Compile, node: tir.Operand, size: int) -> Callable[[Any, Slots], Operand]:
     match node:
         case tir.Dsd(expr):
             value = compile(expr)
-            return lambda pe, slots: Operand(value(pe, slots), size)
+            return lambda pe, slots: Operand(fitted(value(pe, slots), size), size)
         case tir.Dsr(index):
-            return lambda pe, slots: Operand(pe.dsrs[index], size, index)
+            return lambda pe, slots: Operand(fitted(pe.dsrs[index], size), size, index)
         case tir.Scalar(expr):
             value = compile(expr)
             return lambda pe, slots: Operand(scalar_record(value(pe, slots)), size)

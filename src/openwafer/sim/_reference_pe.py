@@ -10,6 +10,7 @@ from openwafer.sim import _control as control
 from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._print import PrintLog
 from openwafer.sim._reference_code import Code
+from openwafer.sim._reference_config import Registers
 from openwafer.sim._reference_datapath import SYNCHRONOUS, Datapath, Slot
 from openwafer.sim._reference_dsd import Fault
 from openwafer.sim._reference_fabric import NEVER, Router, Schedule
@@ -46,6 +47,7 @@ class Pe(Datapath):
         self.seen, self.last_picked = -1, TASKS - 1
         self.random = lfsr.INITIAL_STATE
         self.log = log
+        self.registers = Registers(router, machine)
 
     def load(self) -> None:
         """Runs the program's `init`, whose cycles do not count."""
@@ -62,6 +64,19 @@ class Pe(Datapath):
 
     def unblock_commands(self) -> None:
         self.is_stream_blocked = False
+
+    def read_config(self, address: int) -> int:
+        return self.registers.read(address)
+
+    def write_config(self, address: int, value: int) -> None:
+        self.registers.write(address, value)
+        self.schedule(self.registers.router, self.now + 1)
+
+    def tear_down(self, color: int) -> None:
+        """A color went into teardown mode."""
+        self.registers.pending |= 1 << color
+        if self.machine.task.teardown_id is not None:
+            self.activate(self.machine.task.teardown_id)
 
     def print(self, piece: str) -> None:
         self.log.add(self.now, self.x, self.y, piece)

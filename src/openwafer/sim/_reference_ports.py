@@ -103,5 +103,6 @@ class HostPorts:
         sender = next(ready, None)
         if sender is not None and port.queue.has_room():
             port.queue.items.append(sender.pop(now))
+            self._queues.schedule(self._queues.router, now + 1)
             moved = True
         return moved

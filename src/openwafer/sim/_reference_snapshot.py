@@ -30,15 +30,17 @@ def snapshot(
     )  # fmt: skip
 
 
-def _queue(queue: Queue, color: int) -> snap.Queue:
+def _queue(queue: Queue, color: int, *, is_output: bool = False) -> snap.Queue:
     has_control = bool(queue.items) and queue.items[0].control
+    if queue.items and queue.items[0].color >= 0 and is_output:
+        color = queue.items[0].color
     return snap.Queue(color, len(queue.items), queue.depth, has_control)
 
 
 def _router(router: Router) -> snap.RouterState:
     routes = {
         color: snap.Route(
-            *(switch.positions[switch.current] or (0, 0)), tuple(filter(None, switch.positions))
+            *switch.masks(), tuple(filter(None, switch.positions)), switch.teardown, switch.rejected
         )
         for color, switch in router.routes.items()
     }
@@ -59,7 +61,9 @@ def _pe(pe: Pe, tickets: dict[int, int]) -> snap.PeState:
         wanted=pe.trying.slot if pe.trying else None,
         operations=tuple(_operation(number, slot) for number, slot in slots),
         inputs={id: _queue(queue, pe.color_of["in", id]) for id, queue in pe.inputs.items()},
-        outputs={id: _queue(queue, pe.color_of["out", id]) for id, queue in pe.outputs.items()},
+        outputs={
+            id: _queue(queue, pe.color_of["out", id], is_output=True) for id, queue in pe.outputs.items()
+        },
         host_in={color: _queue(port.queue, color) for color, port in pe.ports.inputs.items()},
         host_out={color: _queue(port.queue, color) for color, port in pe.ports.outputs.items()},
         fifos=tuple(snap.Fifo(fifo.count, fifo.facts.elements) for fifo in pe.fifos),

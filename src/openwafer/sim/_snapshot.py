@@ -92,11 +92,14 @@ class PeState:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Masks of a color's current switch position, and those of all valid ones."""
+    """Masks of a color's current switch position, and those of all valid ones. In teardown mode the masks are
+    0; `rejected` counts the wavelets that a filter kept from the PE."""
 
     rx: int
     tx: int
     positions: tuple[tuple[int, int], ...]
+    teardown: bool = False
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

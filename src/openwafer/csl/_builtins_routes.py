@@ -1,0 +1,125 @@
+"""Color configurations: routes, switches and filters of `@set_color_config`, `@set_local_color_config`."""
+
+from __future__ import annotations
+
+from openwafer.csl import _ast as ast
+from openwafer.csl import _types as ty
+from openwafer.csl._builtins_args import choice, flag
+from openwafer.csl._eval import Evaluator
+from openwafer.csl._tir import INHERITED, ColorConfig, Filter, FilterKind
+from openwafer.csl._values import Value
+from openwafer.diag import Span, error, suggest
+
+POP_MODES = ("no_pop", "always_pop", "pop_on_advance", "pop_on_advance_nop")
+FIELDS = ("routes", "switches", "filter", "teardown")
+FILTERS = {
+    "counter": ("count_data", "count_control", "init_counter", "limit1", "max_counter", "filter_control"),
+    "sparse_counter": ("count_data", "count_control", "init_counter", "limit1", "limit2", "max_counter"),
+    "range": ("min_idx", "max_idx"),
+}
+"""Fields of each kind of filter. Source: “Filter Configuration Semantics” in “Builtins”."""
+IGNORED = ("fast_mode",)
+"""Fields of filters that programs give and that are not documented."""
+REGISTER_MAX = 0xFFFF
+
+
+def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) -> ColorConfig:
+    """Diagnostics: missing-routes, unknown-field, bad-switch-position, bad-filter, bad-option."""
+    fields = fields_of(config, node.span)
+    if "routes" not in fields:
+        raise error("missing-routes", "a color configuration needs `.routes`", node.span)
+    for name in fields:
+        if name not in FIELDS:
+            raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
+    routes = fields_of(fields["routes"], node.span)
+    for name in ("color_swap_x", "color_swap_y"):
+        if name in routes and flag(ev, routes, name, node):
+            raise error("not-supported-color-swap", "color swapping is not supported yet", node.span)
+    switches = fields_of(fields["switches"], node.span) if "switches" in fields else {}
+    pop = routes.get("pop_mode") or switches.get("pop_mode")
+    changes = [_position(ev, switches.get(name), node) for name in ("pos1", "pos2", "pos3")]
+    current = 0
+    if "current_switch_pos" in switches:
+        current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
+    return ColorConfig(
+        color,
+        ((_mask(ev, routes.get("rx"), node), _mask(ev, routes.get("tx"), node)), *changes),
+        current,
+        flag(ev, switches, "ring_mode", node),
+        POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0,
+        flag(ev, fields, "teardown", node),
+        _filter(ev, fields["filter"], node) if "filter" in fields else None,
+    )
+
+
+def fields_of(value: Value, span: Span) -> dict[str, Value]:
+    if value.parts is None:
+        raise error("type-mismatch", f"expected a struct, found {value.type}", span)
+    return value.parts
+
+
+def _position(ev: Evaluator, value: Value | None, node: ast.Builtin) -> tuple[int, int] | None:
+    """A switch position: what it does not name is as in the valid position before it.
+
+    Source: cholesky of the public examples, whose third position must not have the first one's `.tx`."""
+    if value is None:
+        return None
+    fields = fields_of(value, node.span)
+    if "invalid" in fields:
+        return None
+    if not fields or any(n not in ("rx", "tx") for n in fields):
+        raise error("bad-switch-position", "a switch position has `.rx` or `.tx`", node.span)
+    rx, tx = (_mask(ev, fields[n], node) if n in fields else INHERITED for n in ("rx", "tx"))
+    return rx, tx
+
+
+def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
+    """Directions as a mask of ports."""
+    if value is None:
+        return 0
+    parts = [value] if value.parts is None else value.parts.values()
+    mask = 0
+    for part in parts:
+        if part.type is not ty.DIRECTION:
+            raise error("type-mismatch", f"a route is made of directions, found {part.type}", node.span)
+        bit = 1 << int(ev.decide(part, node.span))
+        if mask & bit:
+            raise error("duplicate-direction", "a direction stands twice in a route", node.span)
+        mask |= bit
+    return mask
+
+
+def _filter(ev: Evaluator, value: Value, node: ast.Builtin) -> Filter:
+    fields = fields_of(value, node.span)
+    if "kind" not in fields:
+        message = "a filter needs its `.kind`"
+        raise error("bad-filter", message, node.span, help="as `.kind = .{ .counter = true }`")
+    kind = choice(ev, fields["kind"], tuple(FILTERS), "a kind of filter", node)
+    known = FILTERS[kind]
+    for name in fields:
+        if name not in ("kind", *known, *IGNORED):
+            hint = suggest(name, known) or f"it has {', '.join(f'`{n}`' for n in known)}"
+            raise error("bad-filter", f"a filter of kind `{kind}` has no `.{name}`", node.span, help=hint)
+
+    def number(name: str) -> int:
+        found = ev.known_integer(fields[name], node.span, f"`.{name}`") if name in fields else 0
+        if not 0 <= found <= REGISTER_MAX:
+            raise error("bad-filter", f"`.{name}` is {found}, it has 16 bits", node.span)
+        return found
+
+    if kind == "range":
+        return Filter(FilterKind.RANGE, limit1=number("min_idx"), maximum=number("max_idx"))
+    limits = [number(name) if name in fields else None for name in ("limit1", "limit2")]
+    if kind == "counter":
+        limits = [number("limit1"), None]
+    counts = [flag(ev, fields, name, node) for name in ("count_data", "count_control", "filter_control")]
+    return Filter(
+        FilterKind[kind.upper()],
+        count_data=counts[0],
+        count_control=counts[1],
+        filter_control=counts[2],
+        counter=number("init_counter"),
+        limit1=limits[0],
+        limit2=limits[1],
+        maximum=number("max_counter"),
+    )
