@@ -125,8 +125,8 @@ PROGRAM_BYTES = G_COPY_ROW + WORD
 TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
 OUTPUTS_OF masks by color, OUTPUT_COLOR the color of a queue (-1: several), HOST_OUT a mask of colors, HIGH
 one of task ids, MAIN_CLASS the main thread's priority, CONTROL_ENTRY the code of control tasks (0: not
-bound). For a profile: TASK_ROWS is the address of TASK_COUNT pairs of an entry and the row of its function, COPY_ROW
-the row of copies."""
+bound). For a profile: TASK_ROWS is the address of TASK_COUNT pairs of an entry and the row of its function,
+COPY_ROW the row of copies."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 

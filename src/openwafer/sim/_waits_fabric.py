@@ -16,8 +16,12 @@ def wavelet(facts: Facts, node: Node) -> Wait:
         return Wait(text, next=(Node("from host", *place, color),))
     if route is None:
         return Wait(text, cause=_no_route(place, color, "so none can come"))
+    if route.teardown:
+        return Wait(text, cause=_torn_down(place, color))
     if not route.tx >> RAMP & 1:
         return Wait(text, cause=_wrong_way(place, color, route, RAMP))
+    if route.rejected:
+        text += f" (its filter has rejected {wavelets(route.rejected)})"
     return Wait(text, next=(Node("upstream", *place, color),))
 
 
@@ -26,6 +30,10 @@ def upstream(facts: Facts, node: Node) -> Wait:
     place, color = (node.x, node.y), node.number
     router = facts.snapshot.routers[place]
     route = router.routes[color]
+    if route.teardown:
+        return Wait(
+            f"the router of {at(place)} takes nothing of color {color}", cause=_torn_down(place, color)
+        )
     text = f"the router of {at(place)} takes color {color} from {port_names(route.rx)}"
     for port in range(RAMP):
         if (color, port) in router.queues and not route.rx >> port & 1:
@@ -52,6 +60,8 @@ def _source(facts: Facts, place: Place, color: int, port: int) -> Node | Cause:
         return Cause("missing-route", message, 90)
     if route is None:
         return _no_route(other, color, f"from which {at(place)} is to get it")
+    if route.teardown:
+        return _torn_down(other, color)
     if not route.tx >> (port ^ 1) & 1:
         return _wrong_way(other, color, route, port ^ 1)
     return Node("upstream", *other, color)
@@ -60,6 +70,11 @@ def _source(facts: Facts, place: Place, color: int, port: int) -> Node | Cause:
 def _no_route(place: Place, color: int, why: str) -> Cause:
     message = f"{at(place)} has no route for color {color}, {why}"
     return Cause("missing-route", message, 95, "give it one with `@set_color_config`")
+
+
+def _torn_down(place: Place, color: int) -> Cause:
+    message = f"color {color} at {at(place)} is in teardown mode"
+    return Cause("teardown", message, 92, "leave it with `<tile_config>`'s `teardown.exit`")
 
 
 def _wrong_way(place: Place, color: int, route: Route, port: int) -> Cause:
@@ -98,6 +113,8 @@ def channel(facts: Facts, node: Node) -> Wait:
     router = facts.snapshot.routers[place]
     route = router.routes[color]
     text = f"wavelets of color {color} from {PORT_NAMES[port]} stand in the router of {at(place)}"
+    if route.teardown:
+        return Wait(text, cause=_torn_down(place, color))
     if not route.rx >> port & 1:
         if port < RAMP:
             return Wait(text, cause=_not_taken(router, color, port, route))
