@@ -181,7 +181,7 @@ def test_shapes_and_indices_are_checked(out: Path) -> None:
     assert "program_of" in damaged({"program_of": layout.program_of + np.int32(1)}, out)
     assert "config_of" in damaged({"config_of": np.full((2, 3, 24), -2, np.int16)}, out)
     assert "cells" in damaged({"cells": np.zeros((3, 2, 1), np.uint32)}, out)
-    assert "columns" in damaged({"configs": np.zeros((1, 4), np.int16)}, out)
+    assert "columns" in damaged({"configs": np.zeros((1, 4), np.int32)}, out)
     assert "parameter cells" in damaged({"cells": np.zeros((2, 3, 0), np.uint32)}, out)
     assert "`compute`: Activate.loc" in damaged({"programs": (replace(program, locations=()),)}, out)
 
