@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
 
 from torch import nn  # noqa: E402
-from torch_models import Gpt, Llama, Mlp  # noqa: E402
+from torch_models import Gpt, Llama, Mlp, next_token_loss  # noqa: E402
 
 from openwafer.diag import Diagnostic, DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
@@ -105,6 +105,20 @@ def test_a_model_that_does_not_fit() -> None:
     assert "`weight` alone" in diagnostic.message
     assert diagnostic.help == "4 × 4 PEs would do"
     compile(model, (torch.ones(2, 400),), Wafer("wse3", (4, 4)))
+
+
+@pytest.mark.slow
+def test_the_mesh_that_would_do_does() -> None:
+    """With the variables of kernels and collectives."""
+    model = Llama(vocabulary=96, width=64, heads=4, kv_heads=2, hidden=96, layers=2)
+    optimizer, ids = torch.optim.AdamW(model.parameters()), torch.zeros(1, 16, dtype=torch.long)
+    with pytest.raises(DiagnosticError) as caught:
+        compile_training(model, next_token_loss, optimizer, (ids, ids), Wafer("wse3", (8, 8)))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.help == "12 × 12 PEs would do"
+    enough = compile_training(model, next_token_loss, optimizer, (ids, ids), Wafer("wse3", (12, 12)))
+    enough(ids, ids)
+    assert enough.session.device.now > 0
 
 
 def test_wrong_shape_at_the_call() -> None:

@@ -11,8 +11,9 @@ from openwafer.nn._memory import Plan
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._program import Buffer, Program
 
-MODULE_BYTES = 1024
-"""Room for what kernels and collectives keep for themselves; the compiler of the CSL has the last word."""
+MODULE_BYTES = 3072
+"""Room for what kernels and collectives keep for themselves: 2604 B for a training step of a Llama, which
+uses most of them. The compiler of the CSL has the last word."""
 
 SHOWN_BUFFERS = 8
 
