@@ -25,6 +25,14 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Shifted:
+    """A parameter + a number, of norms that scale by 1 + w."""
+
+    param: Param
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
 class Negated:
     """-x, of a part of a matrix."""
 
@@ -79,11 +87,12 @@ class Squares:
 
 @dataclass(frozen=True, slots=True)
 class MeanSquare:
-    """mean(x²) + eps over the last dimension; with `inverse`, 1 / √ of it."""
+    """mean(x²) + eps over the last dimension; with `root` √ of it, with `inverse` 1 / √ of it."""
 
     view: View
     eps: float = 0.0
     inverse: bool = False
+    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +107,6 @@ class Scores:
     softmax: bool = False
 
 
-Pending = Negated | Rotated | RotatedTimes | Times | Turned | Complex | Squares | MeanSquare | Scores
+Pending = (
+    Shifted | Negated | Rotated | RotatedTimes | Times | Turned | Complex | Squares | MeanSquare | Scores
+)

@@ -12,6 +12,7 @@ from openwafer.nn import _aten_compute as compute
 from openwafer.nn import _aten_elementwise as elementwise
 from openwafer.nn import _aten_functions as functions
 from openwafer.nn import _aten_join as join
+from openwafer.nn import _aten_products as products
 from openwafer.nn import _aten_reductions as reductions
 from openwafer.nn import _aten_rotary as rotary
 from openwafer.nn import _aten_views as views
@@ -26,6 +27,10 @@ ATEN: dict[Any, Handler] = {
     aten.mm.default: compute.matmul,
     aten.matmul.default: compute.matmul,
     aten.bmm.default: compute.matmul,
+    aten.einsum.default: products.einsum,
+    aten.conv1d.default: products.convolution,
+    aten.conv2d.default: products.convolution,
+    aten.conv2d.padding: products.convolution,
     aten.embedding.default: compute.embedding,
     aten.rms_norm.default: compute.rms_norm,
     aten.layer_norm.default: compute.layer_norm,
@@ -71,9 +76,22 @@ ATEN: dict[Any, Handler] = {
     aten.maximum.default: functions.maximum,
     aten.minimum.default: functions.minimum,
     aten.glu.default: functions.glu,
+    aten.prelu.default: functions.prelu,
+    aten.sqrt.default: functions.root,
+    # constants of a known shape
+    aten.zeros_like.default: functions.made(0.0),
+    aten.ones_like.default: functions.made(1.0),
+    aten.full_like.default: functions.made(None),
+    aten.new_zeros.default: functions.made(0.0),
+    aten.new_ones.default: functions.made(1.0),
     # many elements together
     aten.mean.dim: reductions.mean,
     aten.mean.default: reductions.mean_of_all,
+    aten.var.correction: reductions.variance,
+    aten.var.dim: reductions.variance_unbiased,
+    aten.std.correction: functions.standard_deviation,
+    aten.std.dim: functions.standard_deviation_unbiased,
+    aten.cumsum.default: reductions.cumsum,
     aten.sum.dim_IntList: reductions.sum_,
     aten.softmax.int: reductions.softmax,
     aten._softmax.default: reductions.softmax,
@@ -84,6 +102,9 @@ ATEN: dict[Any, Handler] = {
     # put together
     aten.cat.default: join.cat,
     aten.stack.default: join.stack,
+    aten.roll.default: join.roll,
+    aten.pad.default: join.pad,
+    aten.repeat.default: join.repeat,
     aten.view_as_complex.default: rotary.view_as_complex,
     aten.view_as_real.default: rotary.view_as_real,
     # attention written by hand

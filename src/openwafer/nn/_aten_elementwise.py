@@ -17,6 +17,7 @@ from openwafer.nn._abstract import (
     Rotated,
     RotatedTimes,
     Scores,
+    Shifted,
     Squares,
     Times,
     Turned,
@@ -48,7 +49,7 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
         raise context.unsupported("`alpha` is not supported")
     a, b = _activation_first(a, b)
     match a, b:
-        case (MeanSquare(inverse=False), _) if (c := scalar(b)) is not None:
+        case (MeanSquare(inverse=False, root=False), _) if (c := scalar(b)) is not None:
             return replace(a, eps=a.eps + c)
         case (RotatedTimes(), View()):
             return rope(context, a, b)
@@ -58,6 +59,10 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
             return Turned(a, b, 1)
         case (Scores(), torch.Tensor()):
             return _mask(context, a, b)
+        case (int() | float(), Param()):
+            return Shifted(b, float(a))
+        case (Param(), int() | float()):
+            return Shifted(a, float(b))
     if (c := scalar(b)) is not None:
         return affine(context, a, 1.0, c)
     if isinstance(b, Param | torch.Tensor):
@@ -82,6 +87,10 @@ def rsub(context: Capture, x: Any, other: Scalar, alpha: Scalar = 1) -> View:
 def mul(context: Capture, a: Any, b: Any) -> Any:
     a, b = _activation_first(a, b)
     match a, b:
+        case (View(), Shifted()):
+            return _times_shifted(context, a, b)
+        case (Shifted(), View()):
+            return _times_shifted(context, b, a)
         case (Scores(softmax=False), _) if (c := scalar(b)) is not None:
             return replace(a, scale=a.scale * c)
         case (Rotated(), torch.Tensor()):
@@ -103,9 +112,17 @@ def mul(context: Capture, a: Any, b: Any) -> Any:
     return binary(context, "mul", a, b)
 
 
+def _times_shifted(context: Capture, x: View, factor: Shifted) -> View:
+    """x · (w + offset)."""
+    scaled = affine(context, x, factor.offset, 0.0)
+    return binary(context, "add", scaled, mul(context, x, factor.param))
+
+
 def div(context: Capture, a: Any, b: Any) -> Any:
     if isinstance(b, torch.Tensor | int | float) and not isinstance(a, Param):
         return mul(context, a, 1.0 / b)
+    if isinstance(b, MeanSquare) and b.root and isinstance(a, View):
+        return _normalise(context, a, b)
     inverse = unary("reciprocal")(context, b)
     return inverse if scalar(a) == 1 else mul(context, a, inverse)
 
@@ -121,9 +138,9 @@ def square(context: Capture, x: Any) -> Any:
 
 
 def rsqrt(context: Capture, x: Any) -> Any:
-    if isinstance(x, MeanSquare) and not x.inverse:
+    if isinstance(x, MeanSquare) and not x.inverse and not x.root:
         return replace(x, inverse=True)
-    raise context.unsupported("it is supported only within RMSNorm")
+    return unary("inverse_root")(context, x)
 
 
 def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
@@ -257,3 +274,19 @@ def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:
     from openwafer.nn._aten_attention import with_mask
 
     return with_mask(context, scores, mask == float("-inf"), bool(((mask == 0) | (mask < -1e4)).all()))
+
+
+def completed(context: Capture, x: Times | Squares | MeanSquare) -> View:
+    """Parts of patterns by themselves."""
+    from openwafer.nn._aten_reductions import mean
+
+    match x:
+        case Times():
+            return times_table(context, context.whole(x.view), x.table)
+        case Squares():
+            return squared(context, x)
+        case MeanSquare():
+            square = squared(context, Squares(x.view))
+            out = affine(context, mean(context, square, [-1], True), 1.0, x.eps)
+            inverse = unary("inverse_root")(context, out) if x.inverse or x.root else out
+            return binary(context, "mul", out, inverse) if x.root else inverse

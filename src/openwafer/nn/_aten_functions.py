@@ -3,11 +3,16 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import torch
+
 from openwafer.nn import _aten_elementwise as elementwise
+from openwafer.nn._abstract import MeanSquare, Param
 from openwafer.nn._aten_elementwise import Scalar, affine, binary, unary
-from openwafer.nn._capture import Capture
+from openwafer.nn._aten_reductions import variance, variance_unbiased
+from openwafer.nn._capture import Capture, Handler
 from openwafer.nn._view import View, length, narrow
 
 relu = unary("relu")
@@ -16,6 +21,7 @@ log = unary("log")
 sigmoid = unary("sigmoid")
 tanh = unary("tanh")
 reciprocal = unary("reciprocal")
+inverse_root = unary("inverse_root")
 
 
 def clamp(context: Capture, x: Any, min: Scalar | None = None, max: Scalar | None = None) -> View:
@@ -112,3 +118,35 @@ def power(context: Capture, x: Any, exponent: Scalar) -> Any:
         raise context.unsupported(f"the power {exponent} is not supported, only 1, 2, 3, 4 and -1")
     square = binary(context, "mul", x, x)
     return binary(context, "mul", square, x if exponent == 3 else square)
+
+
+def root(context: Capture, x: Any) -> Any:
+    """x / √x; of a mean square, a part of RMSNorm."""
+    if isinstance(x, MeanSquare) and not x.inverse and not x.root:
+        return replace(x, root=True)
+    return binary(context, "mul", x, inverse_root(context, x))
+
+
+def standard_deviation(context: Capture, x: Any, *args: Any, **options: Any) -> View:
+    return root(context, variance(context, x, *args, **options))
+
+
+def standard_deviation_unbiased(context: Capture, x: Any, *args: Any, **options: Any) -> View:
+    return root(context, variance_unbiased(context, x, *args, **options))
+
+
+def prelu(context: Capture, x: Any, weight: Any) -> View:
+    """relu(x) − w relu(−x), `w` one number or one a channel."""
+    low = relu(context, affine(context, x, -1.0, 0.0))
+    if isinstance(weight, Param) and weight.index.numel() > 1:
+        weight = Param(weight.name, weight.index.reshape(-1, *[1] * (len(x.dims) - 2)))
+    return binary(context, "sub", relu(context, x), elementwise.mul(context, low, weight))
+
+
+def made(fill: float | None) -> Handler:
+    """The handler of what makes a constant of a known shape."""
+
+    def handle(context: Capture, *args: Any, **_: Any) -> torch.Tensor:
+        return torch.full(context.shape, float(args[-1]) if fill is None else fill)
+
+    return handle

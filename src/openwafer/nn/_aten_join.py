@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from openwafer.nn._abstract import Param, Turned
+from openwafer.nn._aten_reductions import mix
 from openwafer.nn._aten_rotary import rotate_half, turned_pair
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import Shape, Value
 from openwafer.nn._inputs import row_major
-from openwafer.nn._view import Atom, View, ViewError, matrix, merged, to_matrix
+from openwafer.nn._view import Atom, Dim, View, ViewError, length, matrix, merged, narrow, to_matrix
 from openwafer.nn.ops._copy_features import Piece
 
 
@@ -113,3 +114,64 @@ def _piece(context: Capture, x: Any, whole: View, dim: int, start: int, size: in
     weight = context.parameter(x.name, rows) if isinstance(x, Param) else context.constant(rows)
     places = context.emit("constant_ids", [], Shape(1, whole.value.tokens, "ids"), data=numbers)
     return context.emit("embedding", [places], whole.value.shape, weights=[weight])
+
+
+def spread(context: Capture, x: View, like: View) -> View:
+    """`x` with its dimensions of length 1 repeated, where `like` has all features or a sequence there."""
+    missing = len(like.dims) - len(x.dims)
+    if missing > 0:
+        x = replace(x, dims=((),) * missing + x.dims)
+    for dim, (have, want) in enumerate(zip(x.shape, like.shape, strict=False)):
+        if have == 1 and want > 1:
+            x = _repeated(context, x, like.dims[dim], dim)
+    return x
+
+
+def _repeated(context: Capture, x: View, wanted: Dim, dim: int) -> View:
+    """By a product with ones."""
+    size = length(wanted)
+    weight = context.constant(np.ones((size, 1)))
+    if wanted == (Atom("f", 1, size),) and x.value.features == 1:
+        made = context.emit("linear", [x.value], Shape(size, x.value.tokens), weights=[weight])
+        return View(made, (*x.dims[:dim], wanted, *x.dims[dim + 1 :]))
+    if wanted == (Atom("t", 1, size),):
+        return mix(context, x, dim, weight)
+    return x
+
+
+def roll(context: Capture, x: Any, shifts: list[int], dims: list[int]) -> View:
+    """The end before the beginning."""
+    view = context.whole(x)
+    for shift, dim in zip(shifts, dims, strict=True):
+        size = length(view.dims[dim])
+        place = -shift % size
+        parts = [narrow(view, dim % len(view.dims), *ends) for ends in ((place, size - place), (0, place))]
+        view = cat(context, [part for part in parts if 0 not in part.shape], dim)
+    return view
+
+
+def pad(
+    context: Capture, x: Any, sizes: list[int], mode: str = "constant", value: float | None = None
+) -> View:
+    """Numbers before and after the tokens of one dimension."""
+    dims = [len(context.shape) - 1 - i // 2 for i, size in enumerate(sizes) if size]
+    if mode != "constant" or len(set(dims)) != 1 or min(sizes) < 0:
+        raise context.unsupported("only of one dimension, with a constant")
+    (dim,) = set(dims)
+    before, after = sizes[2 * (len(context.shape) - 1 - dim) :][:2]
+    shape = list(context.shape)
+    parts: list[Any] = [x]
+    for size, at in ((before, 0), (after, len(parts))):
+        shape[dim] = size
+        if size:
+            parts.insert(at, torch.full(shape, value or 0.0))
+    return cat(context, parts, dim)
+
+
+def repeat(context: Capture, x: Any, repeats: list[int]) -> View:
+    """One behind the other, along one dimension."""
+    extra = len(repeats) - len(x.dims)
+    chosen = [i for i, count in enumerate(repeats) if count > 1]
+    if extra or len(chosen) > 1:
+        raise context.unsupported("only along one dimension")
+    return cat(context, [x] * repeats[chosen[0]], chosen[0]) if chosen else x

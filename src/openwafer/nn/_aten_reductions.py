@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openwafer.nn._abstract import MeanSquare, Scores, Squares
 from openwafer.nn._aten_attention import softmax as attention_softmax
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import SCALAR, Shape, Value, Weight
-from openwafer.nn._view import Atom, Dim, View, length
+from openwafer.nn._view import Atom, Axis, Dim, View, length, merged
 
 # --- along the tokens ---
 
@@ -78,13 +79,16 @@ def _dims(view: View, dims: Any) -> list[int]:
     return sorted(d % len(view.dims) for d in chosen)
 
 
-def _reduce(context: Capture, x: Any, dims: Any, keepdim: bool, *, is_mean: bool) -> View:
+def _reduce(
+    context: Capture, x: Any, dims: Any, keepdim: bool, *, is_mean: bool, factor: float = 1.0
+) -> View:
     view = x if isinstance(x, View) and x.is_whole() else context.whole(x)
     chosen = _dims(view, dims)
     for dim in chosen:
         size = length(view.dims[dim])
-        number = 1 / size if is_mean else 1.0
+        number = factor / size if is_mean else factor
         if size > 1:
+            factor = 1.0
             view = _reduced(context, view, dim, number)
     left = tuple(d for i, d in enumerate(view.dims) if keepdim or i not in chosen)
     return View(view.value, left)
@@ -100,31 +104,80 @@ def _reduced(context: Capture, view: View, dim: int, number: float) -> View:
         return View(made, (*view.dims[:dim], (), *view.dims[dim + 1 :]))
     if all(a.axis == "t" for a in view.dims[dim]):
         return _over_outer_tokens(context, view, dim, number)
-    raise context.unsupported("a mean or sum over part of the features is not supported")
+    if all(a.axis == "f" for a in view.dims[dim]):
+        return _over_features(context, view, dim, number)
+    raise context.unsupported("a mean or sum over features and tokens in one dimension is not supported")
 
 
 def _over_outer_tokens(context: Capture, view: View, dim: int, number: float) -> View:
     """Over tokens that do not lie together, such as a batch: by a matrix for all tokens."""
+    matrix, dims = _gathering(view, dim, "t", number)
+    shape = Shape(view.value.features, len(matrix))
+    return View(context.emit("mix_tokens", [view.value], shape, weights=[context.constant(matrix)]), dims)
+
+
+def _over_features(context: Capture, view: View, dim: int, number: float) -> View:
+    """Over part of the features: by a linear layer."""
+    matrix, dims = _gathering(view, dim, "f", number)
+    shape = Shape(len(matrix), view.value.tokens)
+    return View(context.emit("linear", [view.value], shape, weights=[context.constant(matrix)]), dims)
+
+
+def _gathering(view: View, dim: int, axis: Axis, number: float) -> tuple[NDArray[Any], tuple[Dim, ...]]:
+    """The matrix that adds the elements of a dimension along an axis, each times `number`; the dimensions of
+    what it gives."""
     kept = [d for i, d in enumerate(view.dims) if i != dim]
-    atoms = sorted((a for d in kept for a in d if a.axis == "t"), key=lambda a: a.stride)
-    strides, reach = {}, 1
-    for atom in atoms:
-        strides[atom.stride], reach = reach, reach * atom.size
-    matrix = np.zeros((reach, view.value.tokens))
+    atoms = sorted((a for d in kept for a in d if a.axis == axis), key=lambda a: a.stride)
+    strides: dict[int, int] = {}
     rows, columns = np.zeros(1, int), np.zeros(1, int)
     for atom in atoms:
+        strides[atom.stride] = rows.size
         steps = np.arange(atom.size)[:, None]
-        rows = (rows + steps * strides[atom.stride]).ravel()
-        columns = (columns + steps * atom.stride).ravel()
+        rows, columns = (
+            (rows + steps * strides[atom.stride]).ravel(),
+            (columns + steps * atom.stride).ravel(),
+        )
+    count = rows.size
     for atom in view.dims[dim]:
         rows = np.tile(rows, atom.size)
         columns = (columns + np.arange(atom.size)[:, None] * atom.stride).ravel()
+    matrix = np.zeros((count, view.value.features if axis == "f" else view.value.tokens))
     matrix[rows, columns] = number
-    shape = Shape(view.value.features, reach)
-    made = context.emit("mix_tokens", [view.value], shape, weights=[context.constant(matrix)])
-    dims = [tuple(Atom("t", strides[a.stride], a.size) if a.axis == "t" else a for a in d) for d in view.dims]
-    dims[dim] = ()
-    return View(made, tuple(dims))
+    left = [() if i == dim else d for i, d in enumerate(view.dims)]
+    return matrix, tuple(merged(_thinner(a, axis, strides) for a in d) for d in left)
+
+
+def _thinner(atom: Atom, axis: Axis, strides: dict[int, int]) -> Atom:
+    return Atom(axis, strides[atom.stride], atom.size) if atom.axis == axis else atom
+
+
+def cumsum(context: Capture, x: Any, dim: int, **_: Any) -> View:
+    """A product with a triangle of ones."""
+    view = context.whole(x)
+    dim %= len(view.dims)
+    weight = context.constant(np.tril(np.ones((length(view.dims[dim]),) * 2)))
+    if is_sequence(view, dim):
+        return mix(context, view, dim, weight)
+    if view.dims[dim] != (Atom("f", 1, view.value.features),):
+        raise context.unsupported("only along the tokens, or all features")
+    return view.on(context.emit("linear", [view.value], view.value.shape, weights=[weight]))
+
+
+def variance(context: Capture, x: Any, dims: Any = None, correction: Any = 1, keepdim: bool = False) -> View:
+    """The mean of (x − mean)², with the sum divided by the count less `correction`."""
+    from openwafer.nn._aten_elementwise import binary
+
+    view = context.whole(x)
+    count = int(np.prod([length(view.dims[d]) for d in _dims(view, dims)]))
+    apart = binary(context, "sub", view, mean(context, view, dims, True))
+    square = binary(context, "mul", apart, apart)
+    return _reduce(context, square, dims, keepdim, is_mean=True, factor=count / (count - int(correction)))
+
+
+def variance_unbiased(
+    context: Capture, x: Any, dims: Any, unbiased: bool = True, keepdim: bool = False
+) -> View:
+    return variance(context, x, dims, int(unbiased), keepdim)
 
 
 # --- softmax and the losses of its logarithm ---
@@ -133,14 +186,14 @@ def _over_outer_tokens(context: Capture, view: View, dim: int, number: float) ->
 def softmax(context: Capture, x: Any, dim: int, *_: Any) -> Any:
     if isinstance(x, Scores):
         return attention_softmax(context, x, dim)
-    return _over_features(context, "softmax", x, dim)
+    return _by_token(context, "softmax", x, dim)
 
 
 def log_softmax(context: Capture, x: Any, dim: int, *_: Any) -> View:
-    return _over_features(context, "log_softmax", x, dim)
+    return _by_token(context, "log_softmax", x, dim)
 
 
-def _over_features(context: Capture, name: str, x: Any, dim: int) -> View:
+def _by_token(context: Capture, name: str, x: Any, dim: int) -> View:
     view = context.whole(x)
     if view.dims[dim] != (Atom("f", 1, view.value.features),):
         raise context.unsupported("softmax is supported over all features, and over the keys of attention")

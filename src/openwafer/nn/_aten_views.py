@@ -24,6 +24,10 @@ def reshape(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     return _view.reshape(_view_of(context, x), context.shape)
 
 
+def reshape_to(view: View, shape: tuple[int, ...]) -> View:
+    return _view.reshape(view, shape)
+
+
 def transpose(context: Capture, x: Any, a: int, b: int) -> Any:
     order = list(range(len(_dims(x))))
     order[a], order[b] = order[b], order[a]

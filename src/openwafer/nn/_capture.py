@@ -19,11 +19,11 @@ from torch.export.graph_signature import InputKind
 from torch.utils import _pytree
 
 from openwafer.diag import DiagnosticError, error
-from openwafer.nn._abstract import Negated, Param, Pending, Squares, Times
+from openwafer.nn._abstract import MeanSquare, Negated, Param, Pending, Squares, Times
 from openwafer.nn._export import export
 from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
-from openwafer.nn._inputs import Input, id_limits, is_rearranging, lying_as, make_input
+from openwafer.nn._inputs import Input, id_limits, is_rearranging, lying_as, make_input, rearranged_input
 from openwafer.nn._nodes import flat, needed_by, origin_of, out_of_place, overload_name, target_name
 from openwafer.nn._view import Atom, View, ViewError, to_matrix
 
@@ -60,10 +60,11 @@ class Captured:
 Handler = Callable[..., Any]
 
 
-def capture(model: torch.nn.Module, args: tuple[Any, ...]) -> Captured:
-    """Captures `model(*args)`. Diagnostics: capture-failed, missing-operator, unsupported-view, and the
+def capture(model: torch.nn.Module, args: tuple[Any, ...], *, moves_parts: bool = False) -> Captured:
+    """Captures `model(*args)`. Part of a layer's result is computed by part of its weight, or, with
+    `moves_parts`, moved. Diagnostics: capture-failed, missing-operator, unsupported-view, and the
     operators' own."""
-    return Capture(export(model, args)).run()
+    return Capture(export(model, args), moves_parts=moves_parts).run()
 
 
 @dataclass
@@ -71,6 +72,7 @@ class Capture:
     """Walks the exported graph once."""
 
     program: Any
+    moves_parts: bool = False
     graph: Graph = field(default_factory=Graph)
     env: dict[Any, Any] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
@@ -210,6 +212,8 @@ class Capture:
 
     def known(self, name: str, index: torch.Tensor) -> Weight | None:
         """The weight of these elements, if something uses it already (and not as their own transpose)."""
+        if all(key[0] != name for key in self.weights):
+            return None
         array = np.ascontiguousarray(index.numpy())
         found = self.weights.get((name, array.shape, array.tobytes()))
         return found if min(array.shape) > 1 else None
@@ -242,26 +246,19 @@ class Capture:
         if isinstance(x, Negated):
             view = self.whole(x.view)
             return view.on(self.emit("affine", [view.value], view.value.shape, factor=-1.0, offset=0.0))
-        if isinstance(x, Times):
-            return self._call_again(x)
-        if isinstance(x, Squares):
-            return self._squared(x)
+        if isinstance(x, Times | Squares | MeanSquare):
+            return self._completed(x)
         if not isinstance(x, View):
             raise self.unsupported(f"a {type(x).__name__.lower()} cannot be used here")
         if any(a.axis == "n" for d in x.dims for a in d):
             raise ViewError("an expanded tensor cannot be used here")
         return x if x.is_whole() else self._part(x)
 
-    def _call_again(self, x: Times) -> View:
-        """A product that turned out to be no part of a rotary embedding."""
-        from openwafer.nn._aten_elementwise import times_table
+    def _completed(self, x: Times | Squares | MeanSquare) -> View:
+        """What turned out to be no part of a rotary embedding, or of a norm."""
+        from openwafer.nn._aten_elementwise import completed
 
-        return times_table(self, self.whole(x.view), x.table)
-
-    def _squared(self, x: Squares) -> View:
-        from openwafer.nn._aten_elementwise import squared
-
-        return squared(self, x)
+        return completed(self, x)
 
     def _part(self, view: View) -> View:
         from openwafer.nn._parts import part
@@ -278,11 +275,27 @@ class Capture:
     def alike(self, a: Any, b: Any) -> tuple[View, View]:
         """Two whole matrices of one arrangement; an input that nobody has read takes that of the other."""
         a, b = self.whole(a), self.whole(b)
+        if a.shape != b.shape:
+            a, b = self._spread(a, b), self._spread(b, a)
         if a.dims != b.dims and a.shape == b.shape:
             a, b = self._relaid(a, b), self._relaid(b, a)
         if a.dims != b.dims:
             raise ViewError(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
         return a, b
+
+    def _spread(self, x: View, like: View) -> View:
+        from openwafer.nn._aten_join import spread
+
+        return spread(self, x, like)
+
+    def rearranged(self, x: View, how: Callable[[torch.Tensor], torch.Tensor]) -> View:
+        """A tensor after views that `how` makes: by the host, if it is an input that nobody has read."""
+        place = next((i for i, made in enumerate(self.inputs) if made.view == x), None)
+        is_read = any(x.value in op.inputs for op in self.graph.ops)
+        if place is None or is_read or self._is_seen_otherwise(x):
+            raise ViewError("features and tokens would have to change places between PEs")
+        self.inputs[place] = new = rearranged_input(self.graph, self.inputs[place], how)
+        return new.view
 
     def _relaid(self, x: View, like: View) -> View:
         place = next((i for i, made in enumerate(self.inputs) if made.view == x), None)

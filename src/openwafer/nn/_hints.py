@@ -17,13 +17,15 @@ CONVOLUTION = (
 POOLING = "pooling is not supported; `x.mean(dim)` over the tokens is"
 BATCH = "in training the nearest is `torch.nn.LayerNorm`"
 DYNAMIC = "what depends on values is decided on the host: return the tensor, and do this with the result"
+COMPARING = (
+    "numbers are not compared on the wafer: masks of constants are computed by the compiler, those of inputs "
+    "can be made on the host and multiplied"
+)
 RANDOM = "the wafer draws no random numbers: make them on the host and give them as an input"
 
 HINTS: dict[str, str] = {
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"), RECURRENT),
-    **dict.fromkeys(
-        ("conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), CONVOLUTION
-    ),
+    **dict.fromkeys(("conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), CONVOLUTION),
     **dict.fromkeys(
         (
             "max_pool1d",
@@ -53,18 +55,18 @@ HINTS: dict[str, str] = {
         DYNAMIC,
     ),
     **dict.fromkeys(("rand", "randn", "rand_like", "randn_like", "bernoulli", "normal"), RANDOM),
+    **dict.fromkeys(("eq", "ne", "gt", "ge", "lt", "le", "logical_not", "logical_and"), COMPARING),
+    **dict.fromkeys(("amax", "amin", "max", "min"), "`mean` and `sum` over tokens or features are supported"),
+    **dict.fromkeys(("sin", "cos"), "sines and cosines of constants are computed by the compiler"),
+    "_weight_norm": "`torch.nn.utils.parametrize.remove_parametrizations` makes it a weight",
+    "embedding_bag": "`torch.nn.Embedding` and `mean(1)` are the same",
+    "linalg_vector_norm": "`x * torch.rsqrt(x.square().sum(-1, keepdim=True) + eps)` is the same",
     "group_norm": "`torch.nn.LayerNorm` over the last dimension is supported",
-    "einsum": "`torch.nn.Linear`, `x @ weight` and `scaled_dot_product_attention` are supported",
-    "var": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
-    "std": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
-    "var_mean": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
-    "sqrt": "in a norm, use `torch.nn.LayerNorm` or `torch.nn.RMSNorm`",
     "binary_cross_entropy_with_logits": "`cross_entropy` with two classes trains the same model",
     "binary_cross_entropy": "`cross_entropy` with two classes trains the same model",
     "l1_loss": "`mse_loss` and `cross_entropy` are supported",
     "huber_loss": "`mse_loss` and `cross_entropy` are supported",
     "smooth_l1_loss": "`mse_loss` and `cross_entropy` are supported",
-    "cumsum": "`y = torch.nn.functional.linear(x, ones.tril())` along the last dimension is the same",
 }
 """By the first part of the operator's name."""
 

@@ -7,6 +7,7 @@ the matrix on the wafer is the rearranged tensor.
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from openwafer.diag import error
-from openwafer.nn._graph import Graph, Shape, Value
+from openwafer.nn._graph import Graph, Kind, Shape, Value
 from openwafer.nn._view import Atom, Axis, Dim, View
 
 REARRANGING = (
     "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "numpy_T",
-    "movedim", "swapaxes", "contiguous", "clone", "alias", "detach", "slice", "select", "narrow",
+    "movedim", "swapaxes", "contiguous", "clone", "alias", "detach", "slice", "select", "narrow", "unfold",
 )  # fmt: skip
 """Operators that only rearrange, by the first part of their names."""
 
@@ -76,8 +77,14 @@ def make_input(graph: Graph, placeholder: Any) -> tuple[list[Any], Input]:
     """The input for a placeholder, and the nodes that it stands for: those that only rearrange it."""
     tensor: torch.Tensor = placeholder.meta["val"]
     nodes, order = _rearranged(placeholder, torch.arange(tensor.numel()).reshape(tensor.shape))
-    name, shape = nodes[-1].name, tuple(order.shape)
-    if tensor.dtype.is_floating_point:
+    kind = "matrix" if tensor.dtype.is_floating_point else "ids"
+    return nodes, _input(graph, nodes[-1].name, kind, tuple(tensor.shape), order)
+
+
+def _input(graph: Graph, name: str, kind: Kind, given: tuple[int, ...], order: torch.Tensor) -> Input:
+    """The input of which the caller gives the shape `given`, and the model sees the elements `order`."""
+    shape = tuple(order.shape)
+    if kind == "matrix":
         *tokens, features = shape or (1,)
         value = graph.input(name, Shape(features, int(np.prod(tokens, dtype=int))))
         dims = (*row_major("t", tuple(tokens)), *row_major("f", (features,)))
@@ -85,8 +92,20 @@ def make_input(graph: Graph, placeholder: Any) -> tuple[list[Any], Input]:
     else:
         value = graph.input(name, Shape(1, int(np.prod(shape, dtype=int)), "ids"))
         view = View(value, row_major("t", shape))
-    is_same = order.numel() == tensor.numel() and bool((order.flatten().diff() == 1).all())
-    return nodes, Input(value, view, tuple(tensor.shape), None if is_same else order.numpy())
+    count = int(np.prod(given, dtype=int))
+    is_same = order.numel() == count and bool((order.flatten().diff() == 1).all())
+    return Input(value, view, given, None if is_same else order.numpy())
+
+
+def rearranged_input(graph: Graph, old: Input, how: Callable[[torch.Tensor], torch.Tensor]) -> Input:
+    """The same input after more views."""
+    count = int(np.prod(old.shape, dtype=int))
+    order = torch.arange(count) if old.order is None else torch.from_numpy(old.order)
+    order = how(order.reshape(old.view.shape))
+    new = _input(graph, old.value.name, old.value.shape.kind, old.shape, order)
+    graph.inputs.remove(new.value)
+    graph.inputs[graph.inputs.index(old.value)] = new.value
+    return new
 
 
 def _rearranged(node: Any, order: torch.Tensor) -> tuple[list[Any], torch.Tensor]:

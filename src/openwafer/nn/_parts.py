@@ -69,7 +69,11 @@ def features_of(context: Capture, value: Value, index: NDArray[np.int64]) -> Val
 
 def _take(context: Capture, value: Value, index: NDArray[np.int64]) -> Value:
     op = context.graph.producers.get(value)
-    if op is None or op.name not in (*ELEMENTWISE, "linear", "bias", "scale", "embedding"):
+    if (
+        context.moves_parts
+        or op is None
+        or op.name not in (*ELEMENTWISE, "linear", "bias", "scale", "embedding")
+    ):
         return _moved(context, value, index)
     inputs = list(op.inputs)
     if op.name in (*ELEMENTWISE, "bias", "scale"):

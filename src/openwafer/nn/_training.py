@@ -18,7 +18,7 @@ from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
 from openwafer.nn._fit import room_bytes
-from openwafer.nn._graph import Graph
+from openwafer.nn._graph import Graph, Op
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._model import parameters_of, session_for
@@ -173,16 +173,8 @@ def compile_training(
     Diagnostics: those of `capture`, unsupported-optimizer, model-does-not-fit, no-gradient."""
     wafer = wafer or Wafer()
     whole = _WithLoss(model, loss)
-    captured = capture(whole, example_inputs)
+    captured, forward = _captured(whole, example_inputs)
     outputs = [v.value for v in captured.outputs]
-    if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
-        found = ", ".join(str(list(v.shape)) for v in captured.outputs)
-        raise error("loss-shape", f"the loss must be one number, found {found}")
-    forward = set(captured.graph.ops)
-    trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
-    differentiate(captured.graph, outputs[0], trained)
-    captured.graph.prune(outputs)
-    check_uses(captured.graph)
     if optimizer is not None:
         name, attributes = updates(optimizer, whole)
         append_updates(captured.graph, name, attributes)
@@ -204,6 +196,33 @@ def compile_training(
 
     built, session = session_for(build, wafer, engine, parameters_of(whole), threads)
     return TrainingStep(model, optimizer, captured, built, session)
+
+
+def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[Captured, set[Op]]:
+    """The graph with gradients, and its operators without them. Parts of layers are computed apart, unless these overlap: they must be
+    trained as one."""
+    try:
+        return _with_gradients(whole, example_inputs, moves_parts=False)
+    except DiagnosticError as failure:
+        if failure.diagnostics[0].id != "weight-used-twice":
+            raise
+    return _with_gradients(whole, example_inputs, moves_parts=True)
+
+
+def _with_gradients(
+    whole: torch.nn.Module, example_inputs: tuple[Any, ...], *, moves_parts: bool
+) -> tuple[Captured, set[Op]]:
+    captured = capture(whole, example_inputs, moves_parts=moves_parts)
+    outputs = [v.value for v in captured.outputs]
+    if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
+        found = ", ".join(str(list(v.shape)) for v in captured.outputs)
+        raise error("loss-shape", f"the loss must be one number, found {found}")
+    forward = set(captured.graph.ops)
+    trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
+    differentiate(captured.graph, outputs[0], trained)
+    captured.graph.prune(outputs)
+    check_uses(captured.graph)
+    return captured, forward
 
 
 def updates(

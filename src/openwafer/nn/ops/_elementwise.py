@@ -86,10 +86,10 @@ class Affine(Operator):
 FROM_RESULT = ("tanh", "sigmoid")
 """Functions whose derivative is computed from the result."""
 
-BY_PRODUCTS = ("exp", "log", "reciprocal")
+BY_PRODUCTS = ("exp", "log", "reciprocal", "inverse_root")
 """Functions whose derivative is made of products and such functions."""
 
-NOT_ZERO_AT_ZERO = ("sigmoid", "exp", "log", "reciprocal")
+NOT_ZERO_AT_ZERO = ("sigmoid", *BY_PRODUCTS)
 
 
 class Unary(Operator):
@@ -115,13 +115,15 @@ class Unary(Operator):
 
 
 def _by_products(function: str, x: Value, y: Value, grad: Value, tape: Tape) -> Value:
-    """dy e^x; dy / x; −dy / x²."""
+    """dy e^x; dy / x; −dy / x²; −dy / (2 x √x)."""
     if function == "log":
         y = tape.emit("unary", [x], x.shape, function="reciprocal")
     out = tape.emit("mul", [grad, y], x.shape)
-    if function == "reciprocal":
+    powers = {"reciprocal": 1, "inverse_root": 2}.get(function, 0)
+    for _ in range(powers):
         out = tape.emit("mul", [out, y], x.shape)
-        out = tape.emit("affine", [out], x.shape, factor=-1.0, offset=0.0)
+    if powers:
+        out = tape.emit("affine", [out], x.shape, factor=-1.0 / powers, offset=0.0)
     return out
 
 

@@ -1,0 +1,106 @@
+"""Products written as sums over letters, and convolutions that are linear layers."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from openwafer.nn._abstract import Param, Scores
+from openwafer.nn._aten_attention import attend, scores
+from openwafer.nn._aten_compute import linear
+from openwafer.nn._aten_views import permute, reshape_to
+from openwafer.nn._capture import Capture
+from openwafer.nn._hints import CONVOLUTION
+from openwafer.nn._view import View
+
+
+def einsum(context: Capture, equation: str, operands: list[Any], **options: Any) -> Any:
+    """Products with a parameter, and those of attention."""
+    given, _arrow, out = equation.replace(" ", "").partition("->")
+    letters = given.split(",")
+    if len(operands) == 2 and out and all(len(set(word)) == len(word) for word in [*letters, out]):
+        a, b, x, y = *operands, *letters
+        if isinstance(a, Param | torch.Tensor):
+            a, b, x, y = b, a, y, x
+        if isinstance(b, Param | torch.Tensor) and isinstance(a, View):
+            return _layer(context, a, x, b, y, out)
+        if isinstance(a, View | Scores) and isinstance(b, View):
+            return _attention(context, a, x, b, y, out)
+    raise context.unsupported(f"`{equation}`: only products with a parameter, and those of attention")
+
+
+def _layer(context: Capture, a: View, x: str, b: Any, y: str, out: str) -> Any:
+    """The letters that both have and the result has not are summed."""
+    inner = [letter for letter in x if letter in y and letter not in out]
+    rows = [letter for letter in x if letter not in y]
+    columns = [letter for letter in y if letter not in x]
+    if len(rows) + len(inner) < len(x) or len(columns) + len(inner) < len(y) or not inner:
+        raise context.unsupported("a letter of both operands is in the result")
+    index = b.index if isinstance(b, Param) else b
+    sizes = dict(zip(y, index.shape, strict=True))
+    turned = index.permute([y.index(letter) for letter in (*columns, *inner)])
+    matrix = turned.reshape(_product(sizes, columns), _product(sizes, inner))
+    view = permute(context, a, [x.index(letter) for letter in (*rows, *inner)])
+    flat = reshape_to(view, (*view.shape[: len(rows)], matrix.shape[1]))
+    made = linear(context, flat, replace(b, index=matrix) if isinstance(b, Param) else matrix)
+    made = reshape_to(made, (*view.shape[: len(rows)], *(sizes[letter] for letter in columns)))
+    found = [*rows, *columns]
+    return permute(context, made, [found.index(letter) for letter in out])
+
+
+def _product(sizes: dict[str, int], letters: list[str]) -> int:
+    return int(torch.Size(sizes[letter] for letter in letters).numel())
+
+
+def _attention(context: Capture, a: Any, x: str, b: View, y: str, out: str) -> Any:
+    """q · kᵀ, or its softmax with v."""
+    batch = [letter for letter in x if letter in y and letter in out]
+    inner = [letter for letter in x if letter in y and letter not in out]
+    rows = [letter for letter in x if letter not in y]
+    columns = [letter for letter in y if letter not in x]
+    if not len(inner) == len(rows) == len(columns) == 1 or not batch:
+        raise context.unsupported("only products with a parameter, and those of attention")
+    found = [*batch, *rows, *columns]
+    right = permute(context, b, [y.index(letter) for letter in (*batch, *inner, *columns)])
+    if isinstance(a, Scores):
+        if list(x) != [*batch, *rows, *inner] or not a.softmax:
+            raise context.unsupported("weights of attention in another order")
+        return permute(context, attend(context, a, right), [found.index(letter) for letter in out])
+    if list(out) != found:
+        raise context.unsupported("weights of attention in another order")
+    return scores(
+        context, permute(context, a, [x.index(letter) for letter in (*batch, *rows, *inner)]), right
+    )
+
+
+def convolution(
+    context: Capture, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Any:  # fmt: skip
+    """Of patches that do not overlap: a linear layer of each patch."""
+    dims = weight.index.dim() - 2 if isinstance(weight, Param) else 0
+    kernel = list(weight.index.shape[2:]) if dims else []
+    strides = (
+        list(stride) * (dims // len(list(stride))) if isinstance(stride, list | tuple) else [stride] * dims
+    )
+    if not dims or strides != kernel or groups != 1 or _largest(padding) != 0 or not isinstance(x, View):
+        raise context.unsupported("only patches that do not overlap", help=CONVOLUTION)
+    channels, sizes = x.shape[1], x.shape[2:]
+    if any(size % k for size, k in zip(sizes, kernel, strict=True)):
+        raise context.unsupported("pictures that are not whole patches")
+    counts = [size // k for size, k in zip(sizes, kernel, strict=True)]
+    split = [n for pair in zip(counts, kernel, strict=True) for n in pair]
+    order = [0, *range(2, 2 + 2 * dims, 2), 1, *range(3, 3 + 2 * dims, 2)]
+    batch = x.shape[0]
+    patches = context.rearranged(
+        x, lambda t: t.reshape(batch, channels, *split).permute(order).reshape(batch, *counts, -1)
+    )
+    made = linear(context, patches, Param(weight.name, weight.index.flatten(1)), bias)
+    return permute(context, made, [0, dims + 1, *range(1, dims + 1)])
+
+
+def _largest(padding: Any) -> int:
+    return max(padding) if isinstance(padding, list | tuple) else 0 if padding == "valid" else padding
