@@ -199,8 +199,9 @@ def compile_training(
 
 
 def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[Captured, set[Op]]:
-    """The graph with gradients, and its operators without them. Parts of layers are computed apart, unless these overlap: they must be
-    trained as one."""
+    """The graph with gradients, and its operators without them.
+
+    Parts of layers are computed apart, unless these overlap: they must be trained as one."""
     try:
         return _with_gradients(whole, example_inputs, moves_parts=False)
     except DiagnosticError as failure:
