@@ -11,7 +11,6 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity
 from openwafer.csl._coerce import coerce
-from openwafer.csl._dsd_ops import ELEMENT_BYTES
 from openwafer.csl._eval import Evaluator, builtin, emitting
 from openwafer.csl._eval_call import call, check_arity
 from openwafer.csl._memory import new_static
@@ -120,7 +119,8 @@ def _cursor(ev: Evaluator, value: Value, node: ast.Expr) -> Cursor:
 
 def _fit(ev: Evaluator, cursor: Cursor, t: ty.Type) -> None:
     """Makes strides count elements of the type of a parameter or result."""
-    size = ELEMENT_BYTES[_element(t, cursor)]
+    _check_element(t, cursor)
+    size = ty.size_of(t)
     if isinstance(cursor.record, tir.DsdMake):
         cursor.record = dsd.fitted(cursor.record, size)
         return
@@ -180,9 +180,13 @@ def _read_elements(
 
 
 def _element(param: ty.Type, operand: Cursor) -> str:
+    _check_element(param, operand)
+    return ty.tir_type(param)
+
+
+def _check_element(param: ty.Type, operand: Cursor) -> None:
     if not isinstance(param, (ty.IntType, ty.FloatType)) or ty.size_of(param) not in (2, 4):
         raise error("type-mismatch", f"an element of a DSD cannot be passed as {param}", operand.node.span)
-    return ty.tir_type(param)
 
 
 def _receive(ev: Evaluator, operand: Cursor, name: str, slot: int, node: ast.Builtin) -> None:
