@@ -128,6 +128,7 @@ class TrainingStep:
         Diagnostics: state-mismatch."""
         self.session.restore({name: array for name, array in state.items() if name != STEPS})
         (self.steps,) = map(int, state[STEPS])
+        self._history = History(self.session, self._built.entry)
 
     def gradients(self) -> dict[str, torch.Tensor]:
         """By parameter, of the last step; only if compiled with `keep_gradients`."""
