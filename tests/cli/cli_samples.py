@@ -12,6 +12,7 @@ import numpy as np
 
 import openwafer
 from openwafer.csl import ExportName, Layout
+from openwafer.csl._layout import CONFIG_COLUMNS
 from openwafer.csl._tir import Export, Program, Symbol
 
 SOURCE = str(Path(openwafer.__file__).parents[1])
@@ -44,6 +45,6 @@ def tiny_layout(width: int = 1, height: int = 1, size: int = 4) -> Layout:
     return Layout(
         "wse2", width, height, (width + 7, height + 2), (4, 1), {"M": "4"}, (program,),
         (ExportName("A", "data", "[*]f32", True),), np.zeros((height, width), np.int32),
-        np.zeros((height, width, 0), np.uint32), np.zeros((0, 12), np.int16),
+        np.zeros((height, width, 0), np.uint32), np.zeros((0, len(CONFIG_COLUMNS)), np.int32),
         np.full((height, width, 24), -1, np.int16),
     )  # fmt: skip

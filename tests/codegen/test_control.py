@@ -310,6 +310,6 @@ def test_recursion_is_a_diagnostic():
         Pe(program(function(tir.Call(0, (), None, 0))))
 
 
-def test_configuration_registers_are_unsupported():
-    pe = Pe(program(function(tir.ReadConfig(0, u16(1), 0), slots=("u16",))))
-    assert (pe.run().status, pe.field(Req.A0)) == (Status.FAULT, Fault.UNSUPPORTED)
+def test_configuration_registers_are_asked_of_the_engine():
+    pe = Pe(program(function(tir.ReadConfig(0, u16(0x7F20), 0), slots=("u16",))))
+    assert [(status, address) for status, _, address in pe.run().waits] == [(Status.READ_CONFIG, 0x7F20)]

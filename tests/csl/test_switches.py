@@ -6,6 +6,9 @@ from pathlib import Path
 
 from test_channels import compile_pe
 
+from openwafer.csl._layout import effective_positions
+from openwafer.csl._tir import INHERITED
+
 W, E, N, S, RAMP = (1 << port for port in range(5))
 
 
@@ -18,4 +21,5 @@ def test_a_position_changes_one_direction_of_the_valid_one_before_it(tmp_path: P
 }
 """
     (config,) = compile_pe(tmp_path, "wse3", pe=text).colors
-    assert config.positions == ((W, RAMP | E), (W, E), None, (RAMP, E))
+    assert config.positions == ((W, RAMP | E), (INHERITED, E), None, (RAMP, INHERITED))
+    assert effective_positions(config.positions) == ((W, RAMP | E), (W, E), None, (RAMP, E))

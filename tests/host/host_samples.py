@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
+from openwafer.csl._layout import CONFIG_COLUMNS
 from openwafer.csl._tir import Export, Function, Program, Queue, Symbol
 from openwafer.diag import error
 from openwafer.image import Image
@@ -72,7 +73,7 @@ def host_layout() -> Layout:
         exports=NAMES,
         program_of=program_of,
         cells=np.zeros((HEIGHT, WIDTH, 0), np.uint32),
-        configs=np.zeros((0, 12), np.int16),
+        configs=np.zeros((0, len(CONFIG_COLUMNS)), np.int32),
         config_of=np.full((HEIGHT, WIDTH, 24), -1, np.int16),
     )
 

@@ -16,6 +16,8 @@ from openwafer.machine import Machine
 
 Algorithm: TypeAlias = Literal["chain", "two-phase", "tree"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+ALL_REDUCE_CALL = 24.0
+"""Cycles of an all-reduce of `nn` apart from the model, fitted to its closed form (`nn/_collectives.py`)."""
 CHAIN_CALL, TWO_PHASE_CALL, TREE_CALL = 61.0, 76.0, 186.0
 """Cycles of a call apart from the model, as measured at P = 512 (`published.*_reduce_*` of wse2)."""
 
@@ -23,11 +25,12 @@ CHAIN_CALL, TWO_PHASE_CALL, TREE_CALL = 61.0, 76.0, 186.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
     """Cycles: of a hop; through a PE (2 T_R + 1: both ramps and one operation); to start a vector operation
-    in a loop. `rate`: multiply-adds of a PE and cycle."""
+    in a loop; to start an operation on the fabric. `rate`: multiply-adds of a PE and cycle."""
 
     hop: Num
     through: Num
     turn: Num
+    start: Num
     rate: Num
 
 
@@ -37,6 +40,7 @@ def mesh_of(machine: Machine, rate: float) -> Mesh:
         hop=fabric.hop_cycles,
         through=fabric.ramp_up_cycles + fabric.ramp_down_cycles + 1,
         turn=machine.scalar.map_step_cycles + machine.dsd.explicit_dsr_setup_cycles,
+        start=machine.dsd.issue_cycles + machine.dsd.fabric_setup_cycles,
         rate=rate,
     )
 
@@ -62,11 +66,13 @@ def broadcast_cycles(mesh: Mesh, pes: Num, wavelets: Num) -> Num:
 
 
 def all_reduce_cycles(mesh: Mesh, pes: Num, wavelets: Num) -> Num:
-    """The fastest of: a chain to one end and back; from both sides to the middle and back, by chains or in
-    two phases."""
-    side = np.maximum(pes / 2, 1.0)
-    end = reduce_cycles(mesh, "chain", pes, wavelets) + broadcast_cycles(mesh, pes, wavelets)
-    chain = reduce_cycles(mesh, "chain", side, wavelets)
-    phases = reduce_cycles(mesh, "two-phase", side, wavelets, np.sqrt(side)) - TWO_PHASE_CALL + CHAIN_CALL
-    middle = np.minimum(chain, phases) + wavelets + broadcast_cycles(mesh, side, wavelets)
-    return where(pes > 1, np.minimum(end, middle), 0.0)
+    """The fastest of: a chain to one end; from both sides to the middle, by chains or in two phases. The root
+    adds into its multicast, where it sends and receives by turns once its own sum comes back."""
+    side, back = np.ceil((pes - 1) / 2), mesh.hop + mesh.through
+    group = np.maximum(np.sqrt(side), 1.0)
+    spread = ALL_REDUCE_CALL + np.maximum(wavelets, 2 * wavelets - mesh.through) + mesh.through
+    end = back * (pes - 1) + mesh.hop * (pes - 1)
+    chain = back * side + wavelets + mesh.start + mesh.hop * side
+    depth = mesh.through * (group + side / group) + mesh.hop * side
+    phases = depth + 2 * (wavelets + mesh.start) + mesh.hop * side
+    return where(pes > 1, spread + np.minimum(end, np.minimum(chain, phases)), 0.0)

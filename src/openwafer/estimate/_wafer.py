@@ -40,6 +40,7 @@ class WaferFacts:
     hop: Num
     through: Num
     turn: Num
+    start: Num
     rate: Num
     usable_bytes: Num
     io_bytes_per_s: Num
@@ -53,7 +54,7 @@ class WaferFacts:
 
     @property
     def mesh(self) -> Mesh:
-        return Mesh(hop=self.hop, through=self.through, turn=self.turn, rate=self.rate)
+        return Mesh(hop=self.hop, through=self.through, turn=self.turn, start=self.start, rate=self.rate)
 
 
 def wafer_facts(system: WaferSystem) -> WaferFacts:
@@ -67,6 +68,7 @@ def wafer_facts(system: WaferSystem) -> WaferFacts:
         hop=mesh.hop,
         through=mesh.through,
         turn=mesh.turn,
+        start=mesh.start,
         rate=mesh.rate,
         usable_bytes=system.usable_bytes,
         io_bytes_per_s=system.io_bytes_per_s,

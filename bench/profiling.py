@@ -1,6 +1,6 @@
 """What profiling costs: wall time of the programs of `bench/programs` with a profile over that without.
 
-    python bench/profile.py [--arch wse3] [--runs 5]
+    python bench/profiling.py [--arch wse3] [--runs 5]
 
 The two are run in turn, so that what else the machine does weighs on both; medians and the ratio are printed.
 """
@@ -56,7 +56,7 @@ def main() -> None:
         rows.append({"program": kind, "plain_s": plain, "profiled_s": profiled, "ratio": profiled / plain})
     results = HERE / "results"
     results.mkdir(exist_ok=True)
-    (results / "profile.json").write_text(json.dumps(rows, indent=2) + "\n")
+    (results / "profiling.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
 if __name__ == "__main__":
