@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | conform [DIR=…]
+# make demo | test | slow | lint | bench | conform [DIR=…]
 # The first of them makes `.venv`; it is made again only when pyproject.toml changes.
 
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 JOBS ?= 2
 DIR ?= .
 
-.PHONY: setup demo test lint bench conform
+.PHONY: setup demo test slow lint bench conform
 
 setup: .venv/.stamp
 
@@ -20,7 +20,10 @@ demo: .venv/.stamp
 	$(BIN)/openwafer demo
 
 test: .venv/.stamp
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+slow: .venv/.stamp
+	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 lint: .venv/.stamp
 	$(BIN)/ruff check

@@ -49,7 +49,7 @@ class Report:
 @click.command()
 @click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
               help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=1), default=600, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=700, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @wafer_options("8x8")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
