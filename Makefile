@@ -13,7 +13,7 @@ setup: .venv/.stamp
 .venv/.stamp: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("OpenWafer needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,torch,torch-dev,parquet,cluster]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,torch,torch-dev,parquet,cluster,examples]'
 	touch $@
 
 demo: .venv/.stamp
