@@ -61,6 +61,7 @@ FUNCTIONS: dict[str, Function] = {
     "exp": behind(torch.exp), "log": behind(lambda y: torch.log(y * y + 1)),
     "sqrt": behind(lambda y: torch.sqrt(y * y + 1)), "rsqrt": behind(lambda y: torch.rsqrt(y * y + 1)),
     "reciprocal": behind(lambda y: 1 / (2 + y * y)), "cube": behind(lambda y: y**3 - 2 * y**2),
+    "roots as powers": behind(lambda y: (y * y + 1) ** 0.5 - (y * y + 2) ** -0.5),
     "glu": behind(lambda y: F.glu(y)), "rsub": behind(lambda y: 1 - y),
     "maximum": lambda m, x: torch.maximum(m.first(x), m.second(x)) * torch.minimum(m.first(x), m.second(x)),
     "division": lambda m, x: m.first(x) / (2 + m.second(x).exp()),

@@ -12,6 +12,7 @@ from openwafer.nn import _aten_compute as compute
 from openwafer.nn import _aten_elementwise as elementwise
 from openwafer.nn import _aten_functions as functions
 from openwafer.nn import _aten_join as join
+from openwafer.nn import _aten_losses as losses
 from openwafer.nn import _aten_products as products
 from openwafer.nn import _aten_reductions as reductions
 from openwafer.nn import _aten_rotary as rotary
@@ -36,8 +37,18 @@ ATEN: dict[Any, Handler] = {
     aten.layer_norm.default: compute.layer_norm,
     aten.batch_norm.default: compute.batch_norm,
     aten.scaled_dot_product_attention.default: attention.scaled_dot_product_attention,
-    aten.cross_entropy_loss.default: compute.cross_entropy,
-    aten.mse_loss.default: compute.mse_loss,
+    # losses
+    aten.cross_entropy_loss.default: losses.cross_entropy,
+    aten.nll_loss_nd.default: losses.nll_loss,
+    aten.nll_loss.default: losses.nll_loss,
+    aten.mse_loss.default: losses.mse_loss,
+    aten.l1_loss.default: losses.l1_loss,
+    aten.huber_loss.default: losses.huber_loss,
+    aten.smooth_l1_loss.default: losses.smooth_l1_loss,
+    aten.binary_cross_entropy_with_logits.default: losses.bce_with_logits,
+    aten.binary_cross_entropy.default: losses.bce,
+    aten.kl_div.default: losses.kl_div,
+    aten.gather.default: losses.gather,
     # elementwise
     aten.relu.default: elementwise.unary("relu"),
     aten.silu.default: elementwise.unary("silu"),
@@ -93,12 +104,11 @@ ATEN: dict[Any, Handler] = {
     aten.std.dim: functions.standard_deviation_unbiased,
     aten.cumsum.default: reductions.cumsum,
     aten.sum.dim_IntList: reductions.sum_,
+    aten.sum.default: reductions.sum_of_all,
     aten.softmax.int: reductions.softmax,
     aten._softmax.default: reductions.softmax,
     aten.log_softmax.int: reductions.log_softmax,
     aten._log_softmax.default: reductions.log_softmax,
-    aten.nll_loss_nd.default: reductions.nll_loss,
-    aten.nll_loss.default: reductions.nll_loss,
     # put together
     aten.cat.default: join.cat,
     aten.stack.default: join.stack,

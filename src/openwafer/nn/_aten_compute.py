@@ -13,7 +13,7 @@ from openwafer.nn._aten_elementwise import add, norm
 from openwafer.nn._aten_elementwise import mul as multiply
 from openwafer.nn._aten_reductions import is_sequence, linear_along_tokens
 from openwafer.nn._capture import Capture
-from openwafer.nn._graph import SCALAR, Shape, Weight
+from openwafer.nn._graph import Shape, Weight
 from openwafer.nn._hints import BATCH
 from openwafer.nn._view import Atom, View
 
@@ -103,24 +103,3 @@ def batch_norm(
         elif table is not None:
             x = step(context, x, table.reshape(shape))
     return x
-
-
-def cross_entropy(
-    context: Capture, x: Any, target: Any, weight: Any = None, reduction: int = 1,
-    ignore_index: int = -100, label_smoothing: float = 0.0,
-) -> View:  # fmt: skip
-    if weight is not None or reduction != 1 or label_smoothing:
-        raise context.unsupported("only the mean, without class weights or label smoothing")
-    logits, labels = context.rows(x), context.whole(target)
-    if labels.value.shape.kind != "ids" or logits.dims[:-1] != labels.dims:
-        raise context.unsupported("labels must be one class a row of the logits")
-    inputs = [logits.value, labels.value]
-    made = context.emit("cross_entropy", inputs, SCALAR, logits.value.shape, ignore_index=ignore_index)
-    return View(made, ())
-
-
-def mse_loss(context: Capture, x: Any, target: Any, reduction: int = 1) -> View:
-    if reduction != 1:
-        raise context.unsupported("only the mean")
-    a, b = context.alike(x, target)
-    return View(context.emit("mse_loss", [a.value, b.value], SCALAR, a.value.shape), ())

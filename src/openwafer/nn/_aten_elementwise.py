@@ -150,9 +150,23 @@ def affine(context: Capture, x: Any, factor: float, offset: float) -> View:
 
 
 def binary(context: Capture, name: str, a: Any, b: Any) -> View:
-    """Two matrices of the same arrangement."""
+    """Two matrices of the same arrangement, or one and a scalar."""
+    a, b = _of_one_kind(context, context.whole(a), context.whole(b))
     a, b = context.alike(a, b)
     return a.on(context.emit(name, [a.value, b.value], a.value.shape))
+
+
+def _of_one_kind(context: Capture, a: View, b: View) -> tuple[View, View]:
+    """A scalar next to a matrix becomes one, and a matrix of one element next to a scalar a scalar."""
+    kinds = (a.value.shape.kind, b.value.shape.kind)
+    if "scalar" not in kinds or kinds[0] == kinds[1]:
+        return a, b
+    if kinds[1] == "scalar":
+        b, a = _of_one_kind(context, b, a)
+        return a, b
+    if b.shape == ():
+        return a, View(context.emit("sum_all", [b.value], a.value.shape, factor=1.0), ())
+    return b.on(context.emit("spread_number", [a.value], b.value.shape)), b
 
 
 def scalar(x: Any) -> float | None:

@@ -16,6 +16,7 @@ from openwafer.nn._capture import Capture, Handler
 from openwafer.nn._view import View, length, narrow
 
 relu = unary("relu")
+absolute = unary("absolute")
 exp = unary("exp")
 log = unary("log")
 sigmoid = unary("sigmoid")
@@ -54,11 +55,6 @@ def hardswish(context: Capture, x: Any) -> View:
     return binary(context, "mul", x, hardsigmoid(context, x))
 
 
-def absolute(context: Capture, x: Any) -> View:
-    """2 relu(x) − x."""
-    return binary(context, "sub", affine(context, relu(context, x), 2.0, 0.0), x)
-
-
 def leaky_relu(context: Capture, x: Any, slope: Scalar = 0.01) -> View:
     """slope x + (1 − slope) relu(x)."""
     steep = affine(context, relu(context, x), 1.0 - slope, 0.0)
@@ -76,11 +72,11 @@ def elu(context: Capture, x: Any, alpha: Scalar = 1, scale: Scalar = 1, input_sc
 
 
 def softplus(context: Capture, x: Any, beta: Scalar = 1, threshold: Scalar = 20) -> View:
-    """relu(x) + log(1 + e^−|x|)."""
-    if beta != 1:
-        raise context.unsupported("only with `beta` 1")
-    power = exp(context, affine(context, absolute(context, x), -1.0, 0.0))
-    return binary(context, "add", relu(context, x), log(context, affine(context, power, 1.0, 1.0)))
+    """log(1 + e^(beta x)) / beta."""
+    if beta == 1:
+        return unary("softplus")(context, x)
+    scaled = affine(context, x, float(beta), 0.0)
+    return affine(context, unary("softplus")(context, scaled), 1 / beta, 0.0)
 
 
 def log_sigmoid(context: Capture, x: Any) -> View:
@@ -109,13 +105,15 @@ def glu(context: Capture, x: View, dim: int = -1) -> View:
 
 
 def power(context: Capture, x: Any, exponent: Scalar) -> Any:
-    """Whole numbers of small size: products."""
+    """Whole numbers of small size: products; and roots."""
     if exponent in (1, 2):
         return elementwise.square(context, x) if exponent == 2 else x
     if exponent == -1:
         return reciprocal(context, x)
+    if exponent in (0.5, -0.5):
+        return (root if exponent > 0 else elementwise.rsqrt)(context, x)
     if exponent not in (3, 4):
-        raise context.unsupported(f"the power {exponent} is not supported, only 1, 2, 3, 4 and -1")
+        raise context.unsupported(f"the power {exponent} is not supported, only 1, 2, 3, 4, -1, 0.5 and -0.5")
     square = binary(context, "mul", x, x)
     return binary(context, "mul", square, x if exponent == 3 else square)
 

@@ -66,12 +66,25 @@ def sum_(context: Capture, x: Any, dims: Any = None, keepdim: bool = False, **_:
 def mean_of_all(context: Capture, x: Any, **_: Any) -> View:
     """Of the squares of a difference: the mean squared error."""
     op = context.graph.producers.get(x.view.value) if isinstance(x, Squares) else None
-    if op is None or op.name != "sub" or not x.view.is_whole():
-        raise context.unsupported(
-            "a mean of all elements is supported only as the loss `((a - b) ** 2).mean()`",
-            help="losses: `mse_loss` and `cross_entropy`; means of results can be taken on the host",
-        )
-    return View(context.emit("mse_loss", list(op.inputs), SCALAR, op.inputs[0].shape), ())
+    if op is not None and op.name == "sub" and x.view.is_whole() and _is_matrix(op.inputs[0]):
+        return View(context.emit("mse_loss", list(op.inputs), SCALAR, op.inputs[0].shape), ())
+    view = context.whole(x)
+    return sum_of_all(context, view, 1 / (view.value.features * view.value.tokens))
+
+
+def sum_of_all(context: Capture, x: Any, factor: float = 1.0, **_: Any) -> View:
+    """factor · the sum, one number that all PEs know."""
+    view = context.whole(x)
+    if view.value.shape.kind == "scalar":
+        made = context.emit("affine", [view.value], SCALAR, factor=factor, offset=0.0)
+        return view if factor == 1 else view.on(made)
+    if not _is_matrix(view.value):
+        raise context.unsupported("a sum of whole numbers is not supported", help="make it on the host")
+    return View(context.emit("sum_all", [view.value], SCALAR, factor=factor), ())
+
+
+def _is_matrix(value: Value) -> bool:
+    return value.shape.kind == "matrix"
 
 
 def _dims(view: View, dims: Any) -> list[int]:
@@ -180,7 +193,7 @@ def variance_unbiased(
     return variance(context, x, dims, int(unbiased), keepdim)
 
 
-# --- softmax and the losses of its logarithm ---
+# --- softmax ---
 
 
 def softmax(context: Capture, x: Any, dim: int, *_: Any) -> Any:
@@ -198,17 +211,3 @@ def _by_token(context: Capture, name: str, x: Any, dim: int) -> View:
     if view.dims[dim] != (Atom("f", 1, view.value.features),):
         raise context.unsupported("softmax is supported over all features, and over the keys of attention")
     return view.on(context.emit(name, [view.value], view.value.shape))
-
-
-def nll_loss(
-    context: Capture, x: Any, target: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100
-) -> View:
-    """Of a `log_softmax`: together they are the cross-entropy."""
-    from openwafer.nn._aten_compute import cross_entropy
-
-    view = context.rows(x)
-    op = context.graph.producers.get(view.value)
-    if op is None or op.name != "log_softmax":
-        raise context.unsupported("it is supported only behind `log_softmax`")
-    logits = view.on(op.inputs[0])
-    return cross_entropy(context, logits, target, weight, reduction, ignore_index)

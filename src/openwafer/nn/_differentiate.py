@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.diag import error
-from openwafer.nn._graph import Graph, Origin, Shape, Value, Weight
+from openwafer.nn._graph import SCALAR, Graph, Origin, Shape, Value, Weight
 
 
 @dataclass(slots=True)
@@ -23,6 +23,8 @@ class Tape:
     needed: set[Value] = field(default_factory=set[Value])
     trained: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
+    numbers: dict[Value, float] = field(default_factory=dict[Value, float])
+    """Gradients by scalars that are numbers known now: those of losses that are scaled and added."""
 
     def needs(self, value: Value) -> bool:
         """Whether the gradient of a value leads to a parameter."""
@@ -48,13 +50,37 @@ class Tape:
         if not self.needs(value):
             return
         if value in self.known:
-            grad = self.emit("add", [self.known[value], grad], value.shape)
+            grad = self._sum(self.known[value], grad)
         self.known[value] = grad
+
+    def _sum(self, a: Value, b: Value) -> Value:
+        if a in self.numbers and b in self.numbers:
+            return self.number(self.numbers[a] + self.numbers[b])
+        return self.emit("add", [a, b], a.shape)
+
+    def number(self, number: float) -> Value:
+        """A gradient by a scalar that is known now."""
+        value = self.emit("number", [], SCALAR, number=number)
+        self.numbers[value] = number
+        return value
+
+    def scaled(self, grad: Value, factor: float) -> Value:
+        """factor · grad."""
+        if factor == 1:
+            return grad
+        if grad in self.numbers:
+            return self.number(factor * self.numbers[grad])
+        return self.emit("affine", [grad], grad.shape, factor=factor, offset=0.0)
+
+    def times(self, x: Value, grad: Value) -> Value:
+        """A matrix times the gradient by a scalar."""
+        if grad in self.numbers:
+            return self.scaled(x, self.numbers[grad])
+        return self.emit("mul", [x, self.emit("spread_number", [grad], x.shape)], x.shape)
 
 
 def differentiate(graph: Graph, loss: Value, trained: Iterable[str]) -> None:
-    """Appends what computes the gradient of `loss` by the parameters `trained`. The loss operator makes the
-    first."""
+    """Appends what computes the gradient of `loss`, a scalar, by the parameters `trained`."""
     from openwafer.nn.ops import OPERATORS
 
     forward = list(graph.ops)
@@ -63,7 +89,7 @@ def differentiate(graph: Graph, loss: Value, trained: Iterable[str]) -> None:
     for op in reversed(forward):
         grad = tape.known.get(op.outputs[0]) if op.outputs else None
         if op.outputs and op.outputs[0] is loss:
-            grad = loss
+            grad = tape.number(1.0)
         if grad is not None and tape.needs(op.outputs[0]):
             tape.origin = replace(op.origin, module=f"{op.origin.module}'")
             OPERATORS[op.name].backward(op, grad, tape)

@@ -62,11 +62,6 @@ HINTS: dict[str, str] = {
     "embedding_bag": "`torch.nn.Embedding` and `mean(1)` are the same",
     "linalg_vector_norm": "`x * torch.rsqrt(x.square().sum(-1, keepdim=True) + eps)` is the same",
     "group_norm": "`torch.nn.LayerNorm` over the last dimension is supported",
-    "binary_cross_entropy_with_logits": "`cross_entropy` with two classes trains the same model",
-    "binary_cross_entropy": "`cross_entropy` with two classes trains the same model",
-    "l1_loss": "`mse_loss` and `cross_entropy` are supported",
-    "huber_loss": "`mse_loss` and `cross_entropy` are supported",
-    "smooth_l1_loss": "`mse_loss` and `cross_entropy` are supported",
 }
 """By the first part of the operator's name."""
 

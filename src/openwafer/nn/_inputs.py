@@ -67,8 +67,9 @@ def id_limits(graph: Graph) -> dict[Value, Limit]:
     limits: dict[Value, Limit] = {}
     for op in graph.ops:
         if op.name == "embedding":
-            limits.setdefault(op.inputs[0], Limit(op.weights[0].shape[0]))
-        elif op.name == "cross_entropy":
+            limit = Limit(op.weights[0].shape[0], op.attributes.get("ignored"))
+            limits.setdefault(op.inputs[0], limit)
+        elif op.name in ("cross_entropy", "token_cross_entropy"):
             limits.setdefault(op.inputs[1], Limit(op.inputs[0].features, op.attributes["ignore_index"]))
     return limits
 

@@ -61,6 +61,23 @@ def sigmoid_grad(dx, dy, y, n):
 
 
 @ACTIVATION.define("activation", *FORWARD, cases=LENGTHS)
+def softplus(y, x, n):
+    """log(1 + e^x); its derivative is the sigmoid."""
+    y[:] = np.logaddexp(x, 0)
+
+
+@ACTIVATION.define("activation", *FORWARD, cases=LENGTHS)
+def absolute(y, x, n):
+    y[:] = np.abs(x)
+
+
+@ACTIVATION.define("activation", *BACKWARD, cases=LENGTHS)
+def absolute_grad(dx, dy, x, n):
+    """0 where x is 0."""
+    dx[:] = dy * np.sign(x)
+
+
+@ACTIVATION.define("activation", *FORWARD, cases=LENGTHS)
 def tanh(y, x, n):
     y[:] = np.tanh(x)
 

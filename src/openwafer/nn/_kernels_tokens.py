@@ -153,3 +153,28 @@ def loss_grad(x, work, sum, labels, share, v, t, row, ignore_index):
     for token, place in _local(labels, v, row):
         x[place, token] -= 1
     x *= np.where(labels != ignore_index, share[0], 0)
+
+
+@TOKENS.define(
+    "cross_entropy", out("u", "t"), read("labels", "t", dtype="i32", draw=labels), T, IGNORE,
+    cases=({"t": 7}, {"t": 2}, {"t": 70}),
+)  # fmt: skip
+def counted(u, labels, t, ignore_index):
+    """1 for each token that counts, 0 for the others."""
+    u[:] = labels != ignore_index
+
+
+@TOKENS.define(
+    "cross_entropy",
+    update("x", "v", "t"),
+    read("labels", "t", dtype="i32", draw=labels),
+    V,
+    T,
+    ROW,
+    Constant("number", -0.9),
+    cases=LOGIT_CASES,
+)
+def add_at_labels(x, labels, v, t, row, number):
+    """Adds a number at each token's label, if it lies here."""
+    for token, place in _local(labels, v, row):
+        x[place, token] += number

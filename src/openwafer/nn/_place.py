@@ -146,6 +146,8 @@ def _resolve(graph: Graph, placing: Placing, mesh: Mesh) -> Placement:
         root, _ = placing.chunks.find(node)
         _, parity = placing.axes.find(node)
         splits[node] = split(size, "y" if parity else "x", units.get(root, 1), mesh)
+    for value in (v for op in graph.ops for v in op.outputs if v.shape.kind == "scalar"):
+        splits[value] = Split(1)
     for weight in placing.undivided:
         splits.update({(weight, i): Split(size) for i, size in enumerate(weight.shape)})
     return Placement(splits)

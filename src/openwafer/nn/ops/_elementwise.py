@@ -45,7 +45,7 @@ class Sub(_Binary):
         a, b = op.inputs
         tape.add(a, grad)
         if tape.needs(b):
-            tape.add(b, tape.emit("affine", [grad], b.shape, factor=-1.0, offset=0.0))
+            tape.add(b, tape.scaled(grad, -1.0))
 
 
 class Mul(_Binary):
@@ -79,14 +79,13 @@ class Affine(Operator):
         (x,) = op.inputs
         factor = op.attributes["factor"]
         if tape.needs(x):
-            same = factor == 1
-            tape.add(x, grad if same else tape.emit("affine", [grad], x.shape, factor=factor, offset=0.0))
+            tape.add(x, tape.scaled(grad, factor))
 
 
 FROM_RESULT = ("tanh", "sigmoid")
 """Functions whose derivative is computed from the result."""
 
-BY_PRODUCTS = ("exp", "log", "reciprocal", "inverse_root")
+BY_PRODUCTS = ("exp", "log", "reciprocal", "inverse_root", "softplus")
 """Functions whose derivative is made of products and such functions."""
 
 NOT_ZERO_AT_ZERO = ("sigmoid", *BY_PRODUCTS)
@@ -115,9 +114,10 @@ class Unary(Operator):
 
 
 def _by_products(function: str, x: Value, y: Value, grad: Value, tape: Tape) -> Value:
-    """dy e^x; dy / x; −dy / x²; −dy / (2 x √x)."""
-    if function == "log":
-        y = tape.emit("unary", [x], x.shape, function="reciprocal")
+    """dy e^x; dy / x; −dy / x²; −dy / (2 x √x); dy / (1 + e^−x)."""
+    slope = {"log": "reciprocal", "softplus": "sigmoid"}.get(function)
+    if slope is not None:
+        y = tape.emit("unary", [x], x.shape, function=slope)
     out = tape.emit("mul", [grad, y], x.shape)
     powers = {"reciprocal": 1, "inverse_root": 2}.get(function, 0)
     for _ in range(powers):

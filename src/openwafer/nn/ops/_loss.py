@@ -41,7 +41,7 @@ class CrossEntropy(Operator):
             to.call("loss_grad", x, work, total, ids, share, v, t, row, ignore)
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
-        tape.add(op.inputs[0], op.outputs[1])
+        tape.add(op.inputs[0], tape.times(op.outputs[1], grad))
 
 
 class MseLoss(Operator):
@@ -62,6 +62,7 @@ class MseLoss(Operator):
 
     def backward(self, op: Op, grad: Value, tape: Tape) -> None:
         a, b = op.inputs
-        tape.add(a, op.outputs[1])
+        part = tape.times(op.outputs[1], grad)
+        tape.add(a, part)
         if tape.needs(b):
-            tape.add(b, tape.emit("affine", [op.outputs[1]], b.shape, factor=-1.0, offset=0.0))
+            tape.add(b, tape.scaled(part, -1.0))
