@@ -21,6 +21,10 @@ var r: f32;
 fn run() void { r = @as(f32, a) + b + @as(f32, if (d) 1 else 2); }
 comptime { @export_symbol(run); }
 """
+PART = """
+param odd: bool;
+fn number(x: i16) i16 { return if (odd) 2 * x + 1 else 2 * x; }
+"""
 HEAD = """
 param n: i16;
 const red = @get_color(0);
@@ -55,8 +59,40 @@ RIGHT = {
     " const to = if (x == n - 1) RAMP else EAST;"
     " @set_color_config(x, 0, red, .{ .routes = .{ .rx = .{if (x == 0) RAMP else WEST}, .tx = .{to} } });"
     " @set_color_config(x, 1, @get_color(x % 4), .{ .routes = .{ .rx = .{ RAMP }, .tx = .{ NORTH } } }); }",
+    "a nest with routes": "EACH { for (@range(i16, 2)) |y| { code(x, y, .{ .a = kind(x), .d = y > 0 });"
+    " const to = if (x == n - 1) RAMP else if (y == 0) EAST else SOUTH;"
+    " @set_color_config(x, y, red, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{to} } }); } }",
+    "a nest with counters": "for (@range(i16, 2), 3) |y, i| { for (@range(i16, n - 1, -1, -1)) |x, k| {"
+    " code(x, y, .{ .a = @as(i16, 10 * i + k) }); } }",
+    "a nest from another corner": "for (@range(i16, 1, -1, -1)) |y| { for (@range(i16, 0, n, 2)) |x| {"
+    " code(x, y, .{ .a = x - y }); } for (@range(i16, 1, n, 2)) |x| { code(x, y, .{ .a = x + y }); } }",
+    "a nest of three": "EACH { for (@range(i16, 2)) |y| { code(x, y, .{ .a = x }); } }"
+    " EACH { for (@range(i16, 2)) |y| { for (@range(i16, 3)) |k| { const r = .{ if (k > y) EAST else WEST };"
+    " @set_color_config(x, y, @get_color(k), .{ .routes = .{ .rx = .{ RAMP }, .tx = r } }); } } }",
+    "a nest over a triangle": "EACH { for (@range(i16, @as(i16, if (x > 5) 2 else 1))) |y| {"
+    " code(x, y, .{ .a = y }); } if (x < 6) { code(x, 1, .{}); } }"
+    " EACH { for (@range(i16, @as(i16, if (x > 5) 2 else 1))) |y| {"
+    " @set_color_config(x, y, red, .{ .routes = .{ .rx = .{ RAMP }, .tx = .{EAST} } }); } }",
+    "a nest with floats of the outer variable": "EACH { for (@range(i16, 2)) |y| {"
+    " code(x, y, .{ .b = @as(f32, x) * 0.1, .a = y }); } }",
+    "a nest with floats of the inner variable": "EACH { for (@range(i16, 2)) |y| {"
+    " code(x, y, .{ .b = @as(f32, y) * 0.1, .a = x }); } }",
+    "a nest that is left": "EACH { for (@range(i16, 9)) |y| { if (y == 2) { break; } code(x, y, .{}); } }",
+    "a nest that goes on outside": "outer: EACH { for (@range(i16, 3)) |y| {"
+    " if (y == 2) { continue :outer; } code(x, y, .{ .a = y }); } }",
+    "a nest with a variable from outside": "var k: i16 = 1; EACH { for (@range(i16, 2)) |y| {"
+    " k += y; code(x, y, .{ .a = k }); } }",
+    "a nest with names that hide names": "EACH { for (@range(i16, 2)) |_, x2| {"
+    " code(x, @as(i16, x2), .{ .a = x }); } }",
+    "a nest that imports": "EACH { for (@range(i16, 2)) |y| {"
+    ' const m = @import_module("part.csl", .{ .odd = y == 1 }); code(x, y, .{ .a = m.number(x) }); } }',
 }
 WRONG = {
+    "a nest, pe-outside-rectangle": "EACH { for (@range(i16, 3)) |y| { code(x, y, .{}); } }",
+    "a nest, tile-set-twice": "EACH { for (@range(i16, 2)) |y| { code(x / 2, y, .{}); } }",
+    "a nest, divide-by-zero": "EACH { for (@range(i16, 2)) |y| { code(x, y, .{ .a = 5 / (6 - x - y) }); } }",
+    "a nest, wrong-arity": "EACH { for (@range(i16, 0, x)) |y| { code(x, y, .{}); } }",
+    "a nest, tile-without-code": "EACH { for (@range(i16, 2)) |y| { if (x + y != 9) { code(x, y, .{}); } } }",
     "pe-outside-rectangle": "for (@range(i16, n + 1)) |x| { code(x, 0, .{}); code(x, 1, .{}); }",
     "tile-set-twice": "EACH { code(x, 0, .{}); code(x / 2, 1, .{}); }",
     "color-set-twice": "EACH { code(x, 0, .{}); code(x, 1, .{});"
@@ -82,6 +118,7 @@ def write(folder: Path, body: str) -> None:
     text = parts[0] + "".join("@set_tile_code(" + _with_file(part) for part in parts[1:])
     (folder / "layout.csl").write_text(f"{HEAD}{text}\n}}\n")
     (folder / "pe.csl").write_text(PE)
+    (folder / "part.csl").write_text(PART)
 
 
 def _with_file(call: str) -> str:
@@ -119,21 +156,54 @@ def test_both_ways_give_the_same_diagnostic(
             compiled(monkeypatch, least)
         first = caught.value.diagnostics[0]
         found.append((first.id, first.message, str(first.span)))
-    assert found[0][0] == id
+    assert found[0][0] == id.removeprefix("a nest, ")
     assert found[0] == found[1]
 
 
-def test_a_recorded_loop_is_passed_over_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    passes = 0
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one number with every pass over a loop's body."""
+    counted: list[int] = []
     execute = record._record
 
-    def counted(*args: object) -> object:
-        nonlocal passes
-        passes += 1
+    def count(*args: object) -> object:
+        counted.append(1)
         return execute(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(record, "_record", counted)
+    monkeypatch.setattr(record, "_record", count)
+    return counted
+
+
+def test_a_recorded_loop_is_passed_over_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: list[int]
+) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, RIGHT["routes"].replace("@get_color(x % 4)", "red"))
     compiled(monkeypatch, 8)
-    assert passes == 3
+    assert len(passes) == 3
+
+
+ROLES = """
+layout {
+  @set_rectangle(n, n);
+  @export_name("run", fn()void);
+  for (@range(i16, n)) |x| {
+    for (@range(i16, n)) |y| {
+      const row: i16 = if (x == 0) 1 else if (x % 2 == 0) 2 else 3;
+      const column: i16 = if (y == n - 1) 1 else 2;
+      @set_tile_code(x, y, "pe.csl", .{ .a = row * column, .d = x > y });
+    }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("n", [16, 32, 48])
+def test_a_nest_is_passed_over_as_often_as_there_are_roles(
+    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: list[int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pe.csl").write_text(PE)
+    (tmp_path / "layout.csl").write_text(f"param n: i16;\n{ROLES}")
+    compile_layout("layout.csl", CompileOptions(params={"n": str(n)}))
+    assert len(passes) == 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _numbers as numbers
@@ -12,7 +12,7 @@ from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, Signal, Target, is_constant
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import address_of, element_place, place_of
-from openwafer.csl._eval_record import recorded
+from openwafer.csl._eval_record import execute_nest, is_nest, recorded
 from openwafer.csl._eval_stmt import Unrolling, after_body, unrolled_body
 from openwafer.csl._values import Place, RangeValue, Value, ValuePlace
 from openwafer.diag import error
@@ -48,9 +48,26 @@ def _over_range(ev: Evaluator, node: ast.For, t: ty.Type, r: RangeValue) -> Sign
         values = _known_range(ev, r)
         if ev.is_emitting():
             return _unrolled(ev, node, (ValuePlace(t, Value(t, i)) for i in values))
-        left = recorded(ev, node, t, values, _start(ev, node))
-        return _now(ev, node, ((number, ValuePlace(t, Value(t, i))) for number, i in left))
+        return _over_known(ev, node, t, values)
     return _range_later(ev, node, t, r)
+
+
+def _over_known(ev: Evaluator, node: ast.For, t: ty.Type, values: range) -> Signal | None:
+    """A loop that is executed now, many iterations at once where that can be. What a body makes only once, a
+    module, keeps the first iteration from being told for others: then it is tried again from the second."""
+    start = _start(ev, node)
+    if is_nest(ev, node) and values:
+        if execute_nest(ev, node, t, values, start):
+            return None
+        signal = _now(ev, node, _places(t, [(start, values[0])]))
+        if signal is not None or execute_nest(ev, node, t, values[1:], start + 1):
+            return signal
+        values, start = values[1:], start + 1
+    return _now(ev, node, _places(t, recorded(ev, node, t, values, start)))
+
+
+def _places(t: ty.Type, numbered: Iterable[tuple[int, int]]) -> Iterator[tuple[int, Place]]:
+    return ((number, ValuePlace(t, Value(t, i))) for number, i in numbered)
 
 
 def _start(ev: Evaluator, node: ast.For) -> int:

@@ -30,6 +30,8 @@ MIN_ITERATIONS = 8
 """Shorter loops are executed plainly."""
 TRIES, WORTH = 5, 4
 """A loop in which the passes, from the fifth on, have served fewer than four values each goes on plainly."""
+MAX_REMEMBERED = 1 << 16
+"""Outcomes of guards are kept for loops of up to so many iterations."""
 EXACT_BITS = 32
 """Integers up to this width are exact in the arrays' int64; so are comptime_int of a layout's size."""
 
@@ -66,6 +68,11 @@ class Trace:
 def is_traceable(body: ast.Stmt) -> bool:
     """Whether the body is one of an innermost loop, which no iteration leaves."""
     return not any(isinstance(n, (ast.For, ast.While, ast.Break, ast.Return)) for n in _nodes(body))
+
+
+def has_labelled_continue(body: ast.Stmt) -> bool:
+    """Whether an iteration may go on with a loop further out."""
+    return any(isinstance(n, ast.Continue) and n.label is not None for n in _nodes(body))
 
 
 def _nodes(root: object) -> Iterator[object]:
@@ -109,13 +116,29 @@ def undecided(value: Value) -> Iterator[Value]:
         yield value
 
 
-def served(trace: Trace, columns: list[NDArray[Any]]) -> NDArray[np.bool_]:
-    """For which iterations the guards come out as in the pass, which was the first one's."""
-    fits = np.ones(len(columns[0]), np.bool_)
-    for expr, expected in {(g.expr, g.expected) for g in trace.guards}:
-        fits &= np.asarray(evaluate(_exact(expr), columns) == expected)
-    fits[0] = True
-    return fits
+class Decisions:
+    """How guards come out in all iterations, each computed once."""
+
+    def __init__(self, columns: list[NDArray[Any]]) -> None:
+        self._columns = columns
+        self._known: dict[tuple[tir.Expr, object], NDArray[np.bool_]] = {}
+
+    def served(self, trace: Trace, left: NDArray[np.int64], at: int) -> NDArray[np.bool_]:
+        """For which of the iterations `left` the guards come out as in the pass, that of `left[at]`."""
+        fits = np.ones(len(left), np.bool_)
+        for key in {(g.expr, g.expected) for g in trace.guards}:
+            fits &= self._outcome(*key, left)
+        fits[at] = True
+        return fits
+
+    def _outcome(self, expr: tir.Expr, expected: object, left: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if len(self._columns[0]) > MAX_REMEMBERED:
+            return np.asarray(evaluate(_exact(expr), [c[left] for c in self._columns]) == expected)
+        found = self._known.get((expr, expected))
+        if found is None:
+            outcome = np.asarray(evaluate(_exact(expr), self._columns) == expected)
+            found = self._known[expr, expected] = np.broadcast_to(outcome, self._columns[0].shape)
+        return found[left]
 
 
 def apply(unit: LayoutUnit, trace: Trace, columns: list[NDArray[Any]]) -> None:
