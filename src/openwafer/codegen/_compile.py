@@ -64,6 +64,13 @@ def compile_program(program: tir.Program, machine: Machine, *, use_cache: bool =
     return _link(made, is_cached=False)
 
 
+def code_of(program: tir.Program) -> tir.Program:
+    """The program without what its machine code does not depend on: queues and routes, where its sources lie,
+    and the names of its symbols, in which that stands. Equal results have equal machine code."""
+    symbols = tuple(msgspec.structs.replace(symbol, name="") for symbol in program.symbols)
+    return msgspec.structs.replace(program, name="", queues=(), colors=(), locations=(), symbols=symbols)
+
+
 def bind_memory_op(address: int) -> None:
     """Makes `address` the function behind `MEMORY_OP_SYMBOL` for all programs linked from now on."""
     llvm.add_symbol(MEMORY_OP_SYMBOL, address)

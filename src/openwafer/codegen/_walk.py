@@ -12,15 +12,15 @@ from openwafer.csl import _tir as tir
 
 def walk(node: Any) -> Iterator[Any]:
     """`node` and all structs under it, parents first."""
-    if isinstance(node, tuple):
-        for item in node:  # pyright: ignore[reportUnknownVariableType]
-            yield from walk(item)
-    elif isinstance(node, msgspec.Struct):
-        yield node
-        for name in node.__struct_fields__:
-            value = getattr(node, name)
-            if isinstance(value, (tuple, msgspec.Struct)):
-                yield from walk(value)
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple):
+            stack.extend(reversed(item))  # pyright: ignore[reportUnknownArgumentType]
+        elif isinstance(item, msgspec.Struct):
+            yield item
+            parts = [getattr(item, name) for name in item.__struct_fields__]
+            stack += [part for part in reversed(parts) if isinstance(part, (tuple, msgspec.Struct))]
 
 
 def is_static(expr: tir.Expr) -> bool:

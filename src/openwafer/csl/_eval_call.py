@@ -164,9 +164,10 @@ def _call_inline(ev: Evaluator, inner: Evaluator, fn: FnValue, result: ty.Type, 
 
 
 def _address_params(inner: Evaluator) -> None:
-    """Parameters whose address is taken get a place in memory."""
-    for name in inner.addressed:
-        place = inner.scope.names.get(name)
+    """Parameters whose address is taken get a place in memory, in the order of their declaration."""
+    for name, place in list(inner.scope.names.items()):
+        if name not in inner.addressed:
+            continue
         if isinstance(place, ValuePlace) and not ty.is_comptime_only(place.type) and not place.value.is_known:
             static = new_static(inner, name, place.type)
             memory = MemoryPlace(place.type, tir.Addr(static.symbol), False, static)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
-from openwafer.codegen._compile import CompiledProgram, bind_memory_op, compile_program
+from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_program
 from openwafer.codegen._cost import add_costs
 from openwafer.codegen._memory_op import compiled_memory_op
 from openwafer.codegen._timing import timing_tables
@@ -424,7 +424,7 @@ def _mask(ids: tuple[int, ...]) -> int:
 
 
 def _load_programs(layout: Layout, machine: Machine, profile: bool) -> list[Loaded]:
-    """Programs that differ only in the colors of their queues and in routes share their machine code."""
+    """Programs that differ only in what machine code does not depend on share it."""
     bind_memory_op(compiled_memory_op().address)
     counts = np.bincount(layout.program_of.reshape(-1) + 1, minlength=len(layout.programs) + 1)[1:]
     whole = machine.memory.bytes_per_pe
@@ -432,7 +432,7 @@ def _load_programs(layout: Layout, machine: Machine, profile: bool) -> list[Load
     loaded: list[Loaded] = []
     made: dict[bytes, CompiledProgram] = {}
     for program in layout.programs:
-        code = msgspec.structs.replace(program, name="", queues=(), colors=())
+        code = code_of(program)
         key = msgspec.msgpack.encode(code)
         if key not in made:
             made[key] = compile_program(add_costs(code, machine, profile=profile), machine)

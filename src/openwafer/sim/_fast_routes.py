@@ -75,14 +75,16 @@ def _needs_own_row(
     layout: Layout, programs: Sequence[tir.Program], configs: Ints, flat: Ints
 ) -> NDArray[np.bool_]:
     """Where a row changes while the program runs: with a filter, or on a PE whose code writes registers."""
-    writes = np.array([*map(_writes_registers, programs), False])
+    functions = {id(program.functions): program.functions for program in programs}
+    found = {key: _writes_registers(f) for key, f in functions.items()}
+    writes = np.array([*(found[id(program.functions)] for program in programs), False])
     by_pe = writes[layout.program_of.reshape(-1)][:, None]
     filtered = np.array([*(configs[:, FILTER_COLUMN] != 0), False])
     return by_pe | filtered[flat]
 
 
-def _writes_registers(program: tir.Program) -> bool:
-    return any(isinstance(n, tir.WriteConfig) for f in program.functions for n in walk(f.body))
+def _writes_registers(functions: tuple[tir.Function, ...]) -> bool:
+    return any(isinstance(n, tir.WriteConfig) for f in functions for n in walk(f.body))
 
 
 def _switches(configs: Ints) -> Ints:
