@@ -97,14 +97,16 @@ class MeanSquare:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights. `q`, `k` are [batch, heads, tokens,
-    dim]."""
+    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights, of which `share` are dropped by the
+    dropout number `layer`. `q`, `k` are [batch, heads, tokens, dim]."""
 
     q: View
     k: View
     scale: float = 1.0
     is_masked: bool = False
     softmax: bool = False
+    share: float = 0.0
+    layer: int = 0
 
 
 Pending = (

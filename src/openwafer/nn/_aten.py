@@ -36,6 +36,7 @@ ATEN: dict[Any, Handler] = {
     aten.rms_norm.default: compute.rms_norm,
     aten.layer_norm.default: compute.layer_norm,
     aten.batch_norm.default: compute.batch_norm,
+    aten.dropout.default: compute.dropout,
     aten.scaled_dot_product_attention.default: attention.scaled_dot_product_attention,
     # losses
     aten.cross_entropy_loss.default: losses.cross_entropy,
@@ -159,5 +160,4 @@ ATEN: dict[Any, Handler] = {
     aten.to.dtype_layout: views.cast,
     aten._to_copy.default: views.cast,
     aten.type_as.default: views.cast,
-    aten.dropout.default: views.dropout,
 }

@@ -19,8 +19,6 @@ def scaled_dot_product_attention(
     context: Capture, q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0,
     is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
 ) -> View:  # fmt: skip
-    if dropout_p:
-        raise context.unsupported("dropout in attention is not supported", help="call `model.eval()`")
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = Scores(q, k, scale, is_causal)
     if attn_mask is not None:
@@ -29,7 +27,12 @@ def scaled_dot_product_attention(
         hidden = ~attn_mask if attn_mask.dtype == torch.bool else attn_mask < -1e4
         is_exact = attn_mask.dtype == torch.bool or bool(((attn_mask == 0) | hidden).all())
         scores = with_mask(context, scores, hidden, is_exact)
-    return attend(context, scores, v)
+    return attend(context, dropped(context, scores, dropout_p), v)
+
+
+def dropped(context: Capture, x: Scores, share: float) -> Scores:
+    """With dropout of the softmax."""
+    return replace(x, share=share, layer=context.next_dropout()) if share else x
 
 
 def scores(context: Capture, q: View, k: View) -> Scores:
@@ -91,7 +94,7 @@ def attend(context: Capture, x: Scores, v: View) -> View:
     made = context.emit(
         "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"),
         heads=heads, kv_heads=kv_heads, dim=dim, batch=q.value.tokens // seq, seq=seq,
-        is_causal=x.is_masked, scale=x.scale,
+        is_causal=x.is_masked, scale=x.scale, share=x.share, layer=x.layer,
     )  # fmt: skip
     return replace(q.on(made), dims=(*q.dims[:-1], v.dims[-1]))
 

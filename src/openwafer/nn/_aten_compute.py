@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from openwafer.nn._abstract import Param, Scores
-from openwafer.nn._aten_attention import attend, scores
+from openwafer.nn._aten_attention import attend, dropped, scores
 from openwafer.nn._aten_elementwise import add, norm
 from openwafer.nn._aten_elementwise import mul as multiply
 from openwafer.nn._aten_reductions import is_sequence, linear_along_tokens
@@ -103,3 +103,13 @@ def batch_norm(
         elif table is not None:
             x = step(context, x, table.reshape(shape))
     return x
+
+
+def dropout(context: Capture, x: Any, p: float, train: bool) -> Any:
+    """In evaluation nothing; of the weights of attention, a part of it."""
+    if not train or p == 0:
+        return x
+    if isinstance(x, Scores) and x.softmax and not x.share:
+        return dropped(context, x, p)
+    view, layer = context.whole(x), context.next_dropout()
+    return view.on(context.emit("dropout", [view.value], view.value.shape, share=float(p), layer=layer))

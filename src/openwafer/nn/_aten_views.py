@@ -134,14 +134,6 @@ def cast(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     return x
 
 
-def dropout(context: Capture, x: Any, p: float, train: bool) -> Any:
-    if train and p > 0:
-        raise context.unsupported(
-            "dropout in training is not supported", help="set its probability to 0, or call `model.eval()`"
-        )
-    return x
-
-
 def _narrow(context: Capture, x: Any, dim: int, start: int, size: int, step: int = 1) -> Any:
     if isinstance(x, Param):
         chosen = torch.arange(start, start + size * step, step)

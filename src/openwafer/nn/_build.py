@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from openwafer.nn._draws import HIGH, LOW
 from openwafer.nn._graph import Graph, Value
 from openwafer.nn._kernel import DType, Storage
 from openwafer.nn._lower import Lowering, Memory, lower, value_layout
@@ -70,16 +71,16 @@ class Builder:
         return Program(self.mesh, entries, tuple(_buffers(entries)))
 
 
-POSITIONS = ("past", "last")
-"""What counts tokens."""
+WHOLE = ("past", "last", LOW, HIGH)
+"""What counts tokens, or is a word."""
 
 
 def _arguments(instructions: Iterable[Instruction]) -> tuple[tuple[str, DType], ...]:
-    """What the host must give: positions, all else are f32."""
+    """What the host must give: whole numbers, all else are f32."""
     names = dict.fromkeys(
         a.name for i in instructions if isinstance(i, Call) for a in i.arguments if isinstance(a, Runtime)
     )
-    return tuple((name, "u16" if name in POSITIONS else "f32") for name in names)
+    return tuple((name, "u16" if name in WHOLE else "f32") for name in names)
 
 
 def _buffers(entries: Iterable[Entry]) -> Iterable[Buffer]:

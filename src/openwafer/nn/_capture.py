@@ -60,11 +60,14 @@ class Captured:
 Handler = Callable[..., Any]
 
 
-def capture(model: torch.nn.Module, args: tuple[Any, ...], *, moves_parts: bool = False) -> Captured:
+def capture(
+    model: torch.nn.Module, args: tuple[Any, ...], *, moves_parts: bool = False, draws: bool = False
+) -> Captured:
     """Captures `model(*args)`. Part of a layer's result is computed by part of its weight, or, with
-    `moves_parts`, moved. Diagnostics: capture-failed, missing-operator, unsupported-view, and the
-    operators' own."""
-    return Capture(export(model, args), moves_parts=moves_parts).run()
+    `moves_parts`, moved. Dropout needs `draws`: words that the host gives at each step.
+
+    Diagnostics: capture-failed, missing-operator, unsupported-view, and the operators' own."""
+    return Capture(export(model, args), moves_parts=moves_parts, draws=draws).run()
 
 
 @dataclass
@@ -73,12 +76,15 @@ class Capture:
 
     program: Any
     moves_parts: bool = False
+    draws: bool = False
     graph: Graph = field(default_factory=Graph)
     env: dict[Any, Any] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     node: Any = None
     weights: dict[tuple[Any, ...], Weight] = field(default_factory=dict)
     slices: dict[tuple[Value, bytes], Value] = field(default_factory=dict)
+    dropouts: int = 0
+    """Layers of dropout so far."""
 
     def run(self) -> Captured:
         with torch.no_grad():
@@ -201,6 +207,15 @@ class Capture:
     def emit(self, name: str, inputs: list[Value], shape: Shape, *more: Shape, **attributes: Any) -> Value:
         """Appends an operator; its first output."""
         return self.graph.emit(name, inputs, [shape, *more], origin=self.origin, **attributes).outputs[0]
+
+    def next_dropout(self) -> int:
+        """The number of a new layer of dropout."""
+        if not self.draws:
+            raise self.unsupported(
+                "dropout is for training", help="set its probability to 0, or call `model.eval()`"
+            )
+        self.dropouts += 1
+        return self.dropouts
 
     # --- weights ---
 

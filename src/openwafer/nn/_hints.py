@@ -21,7 +21,9 @@ COMPARING = (
     "numbers are not compared on the wafer: masks of constants are computed by the compiler, those of inputs "
     "can be made on the host and multiplied"
 )
-RANDOM = "the wafer draws no random numbers: make them on the host and give them as an input"
+RANDOM = (
+    "the wafer draws no random numbers but those of dropout: make them on the host and give them as an input"
+)
 
 HINTS: dict[str, str] = {
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"), RECURRENT),

@@ -8,6 +8,7 @@ from pathlib import Path
 from openwafer.nn._kernel import Kernel
 from openwafer.nn._kernels_activation import ACTIVATION
 from openwafer.nn._kernels_attention import ATTENTION
+from openwafer.nn._kernels_dropout import DROPOUT
 from openwafer.nn._kernels_elementwise import ELEMENTWISE
 from openwafer.nn._kernels_linear import LINEAR
 from openwafer.nn._kernels_matrix import MATRIX
@@ -32,6 +33,7 @@ KERNELS: dict[str, Kernel] = {
     **MATRIX,
     **ROWS,
     **VECTOR,
+    **DROPOUT,
 }
 
 

@@ -17,6 +17,7 @@ from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
+from openwafer.nn._draws import LOW, draws
 from openwafer.nn._fit import room_bytes
 from openwafer.nn._graph import Graph, Op
 from openwafer.nn._memory import plan_memory
@@ -30,8 +31,8 @@ from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
 Loss = Callable[..., torch.Tensor]
-STEPS = "steps"
-"""Where a state has the number of steps."""
+STEPS, SEED = "steps", "seed"
+"""Where a state has the number of steps, and the seed of dropout."""
 
 
 class _WithLoss(torch.nn.Module):
@@ -60,6 +61,8 @@ class TrainingStep:
         self._built = built
         self.session = session
         self.steps = 0
+        self.seed = torch.initial_seed()
+        """Of dropout: with it and the number of a step its masks are made."""
         self._history = History(session, built.entry)
 
     def __call__(self, *args: torch.Tensor) -> float:
@@ -90,12 +93,16 @@ class TrainingStep:
         )  # fmt: skip
 
     def _arguments(self) -> dict[str, float]:
-        if self._optimizer is None:
-            return {}
-        out: dict[str, float] = {}
-        for i, group in enumerate(self._optimizer.param_groups):
+        out = draws(self.seed, self.steps) if self._draws else {}
+        groups = self._optimizer.param_groups if self._optimizer is not None else ()
+        for i, group in enumerate(groups):
             out.update({f"{name}_{i}": number for name, number in runtime(group, self.steps).items()})
         return out
+
+    @property
+    def _draws(self) -> bool:
+        """Whether there is dropout."""
+        return any(name == LOW for name, _ in self._built.entry.arguments)
 
     def sync(self) -> None:
         """Copies the trained weights from the wafer into the PyTorch model."""
@@ -119,15 +126,18 @@ class TrainingStep:
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What a later step needs besides the weights (`sync`): the optimiser's states as they lie on the
-        PEs, and the number of steps."""
-        return {**self.session.states(), STEPS: np.array([self.steps])}
+        PEs, the number of steps, and, with dropout, its seed."""
+        seed = {SEED: np.array([self.seed], np.uint64)} if self._draws else {}
+        return {**self.session.states(), STEPS: np.array([self.steps]), **seed}
 
     def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Goes on behind the step in which `state` was taken, on a wafer of the same shape.
 
         Diagnostics: state-mismatch."""
-        self.session.restore({name: array for name, array in state.items() if name != STEPS})
+        numbers = (STEPS, SEED) if self._draws else (STEPS,)
+        self.session.restore({name: array for name, array in state.items() if name not in numbers})
         (self.steps,) = map(int, state[STEPS])
+        self.seed = int(state[SEED][0]) if SEED in state else self.seed
         self._history = History(self.session, self._built.entry)
 
     def gradients(self) -> dict[str, torch.Tensor]:
@@ -214,7 +224,7 @@ def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[
 def _with_gradients(
     whole: torch.nn.Module, example_inputs: tuple[Any, ...], *, moves_parts: bool
 ) -> tuple[Captured, set[Op]]:
-    captured = capture(whole, example_inputs, moves_parts=moves_parts)
+    captured = capture(whole, example_inputs, moves_parts=moves_parts, draws=True)
     outputs = [v.value for v in captured.outputs]
     if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
         found = ", ".join(str(list(v.shape)) for v in captured.outputs)

@@ -2,6 +2,7 @@
 
 from openwafer.nn.ops._attention import Attention, AttentionGrad, Rope, RopeAt, RopeGrad, RopeTables
 from openwafer.nn.ops._copy_features import CopyFeatures
+from openwafer.nn.ops._dropout import Dropout
 from openwafer.nn.ops._elementwise import (
     Add,
     Affine,
@@ -49,7 +50,7 @@ _ALL: tuple[Operator, ...] = (
     RopeAt(), RopeGrad(), RopeTables(), LastToken(),
     LogSoftmax(), LogSoftmaxGrad(), Softmax(), SoftmaxGrad(), MixTokens(), MixTokensGradInput(),
     MixTokensGradWeight(), TokenBias(), TokenBiasGrad(), ScaleAll(), ScaleAllGrad(), CopyFeatures(),
-    Number(), Fill(), SumAll(), SpreadNumber(), TokenCrossEntropy(), ScaleTokens(), Counted(),
+    Dropout(), Number(), Fill(), SumAll(), SpreadNumber(), TokenCrossEntropy(), ScaleTokens(), Counted(),
     Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from openwafer.nn._lower import Lowering
 from openwafer.nn._mesh import Axis, Split, other
 from openwafer.nn._place import Placing
 from openwafer.nn._program import Argument, Buffer, Ref, Runtime, Share
+from openwafer.nn.ops._dropout import drop
 from openwafer.nn.ops._operator import Operator
 
 HIDDEN = -1e30
@@ -63,6 +64,12 @@ def _position(s: _Sizes, to: Lowering, past: Argument) -> tuple[Argument, ...]:
     return (s.columns, to.position(s.axis), past)
 
 
+def _dropped(op: Op, to: Lowering, s: _Sizes, y: Ref, x: Ref) -> None:
+    """y = x with dropout, for weights of attention and their gradients; y may be x."""
+    where = (to.position(to.axis(op.inputs[0])), s.seq, s.columns, to.position(s.axis))
+    drop(to, y, x, (s.heads, s.keys, s.tokens), where, op.attributes["layer"], op.attributes["share"])
+
+
 class _PlaceHeads(Operator):
     def place(self, op: Op, placing: Placing) -> None:
         """Whole groups of heads on a PE; queries, keys and values on one axis."""
@@ -111,7 +118,11 @@ class Attention(_PlaceHeads):
         to.call("exp_sum", scores, total, most, *s.scores)
         to.sum(s.axis, total, s.heads * s.tokens)
         to.call("reciprocal", total, total, s.heads * s.tokens)
-        to.call(f"values{half}", to.ref(o), scores, values, work, *row, *s.shape)
+        left = scores
+        if op.attributes["share"]:
+            left = to.scratch("attention.left", *s.scores)
+            _dropped(op, to, s, left, scores)
+        to.call(f"values{half}", to.ref(o), left, values, work, *row, *s.shape)
         to.sum(s.axis, to.ref(o), to.local(o) * s.tokens)
         to.call("scale_rows", to.ref(o), total, s.heads, s.hd, s.tokens)
         if to.is_used(p):
@@ -184,8 +195,13 @@ class AttentionGrad(_PlaceHeads):
         dot = to.scratch("attention.dot", to.local(q), s.tokens)
         to.call("head_dot", delta, to.ref(do), to.ref(o), dot, s.heads, s.hd, s.tokens)
         to.call("dots", ds, to.ref(do), values, work, *s.shape)
+        left = to.ref(p)
+        if op.attributes["share"]:
+            left = to.scratch("attention.left", *s.scores)
+            _dropped(op, to, s, left, to.ref(p))
+            _dropped(op, to, s, ds, ds)
         to.call("score_grad", ds, to.ref(p), delta, *s.scores, op.attributes["scale"])
-        for out, scores, with_ in ((dk, ds, q), (dv, to.ref(p), do)):
+        for out, scores, with_ in ((dk, ds, q), (dv, left, do)):
             _key_grad(to, s, out, scores, with_, work)
         to.call("values", to.ref(dq), ds, keys, work, *s.shape)
         to.sum(s.axis, to.ref(dq), to.local(dq) * s.tokens)
