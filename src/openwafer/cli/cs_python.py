@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 import click
 
 from openwafer.cli import _errors
+from openwafer.cli._shifts import WIDE, compile_script, wide
 from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
 from openwafer.diag import DiagnosticError
 
@@ -104,9 +105,10 @@ def _first_on_path(directory: str) -> None:
 
 def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
     def run_code() -> None:
-        code: CodeType = compile(text, path, "exec", dont_inherit=True)
+        code = compile_script(text, path)
         module = ModuleType("__main__")
         module.__dict__["__builtins__"] = builtins
+        module.__dict__[WIDE] = wide
         if not path.startswith("<"):
             module.__dict__["__file__"] = path
         sys.modules["__main__"] = module
