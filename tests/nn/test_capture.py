@@ -13,6 +13,7 @@ from torch_models import Gpt, Llama, Mlp, next_token_loss  # noqa: E402
 
 from openwafer.diag import Diagnostic, DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
+from openwafer.nn._abstract import Mask  # noqa: E402
 from openwafer.nn._capture import capture  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -92,7 +93,7 @@ def test_fused_projection_is_split_into_its_weights() -> None:
     weights = [w for w in graph.weights() if w.parameter == "block.qkv.weight"]
     assert [w.shape for w in weights] == [(8, 8)] * 3
     (attention,) = (op for op in graph.ops if op.name == "sdpa")
-    assert attention.attributes["is_causal"]
+    assert attention.attributes["mask"] == Mask()
 
 
 def test_a_model_that_does_not_fit() -> None:

@@ -96,14 +96,25 @@ class MeanSquare:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """Which keys a token sees: those up to its own, with `window` only so many; or, if it is another mask,
+    those of its row of `visible`."""
+
+    window: int = 0
+    visible: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
-    """q · kᵀ · scale [+ mask], after `softmax` the attention's weights, of which `share` are dropped by the
-    dropout number `layer`. `q`, `k` are [batch, heads, tokens, dim]."""
+    """q · kᵀ · scale [+ mask], with `cap` cap · tanh(q · kᵀ · scale) [+ mask]; after `softmax` the weights of
+    attention, of which `share` are dropped by the dropout number `layer`. `q`, `k` are [batch, heads,
+    tokens, dim]."""
 
     q: View
     k: View
     scale: float = 1.0
-    is_masked: bool = False
+    cap: float = 0.0
+    mask: Mask | None = None
     softmax: bool = False
     share: float = 0.0
     layer: int = 0

@@ -53,7 +53,7 @@ ATEN: dict[Any, Handler] = {
     # elementwise
     aten.relu.default: elementwise.unary("relu"),
     aten.silu.default: elementwise.unary("silu"),
-    aten.tanh.default: elementwise.unary("tanh"),
+    aten.tanh.default: elementwise.tanh,
     aten.sigmoid.default: elementwise.unary("sigmoid"),
     aten.gelu.default: elementwise.gelu,
     aten.add.Tensor: elementwise.add,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from openwafer.nn._abstract import Scores
+from openwafer.nn._abstract import Mask, Scores
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import Shape
 from openwafer.nn._view import Atom, Dim, View, ViewError, length, merged
@@ -20,7 +20,7 @@ def scaled_dot_product_attention(
     is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
 ) -> View:  # fmt: skip
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    scores = Scores(q, k, scale, is_causal)
+    scores = Scores(q, k, scale, mask=Mask() if is_causal else None)
     if attn_mask is not None:
         if not isinstance(attn_mask, torch.Tensor):
             raise context.unsupported("a mask that is computed from inputs")
@@ -68,15 +68,32 @@ def _is_hidden(value: Any) -> bool:
 
 
 def with_mask(context: Capture, x: Scores, hidden: torch.Tensor, is_exact: bool) -> Scores:
-    """The mask must be the causal one, or hide nothing."""
+    """A mask that is known, the same for all texts and heads."""
     seq = (x.q.shape[-2], x.k.shape[-2])
-    causal = torch.ones(seq, dtype=torch.bool).triu(1)
     hidden = hidden.expand(*hidden.shape[:-2], *seq) if hidden.dim() >= 2 else hidden.expand(seq)
     if is_exact and not hidden.any():
         return x
-    if not is_exact or not (hidden == causal).all():
-        raise context.unsupported("only causal masks, or none, are supported")
-    return replace(x, is_masked=True)
+    visible = ~hidden.reshape(-1, *seq)
+    if not is_exact or x.mask is not None or not (visible == visible[0]).all():
+        raise context.unsupported("only masks that hide keys, one for all heads and texts, are supported")
+    if not visible.any(-1).all():
+        raise context.unsupported("a token that sees no key")
+    return replace(x, mask=_mask_of(visible[0]))
+
+
+def _mask_of(visible: torch.Tensor) -> Mask:
+    """With a window if it is one."""
+    rows, keys = visible.shape
+    ages = torch.arange(rows)[:, None] - torch.arange(keys)
+    window = int(visible[-1].sum())
+    if bool((visible == ((ages >= 0) & (ages < window))).all()):
+        return Mask(window if window < rows else 0)
+    return Mask(visible=visible.numpy().tobytes())
+
+
+def scaled(x: Scores, factor: float) -> Scores:
+    """Scores times a number."""
+    return replace(x, cap=x.cap * factor) if x.cap else replace(x, scale=x.scale * factor)
 
 
 def attend(context: Capture, x: Scores, v: View) -> View:
@@ -94,7 +111,7 @@ def attend(context: Capture, x: Scores, v: View) -> View:
     made = context.emit(
         "sdpa", [q.value, k.value, v.value], q.value.shape, Shape(1, 1, "local"),
         heads=heads, kv_heads=kv_heads, dim=dim, batch=q.value.tokens // seq, seq=seq,
-        is_causal=x.is_masked, scale=x.scale, share=x.share, layer=x.layer,
+        mask=x.mask, scale=x.scale, cap=x.cap, share=x.share, layer=x.layer,
     )  # fmt: skip
     return replace(q.on(made), dims=(*q.dims[:-1], v.dims[-1]))
 

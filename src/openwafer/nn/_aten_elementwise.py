@@ -22,6 +22,7 @@ from openwafer.nn._abstract import (
     Times,
     Turned,
 )
+from openwafer.nn._aten_attention import scaled, with_mask
 from openwafer.nn._aten_rotary import rope, turned_complex
 from openwafer.nn._capture import Capture, Handler, matrix_of
 from openwafer.nn._graph import Shape, Value
@@ -38,6 +39,13 @@ def unary(function: str) -> Handler:
         return view.on(context.emit("unary", [view.value], view.value.shape, function=function))
 
     return handle
+
+
+def tanh(context: Capture, x: Any) -> Any:
+    """Of scores: the middle of a soft cap."""
+    if isinstance(x, Scores) and x.mask is None and not x.cap and not x.softmax:
+        return replace(x, cap=1.0)
+    return unary("tanh")(context, x)
 
 
 def gelu(context: Capture, x: Any, *, approximate: str = "none") -> View:
@@ -92,7 +100,7 @@ def mul(context: Capture, a: Any, b: Any) -> Any:
         case (Shifted(), View()):
             return _times_shifted(context, b, a)
         case (Scores(softmax=False), _) if (c := scalar(b)) is not None:
-            return replace(a, scale=a.scale * c)
+            return scaled(a, c)
         case (Rotated(), torch.Tensor()):
             return RotatedTimes(a.view, b)
         case (View(), MeanSquare(inverse=True)):
@@ -285,9 +293,8 @@ def norm(
 
 
 def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:
-    from openwafer.nn._aten_attention import with_mask
-
-    return with_mask(context, scores, mask == float("-inf"), bool(((mask == 0) | (mask < -1e4)).all()))
+    hidden = mask < -1e4
+    return with_mask(context, scores, hidden, bool(((mask == 0) | hidden).all()))
 
 
 def completed(context: Capture, x: Times | Squares | MeanSquare) -> View:

@@ -123,7 +123,8 @@ class _Rewrite:
         self.values[op.output] = made.output
 
     def _attention(self, op: Op) -> None:
-        if not op.attributes["is_causal"] or op.attributes["seq"] != self.context:
+        mask = op.attributes["mask"]
+        if mask is None or mask.visible or op.attributes["seq"] != self.context:
             raise error("not-incremental", "generation needs causal attention over the whole text")
         inputs = [self.values[v] for v in op.inputs]
         cache = f"cache_{self.caches}"

@@ -115,6 +115,36 @@ def causal_mask(mask, keys, seq, columns, column, past):
 
 
 @ATTENTION.define(
+    "attention_keys",
+    out("mask", "keys", "seq"),
+    *(Size(name) for name in ("keys", "seq")),
+    *POSITION,
+    Size("window"),
+    cases=tuple(
+        {**{k: v for k, v in case.items() if k not in ("rows", "batch")}, "window": 1 + i}
+        for i, case in enumerate(ROWS)
+    ),
+)
+def window_mask(mask, keys, seq, columns, column, past, window):
+    """`causal_mask` for tokens that see `window` keys, their own among them."""
+    key, token = np.arange(keys)[:, None] * columns + column, past + np.arange(seq)
+    mask[:] = np.where((key <= token) & (key > token - window), 0, MASKED)
+
+
+@ATTENTION.define(
+    "attention",
+    update("s", *SCORES),
+    read("mask", "keys", "seq", draw=mask_values),
+    *(Size(name) for name in ("heads", "keys", "batch", "seq")),
+    Constant("cap", 20),
+    cases=CASES,
+)
+def capped(s, mask, heads, keys, batch, seq, cap):
+    """From tanh of scores to scores that are between −cap and cap, if they are not hidden."""
+    s[:] = s * cap + mask[:, None, :]
+
+
+@ATTENTION.define(
     "attention",
     out("s", *SCORES),
     read("q", *QUERIES),

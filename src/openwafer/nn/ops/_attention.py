@@ -2,69 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from openwafer.diag import error
 from openwafer.nn._differentiate import Tape
 from openwafer.nn._graph import Op, Value
 from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import Axis, Split, other
+from openwafer.nn._mesh import Split
 from openwafer.nn._place import Placing
-from openwafer.nn._program import Argument, Buffer, Ref, Runtime, Share
+from openwafer.nn._program import Buffer, Ref, Runtime
+from openwafer.nn.ops._attention_sizes import Sizes, past, position, sizes_of, visibility
 from openwafer.nn.ops._dropout import drop
 from openwafer.nn.ops._operator import Operator
 
-HIDDEN = -1e30
+
+def _zeros(to: Lowering, s: Sizes) -> Ref:
+    """A mask that hides nothing."""
+    made = to.scratch("attention.zeros", s.keys, s.seq)
+    to.call("zero", made, s.keys * s.seq)
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """Local sizes of one attention: `keys` slots a sequence on each of the `columns` PEs of `axis`."""
-
-    heads: int
-    groups: int
-    hd: int
-    keys: int
-    batch: int
-    seq: int
-    axis: Axis
-    columns: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """In the order of the kernels' parameters."""
-        return (self.heads, self.groups, self.hd, self.keys, self.batch, self.seq)
-
-    @property
-    def tokens(self) -> int:
-        return self.batch * self.seq
-
-    @property
-    def scores(self) -> tuple[int, ...]:
-        return (self.heads, self.keys, self.tokens)
-
-
-def _sizes(op: Op, to: Lowering) -> _Sizes:
-    q, k = op.inputs[:2]
-    a = op.attributes
-    axis = other(to.axis(q))
-    heads, groups = to.local(q) // a["dim"], to.local(k) // a["dim"]
-    if heads * a["kv_heads"] != groups * a["heads"]:
-        raise error("heads-apart", f"`{q.name}` and `{k.name}` cannot be split by groups of heads")
-    columns = to.length(axis)
-    positions = a.get("context", a["seq"])
-    return _Sizes(heads, groups, a["dim"], -(-positions // columns), a["batch"], a["seq"], axis, columns)
-
-
-def _past(op: Op) -> Argument:
-    return Runtime("past") if "context" in op.attributes else 0
-
-
-def _position(s: _Sizes, to: Lowering, past: Argument) -> tuple[Argument, ...]:
-    return (s.columns, to.position(s.axis), past)
-
-
-def _dropped(op: Op, to: Lowering, s: _Sizes, y: Ref, x: Ref) -> None:
+def _dropped(op: Op, to: Lowering, s: Sizes, y: Ref, x: Ref) -> None:
     """y = x with dropout, for weights of attention and their gradients; y may be x."""
     where = (to.position(to.axis(op.inputs[0])), s.seq, s.columns, to.position(s.axis))
     drop(to, y, x, (s.heads, s.keys, s.tokens), where, op.attributes["layer"], op.attributes["share"])
@@ -86,7 +42,8 @@ class _PlaceHeads(Operator):
 
 
 class Attention(_PlaceHeads):
-    """softmax(q kᵀ scale + mask) v; the second output is the softmax, for the gradient.
+    """softmax(q kᵀ scale + mask) v, with the attribute `cap` softmax(cap tanh(q kᵀ scale) + mask) v; the
+    second output is the softmax, for the gradient.
 
     With the attribute `context` keys and values stay in a cache of that many positions, and the tokens of
     this call follow `past` earlier ones."""
@@ -99,7 +56,7 @@ class Attention(_PlaceHeads):
     def lower(self, op: Op, to: Lowering) -> None:
         q, k, v = op.inputs
         o, p = op.outputs
-        s = _sizes(op, to)
+        s = sizes_of(op, to)
         keys, values = (_cached(op, to, s, x, role) for x, role in ((k, "keys"), (v, "values")))
         work = to.scratch("attention.work", *s.scores)
         name = to.memory.free(p.name)
@@ -109,10 +66,12 @@ class Attention(_PlaceHeads):
             to.scratch("attention.sum", s.heads, s.tokens),
         )
         half, row = _widening(keys, to, s)
-        mask = _mask(op, to, s)
-        to.call(
-            f"scores{half}", scores, to.ref(q), keys, mask, work, *row, *s.shape, op.attributes["scale"]
-        )  # fmt: skip
+        scale, cap, mask = op.attributes["scale"], op.attributes["cap"], visibility(op, to, s)
+        added = _zeros(to, s) if cap else mask
+        to.call(f"scores{half}", scores, to.ref(q), keys, added, work, *row, *s.shape, scale)
+        if cap:
+            to.call("tanh", scores, scores, scores.buffer.size)
+            to.call("capped", scores, mask, s.heads, s.keys, s.batch, s.seq, cap)
         to.call("row_max", most, scores, *s.scores)
         to.max(s.axis, most, s.heads * s.tokens)
         to.call("exp_sum", scores, total, most, *s.scores)
@@ -138,7 +97,7 @@ class Attention(_PlaceHeads):
             tape.add(value, part)
 
 
-def _widening(cache: Ref, to: Lowering, s: _Sizes) -> tuple[str, tuple[Ref, ...]]:
+def _widening(cache: Ref, to: Lowering, s: Sizes) -> tuple[str, tuple[Ref, ...]]:
     """The ending of the kernels that read keys or values of the cache's type, and the room that they
     need."""
     if cache.buffer.dtype == "f32":
@@ -146,7 +105,7 @@ def _widening(cache: Ref, to: Lowering, s: _Sizes) -> tuple[str, tuple[Ref, ...]
     return "_half", (to.scratch("attention.row", s.batch, s.keys),)
 
 
-def _cached(op: Op, to: Lowering, s: _Sizes, x: Value, role: str) -> Ref:
+def _cached(op: Op, to: Lowering, s: Sizes, x: Value, role: str) -> Ref:
     """The keys (or values) of this PE's positions, the tokens of this call among them."""
     shape = (to.local(x), s.batch, s.keys)
     if "context" in op.attributes:
@@ -155,26 +114,10 @@ def _cached(op: Op, to: Lowering, s: _Sizes, x: Value, role: str) -> Ref:
         cache = to.scratch(f"attention.{role}", *shape)
         if s.seq % s.columns:
             to.call("zero", cache, cache.buffer.size)
-    where = _position(s, to, _past(op))
+    where = position(s, to, past(op))
     kernel = "cache_append_half" if cache.buffer.dtype == "f16" else "cache_append"
     to.call(kernel, cache, to.ref(x), to.local(x), s.batch, s.keys, s.seq, *where)
     return cache
-
-
-def _mask(op: Op, to: Lowering, s: _Sizes) -> Ref:
-    """One mask serves all layers of a call."""
-    causal = op.attributes["is_causal"]
-    key = ("mask", causal, s.keys, s.seq, s.axis)
-    if key in to.shared:
-        return to.shared[key]
-    mask = to.shared[key] = to.scratch("mask", s.keys, s.seq)
-    if causal:
-        to.call("causal_mask", mask, s.keys, s.seq, *_position(s, to, _past(op)))
-        return mask
-    to.call("zero", mask, s.keys * s.seq)
-    if s.seq % s.columns:
-        to.call("fill_rows", mask, s.keys, s.seq, Share(s.axis, s.seq, s.columns), HIDDEN)
-    return mask
 
 
 class AttentionGrad(_PlaceHeads):
@@ -188,7 +131,7 @@ class AttentionGrad(_PlaceHeads):
     def lower(self, op: Op, to: Lowering) -> None:
         q, k, v, o, p, do = op.inputs
         dq, dk, dv = op.outputs
-        s = _sizes(op, to)
+        s = sizes_of(op, to)
         keys, values = (_cached(op, to, s, x, role) for x, role in ((k, "keys"), (v, "values")))
         work = to.scratch("attention.work", *s.scores)
         delta, ds = to.scratch("attention.delta", s.heads, s.tokens), to.scratch("attention.ds", *s.scores)
@@ -200,17 +143,23 @@ class AttentionGrad(_PlaceHeads):
             left = to.scratch("attention.left", *s.scores)
             _dropped(op, to, s, left, to.ref(p))
             _dropped(op, to, s, ds, ds)
-        to.call("score_grad", ds, to.ref(p), delta, *s.scores, op.attributes["scale"])
+        scale, cap = op.attributes["scale"], op.attributes["cap"]
+        to.call("score_grad", ds, to.ref(p), delta, *s.scores, scale * (cap or 1))
+        if cap:
+            inner = to.scratch("attention.inner", *s.scores)
+            to.call("scores", inner, to.ref(q), keys, _zeros(to, s), work, *s.shape, scale)
+            to.call("tanh", inner, inner, inner.buffer.size)
+            to.call("tanh_grad", ds, ds, inner, ds.buffer.size)
         for out, scores, with_ in ((dk, ds, q), (dv, left, do)):
             _key_grad(to, s, out, scores, with_, work)
         to.call("values", to.ref(dq), ds, keys, work, *s.shape)
         to.sum(s.axis, to.ref(dq), to.local(dq) * s.tokens)
 
 
-def _key_grad(to: Lowering, s: _Sizes, out: Value, scores: Ref, queries: Value, work: Ref) -> None:
+def _key_grad(to: Lowering, s: Sizes, out: Value, scores: Ref, queries: Value, work: Ref) -> None:
     part = to.scratch("attention.part", to.local(out), s.batch, s.keys)
     to.call("key_grad", part, scores, to.ref(queries), work, *s.shape)
-    where = _position(s, to, 0)
+    where = position(s, to, 0)
     to.call("spread_keys", to.ref(out), part, to.local(out), s.batch, s.keys, s.seq, *where)
     to.sum(s.axis, to.ref(out), to.local(out) * s.tokens)
 
