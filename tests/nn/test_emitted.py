@@ -16,7 +16,9 @@ from torch_models import Gpt, Mlp  # noqa: E402
 
 from openwafer.csl import parse, print_file  # noqa: E402
 from openwafer.diag import Source  # noqa: E402
-from openwafer.nn import Wafer, compile  # noqa: E402
+from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
+from openwafer.nn._profile import KINDS, kind_of  # noqa: E402
+from openwafer.nn.ops import OPERATORS  # noqa: E402
 
 pytestmark = pytest.mark.torch
 IDS = torch.arange(7)[None]
@@ -62,3 +64,24 @@ def test_profile_adds_up() -> None:
     phases = compiled.profile()
     assert [p.name for p in phases][:2] == ["layers.0", "layers.1"]
     assert all(0 < p.least <= p.mean <= p.most for p in phases)
+
+
+def test_profile_by_kind_of_work() -> None:
+    model, optimizer = Mlp(), torch.optim.AdamW
+    step = compile_training(
+        model, torch.nn.functional.mse_loss, optimizer(model.parameters(), lr=1e-3),
+        (torch.ones(2, 10), torch.zeros(2, 3)), Wafer("wse3", (2, 2)),
+    )  # fmt: skip
+    step(torch.ones(2, 10), torch.zeros(2, 3))
+    kinds = {phase.name: phase.mean for phase in step.profile("kind")}
+    assert {"linear layers", "all-reduces", "optimizer", "loss", "elementwise"} == set(kinds)
+    assert list(kinds.values()) == sorted(kinds.values(), reverse=True)
+    modules = sum(phase.mean for phase in step.profile())
+    assert sum(kinds.values()) == pytest.approx(modules, rel=0.2)
+
+
+def test_every_operator_has_a_kind() -> None:
+    found = {name: kind_of(name) for name in OPERATORS}
+    assert found["rms_norm_grad"] == "norms" and found["rope_tables"] == "attention"
+    assert found["linear_grad_weight"] == "linear layers" and found["add"] == "elementwise"
+    assert set(KINDS) <= set(found.values())

@@ -23,6 +23,8 @@ from openwafer.csl._unit import Guard, fingerprint
 from openwafer.csl._values import Value
 
 Path = tuple[str, ...]
+EXACT = 1 << 62
+"""Integers nearer to zero can be added in int64."""
 
 
 @dataclass(slots=True)
@@ -167,7 +169,7 @@ def encode_cells(cells: Cells, rows: list[tuple[Any, ...]]) -> NDArray[np.uint32
         elif kind == "f16":
             out[:, i] = np.array(values, np.float16).view(np.uint16)
         else:
-            out[:, i] = np.array([int(v) & 0xFFFFFFFF for v in values], np.uint64).astype(np.uint32)
+            out[:, i] = (_integers(values) & 0xFFFFFFFF).astype(np.uint32)
     return out
 
 
@@ -188,6 +190,8 @@ def queue_colors(
     queues: dict[tuple[str, int], tir.Expr], cells: Cells, rows: list[tuple[Any, ...]]
 ) -> list[tuple[int, ...]]:
     """The colors of the queues for each row."""
+    if not queues:
+        return [()] * len(rows)
     columns = [_column(cells.types[i], [row[c] for row in rows]) for i, c in enumerate(cells.columns)]
     colors = [np.broadcast_to(evaluate(expr, columns), len(rows)) for expr in queues.values()]
     return [tuple(int(color[i]) for color in colors) for i in range(len(rows))]
@@ -196,7 +200,17 @@ def queue_colors(
 def _column(kind: str, values: list[Any]) -> NDArray[Any]:
     if kind.startswith("f"):
         return np.array(values, np.float64)
-    return np.array([int(v) for v in values], object if any(abs(int(v)) >> 62 for v in values) else np.int64)
+    return _integers(values)
+
+
+def _integers(values: list[Any]) -> NDArray[Any]:
+    """As int64 where sums and differences of two fit into it, else as Python's integers."""
+    try:
+        column = np.array(values, np.int64)
+    except OverflowError:
+        return np.array([int(v) for v in values], object)
+    is_small = not len(column) or (column.min() >= -EXACT and column.max() < EXACT)
+    return column if is_small else column.astype(object)
 
 
 def evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.image import Image, build, used_bytes
-from openwafer.machine import Machine, load_machine
+from openwafer.machine import Machine
 from openwafer.nn._emit import Emitted
 from openwafer.nn._interpret import Interpreter
 from openwafer.nn._kernel import NUMPY_DTYPES
@@ -86,14 +86,13 @@ class SimulatedDevice:
     """The emitted CSL, compiled and on a simulated wafer."""
 
     def __init__(
-        self, program: Program, emitted: Emitted, machine: Machine, engine: Literal["fast", "reference"],
-        *, profile: bool = False, threads: int = 1,
+        self, program: Program, symbols: Mapping[Buffer, str], image: Image, machine: Machine,
+        engine: Literal["fast", "reference"], *, threads: int = 1,
     ) -> None:  # fmt: skip
         self._mesh = program.mesh
-        self._symbols = emitted.symbols
-        image = compile_emitted(emitted, machine, profile=profile)
+        self._symbols = symbols
         self._used_bytes = max(used_bytes(program) for program in image.layout.programs)
-        self._engine = make_engine(image, load_machine(machine.name), engine=engine, threads=threads)
+        self._engine = make_engine(image, machine, engine=engine, threads=threads)
 
     @property
     def now(self) -> int:

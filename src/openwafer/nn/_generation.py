@@ -22,7 +22,7 @@ from openwafer.nn._kernel import Storage
 from openwafer.nn._mesh import Mesh, pack
 from openwafer.nn._model import parameters_of, session_for, storage_of
 from openwafer.nn._plan import ModelPlan
-from openwafer.nn._profile import Phase
+from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._usage import Usage
@@ -128,10 +128,10 @@ class Generator:
     def plan(self) -> ModelPlan:
         return self.session.describe()
 
-    def profile(self, entry: str = "decode") -> list[Phase]:
-        """Cycles by phase of the last `decode` or `prefill`."""
+    def profile(self, entry: str = "decode", by: By = "module") -> list[Phase]:
+        """Cycles of the last `decode` or `prefill` by module of the model, or by kind of work."""
         step = self._decode if entry == "decode" else self._prefill
-        return self.session.profile(step.built.entry)
+        return self.session.profile(step.built.entry, by)
 
     def save(self, directory: str | Path) -> None:
         self.session.save(directory)

@@ -81,6 +81,7 @@ class Lowering:
     keep_gradients: bool = False
     storage: Storage = "f32"
     phase: str = ""
+    operator: str = ""
 
     # --- sizes and places ---
 
@@ -176,7 +177,7 @@ class Lowering:
 
     def call(self, kernel: str, *arguments: Argument) -> None:
         assert kernel in KERNELS, kernel
-        self.instructions.append(Call(kernel, arguments, self.phase))
+        self.instructions.append(Call(kernel, arguments, self.phase, self.operator))
 
     def sum(self, axis: Axis, ref: Ref, n: int) -> None:
         self._collective(axis, "sum", ref, n)
@@ -186,13 +187,13 @@ class Lowering:
 
     def _collective(self, axis: Axis, op: Literal["sum", "max"], ref: Ref, n: int) -> None:
         if self.length(axis) > 1:
-            self.instructions.append(Collective(axis, op, ref, n, self.phase))
+            self.instructions.append(Collective(axis, op, ref, n, self.phase, self.operator))
 
     @contextmanager
     def op_phase(self, op: Op) -> Generator[None]:
-        self.phase = op.origin.module or op.name
+        self.phase, self.operator = op.origin.module or op.name, op.name
         yield
-        self.phase = ""
+        self.phase = self.operator = ""
 
 
 def value_layout(value: Value, placement: Placement) -> Layout:

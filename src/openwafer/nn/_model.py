@@ -19,7 +19,7 @@ from openwafer.nn._kernel import Storage
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._plan import ModelPlan
-from openwafer.nn._profile import Phase
+from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
@@ -56,9 +56,9 @@ class CompiledModel:
         """Where everything lies, and which collectives there are; `print` it."""
         return self.session.describe()
 
-    def profile(self) -> list[Phase]:
-        """Cycles by phase of the last call."""
-        return self.session.profile(self._built.entry)
+    def profile(self, by: By = "module") -> list[Phase]:
+        """Cycles of the last call by module of the model, or by kind of work."""
+        return self.session.profile(self._built.entry, by)
 
     def save(self, directory: str | Path) -> None:
         """Writes the program as CSL, its weights, and a host script."""

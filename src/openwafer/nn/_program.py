@@ -87,11 +87,15 @@ Argument = Ref | int | float | Position | Valid | Share | Runtime
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a local kernel; arguments in the order of its parameters."""
+    """A call of a local kernel; arguments in the order of its parameters.
+
+    `phase` is the module of the model it is for, `operator` that of the graph, in instructions of both
+    kinds."""
 
     kernel: str
     arguments: tuple[Argument, ...]
     phase: str = ""
+    operator: str = ""
 
     def refs(self) -> Iterator[Ref]:
         return (a for a in self.arguments if isinstance(a, Ref))
@@ -106,6 +110,7 @@ class Collective:
     ref: Ref
     n: int
     phase: str = ""
+    operator: str = ""
 
     def refs(self) -> Iterator[Ref]:
         yield self.ref

@@ -11,13 +11,20 @@ from typing import Any, get_args
 from numpy.typing import NDArray
 
 from openwafer.diag import error
-from openwafer.nn._device import Device, EngineName, InterpretedDevice, SimulatedDevice
+from openwafer.image import Image
+from openwafer.nn._device import (
+    Device,
+    EngineName,
+    InterpretedDevice,
+    SimulatedDevice,
+    compile_emitted,
+)
 from openwafer.nn._emit import Emitted, emit
 from openwafer.nn._fit import Replan, check_fit
 from openwafer.nn._host import Arrays, input_tiles, output_tensor, put_tiles, weight_tiles
 from openwafer.nn._memory import Plan, plan_memory
 from openwafer.nn._plan import ModelPlan, describe
-from openwafer.nn._profile import Phase, phases
+from openwafer.nn._profile import By, Phase, by_kind, phases, sums
 from openwafer.nn._program import Buffer, Entry, Program
 from openwafer.nn._usage import Usage
 from openwafer.nn._view import View
@@ -54,16 +61,24 @@ class Session:
         return emit(self.program, self.memory, self.wafer.load())
 
     @cached_property
+    def image(self) -> Image:
+        """The emitted CSL, compiled."""
+        return compile_emitted(self.emitted, self.wafer.load())
+
+    @cached_property
     def device(self) -> Device:
-        device = self._make(profile=False)
+        if self.engine == "numpy":
+            device: Device = InterpretedDevice(self.program, self.memory)
+        else:
+            device = self._simulated(self.emitted, self.image)
         self._load(device)
         return device
 
-    def _make(self, *, profile: bool) -> Device:
-        if self.engine == "numpy":
-            return InterpretedDevice(self.program, self.memory)
+    def _simulated(self, emitted: Emitted, image: Image) -> SimulatedDevice:
+        assert self.engine != "numpy", "the interpreter counts no cycles"
+        machine = self.wafer.load()
         return SimulatedDevice(
-            self.program, self.emitted, self.wafer.load(), self.engine, profile=profile, threads=self.threads
+            self.program, emitted.symbols, image, machine, self.engine, threads=self.threads
         )
 
     def _load(self, device: Device) -> None:
@@ -119,13 +134,16 @@ class Session:
     def describe(self) -> ModelPlan:
         return describe(self.program, self.memory, self.wafer)
 
-    def profile(self, entry: Entry) -> list[Phase]:
-        """Cycles by phase of the entry's last run, which is repeated with time stamps on a second wafer."""
-        device = self._make(profile=True)
-        assert isinstance(device, SimulatedDevice), "the interpreter counts no cycles"
+    def profile(self, entry: Entry, by: By = "module") -> list[Phase]:
+        """Cycles by phase of the entry's last run, which is repeated with time stamps on a second wafer: by
+        module in the order of the run, or by kind of work, most first."""
+        machine = self.wafer.load()
+        program = by_kind(self.program) if by == "kind" else self.program
+        emitted = emit(program, self.memory, machine)
+        device = self._simulated(emitted, compile_emitted(emitted, machine, profile=True))
         self._load(device)
         _run(device, entry, *self.last[entry.name])
-        return phases(device, self.emitted.phases[entry.name])
+        return (sums if by == "kind" else phases)(device, emitted.phases[entry.name])
 
     def save(self, directory: str | Path) -> None:
         """Writes the CSL, the tiles of the weights, and a host script that runs them."""

@@ -24,7 +24,7 @@ from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._model import parameters_of, session_for
 from openwafer.nn._plan import ModelPlan
-from openwafer.nn._profile import Phase
+from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
@@ -158,9 +158,9 @@ class TrainingStep:
     def plan(self) -> ModelPlan:
         return self.session.describe()
 
-    def profile(self) -> list[Phase]:
-        """Cycles by phase of the last step."""
-        return self.session.profile(self._built.entry)
+    def profile(self, by: By = "module") -> list[Phase]:
+        """Cycles of the last step by module of the model, or by kind of work."""
+        return self.session.profile(self._built.entry, by)
 
     def save(self, directory: str | Path) -> None:
         self.session.save(directory)
