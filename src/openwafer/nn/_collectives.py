@@ -15,6 +15,8 @@ from openwafer.machine import Machine
 Axis = Literal["x", "y"]
 MAX_GROUP = 64
 FIRST, SECOND, SPREAD = range(3)
+BETWEEN = 8
+"""Elements of the FIFO of `collective.csl`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,22 @@ def all_reduce_cycles(machine: Machine, line: Line, n: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
-    """When the first element of each stream is taken, in cycles from the call.
+class _Stream:
+    """When the first and the last element are taken, in cycles from the call."""
 
-    Operations on the fabric move one wavelet a cycle, or what the queue they read from lets through. Source
-    of the rules: docs/semantics.md."""
+    first: float
+    last: float
+
+    def later(self, cycles: float) -> _Stream:
+        return _Stream(self.first + cycles, self.last + cycles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When each stream passes, if all PEs call at once.
+
+    Operations on the fabric move one wavelet a cycle, or what the queue they read from lets through, and those
+    of a PE take turns. Source of the rules: docs/semantics.md."""
 
     machine: Machine
     line: Line
@@ -86,74 +99,85 @@ class _Times:
     def all_reduce(self) -> float:
         before, behind = self.line.sides
         if not before + behind:
-            return self.enter(4, 0)
-        start = self.enter(3, 1) + self.issue if before and behind else self.enter(1, 1) + self.start
+            return self.machine.scalar.call_cycles
+        back = self.returning(self.hops(0))
         if before and behind:
-            start = max(start, self.side(before)) + self.span(FIRST, self.stream(before)) + self.start
-        last = behind or before
-        start = max(start, self.side(last))
-        result = max(self.span(SECOND, self.stream(last)), self.span(SPREAD), self.both())
-        return start + result + self.hops(max(before, behind))
+            total = self.two(self.side(before), self.side(behind), back)
+        else:
+            total = self.one(self.side(before or behind), back)
+        return max(total.last, total.first + self.span(SPREAD)) + self.hops(max(before, behind)) + self.end
 
-    def both(self) -> float:
-        """Cycles in which the root sends all: from the arrival of its own first element on it sends and
-        receives by turns."""
-        alone = self.hops(0)
-        return self.n if self.n <= alone else 2 * self.n - alone
+    def returning(self, cycles: int) -> int:
+        """Elements of the result for which a PE takes turns with what it sends on: those after `cycles`."""
+        return max(0, self.n - cycles)
 
-    def stream(self, last: int) -> int:
-        """The stream that sets the pace of a side: where it begins, in a group or between leaders."""
-        return FIRST if (last - 1) % min(self.line.group, last) else SECOND
+    @property
+    def end(self) -> int:
+        """The last cycle, and those in which first elements wait while the operation that receives is issued."""
+        return 1 + min(self.n - 1, self.machine.dsd.issue_cycles - 1)
 
-    def side(self, last: int) -> float:
-        """First element at the root of the sum of the `last` PEs on one side."""
+    def side(self, last: int) -> _Stream:
+        """What arrives at the root from the `last` PEs on one side."""
         group = min(self.line.group, last)
+        if group == 1:
+            return self.chain(last).later(self.hops(1))
         groups = -(-last // group)
-        chain = self.chain(group)
-        if groups == 1:
-            return chain + self.hops(1)
-        outermost = self.chain(last - (groups - 1) * group)
-        own = self.enter(1, 1) + self.start if group == 1 else chain + self.span(FIRST) + self.start
-        leader = max(own, outermost + self.hops(group))
-        return leader + (groups - 2) * self.hops(group) + self.hops(1)
+        leader, own = self.chain(last - (groups - 1) * group), self.chain(group - 1).later(self.hops(1))
+        for _ in range(groups - 1):
+            leader = self.two(own, leader.later(self.hops(group)), self.returning(2 * self.hops(1)))
+        return leader.later(self.hops(1))
 
-    def chain(self, count: int) -> float:
-        """First element that the last of `count` PEs in a chain handles."""
-        sender, receiver = self.enter(0, 1) + self.start, self.enter(2, 1) + self.start
+    def chain(self, count: int) -> _Stream:
+        """What the last of `count` PEs in a chain sends on."""
+        start = self.enter(0, 0) + self.issue
+        leaf = _Stream(start, start + self.n - 1)
         if count == 1:
-            return sender
-        return max(sender + self.hops(1), receiver) + (count - 2) * self.hops(1)
+            return leaf
+        return self.one(leaf.later(self.hops(1))).later((count - 2) * self.hops(1))
+
+    def one(self, stream: _Stream, back: int = 0) -> _Stream:
+        """A PE's own elements and those of one stream; `back` of the result arrive meanwhile."""
+        first = max(self.enter(2, 1) + self.issue, stream.first)
+        turns = self.n - 1 + back
+        return _Stream(first, max(first + turns, first + self.span(SECOND), stream.last))
+
+    def two(self, stream: _Stream, second: _Stream, back: int = 0) -> _Stream:
+        """The same of two streams; the FIFO lets the first be ahead."""
+        start = self.enter(2, 2) + self.issue
+        early = max(start, stream.first)
+        first = max(start + self.machine.dsd.issue_cycles, early + 1, second.first)
+        ahead = min(BETWEEN, first - early)
+        turns = self.n - 1 + max(0, self.n - ahead) + back
+        return _Stream(first, max(first + turns, early + self.span(FIRST) + 1, stream.last + 1, second.last))
 
     def hops(self, count: int) -> int:
         """From the step that sends an element to the step that takes it, `count` PEs on."""
         fabric = self.machine.fabric
         return 1 + fabric.ramp_up_cycles + count * fabric.hop_cycles + fabric.ramp_down_cycles
 
-    def span(self, *streams: int) -> float:
-        """Cycles of an operation on all elements; the slowest of the queues sets the pace.
+    def span(self, stream: int) -> float:
+        """From the first to the last element of a stream, at the pace that its queue allows.
 
         A place in a queue is free again 1 + ramp_down_cycles after it was filled, at best."""
-        depths = self.machine.queues.input_depth
-        held = 1 + self.machine.fabric.ramp_down_cycles
-        pace = max(max(1.0, held / depths[self.line.queues.inputs[s]]) for s in streams)
-        return (self.n - 1) * pace + 1
+        depth = self.machine.queues.input_depth[self.line.queues.inputs[stream]]
+        return (self.n - 1) * max(1.0, (1 + self.machine.fabric.ramp_down_cycles) / depth)
 
     @property
     def issue(self) -> int:
-        """From the end of one operation to the first step of the next."""
+        """From the code before an operation on the fabric to its first step."""
         return self.machine.dsd.issue_cycles + self.machine.dsd.fabric_setup_cycles
 
-    @property
-    def start(self) -> int:
-        """The same to the first step of an asynchronous operation."""
-        return self.issue + 1
-
-    def enter(self, wrong: int, right: int) -> int:
-        """From the call to the right branch, over comparisons that come out wrong and right."""
+    def enter(self, tests: int, passed: int) -> int:
+        """From the call to an operation behind `tests` (at least 1), the first `passed` of which hold."""
         s = self.machine.scalar
-        passed = wrong * (s.alu_cycles + s.branch_taken_cycles)
-        taken = right * (s.alu_cycles + s.branch_not_taken_cycles)
-        return s.call_cycles + s.load_cycles + s.alu_cycles + passed + taken
+        tests = max(tests, 1)
+        failed = tests - passed
+        return (
+            s.call_cycles
+            + tests * s.load_cycles
+            + passed * s.branch_not_taken_cycles
+            + failed * s.branch_taken_cycles
+        )
 
 
 COLORS: tuple[str, ...] = ("chain_0", "chain_1", "lead_0", "lead_1", "spread")
@@ -177,4 +201,5 @@ def module_import(line: Line, place: str) -> str:
     """The expression of a PE's program that imports `collective.csl`; `place` is what `get_place` gave."""
     inputs = ", ".join(map(str, line.queues.inputs))
     queues = f".input_queues = [3]u16{{ {inputs} }}, .output_queue = {line.queues.output}"
-    return f'@import_module("collective.csl", .{{ .place = {place}, {queues} }})'
+    alone = "true" if line.length == 1 else "false"
+    return f'@import_module("collective.csl", .{{ .is_alone = {alone}, .place = {place}, {queues} }})'
