@@ -12,8 +12,8 @@ line, and its broadcast:
 
 with h cycles a hop, 2 T cycles up and down the ramp, and E(P, D) the fewest hops of a reduction tree of depth
 D: E(P, D) = min over i of E(i, D) + E(P - i, D - 1) + i. Our root may be in the middle, hence ratios below 1.
-A program reaches its first wavelet after a call and the issue of an operation, which that bound leaves out;
-with both added it is what no program of this form can beat (`program`).
+That bound leaves out the call and the issue of the first operation. `program` has both added: a comparison,
+not a bound, for a sum with its root in the middle, or whose code stands where it is called, can be below it.
 The bound of the GEMV adds its multiply-adds at the rate that the memory ports allow. What is measured runs
 from the call on all PEs to the return on the last, software included.
 """
@@ -86,7 +86,7 @@ def all_reduce_bound(machine: Machine, pes: int, n: int) -> float:
 
 
 def program_cycles(machine: Machine) -> int:
-    """From the call to the first wavelet's step: what every program spends before anything moves."""
+    """From a call to the step of the first wavelet, with the issue of one operation between them."""
     return machine.scalar.call_cycles + machine.dsd.issue_cycles + machine.dsd.fabric_setup_cycles
 
 
@@ -175,10 +175,11 @@ def gemv(arch: str, pes: int = GEMV_PES) -> Row:
     )
 
 
-def all_reduce(arch: str, pes: int, n: int) -> Row:
+def all_reduce(arch: str, pes: int, n: int, *others: int) -> Row:
+    """Of `n` elements, on the line of a program whose sums have `n` and `others`."""
     machine = load_machine(arch)
     body = f"stamp(0);\nstamp(1);\nrow.sum(y, {n});\nstamp(2);\n"
-    mesh = Mesh(lines(arch, pes, 1, n), {"y": (n, "f32")}, body, (), 3)
+    mesh = Mesh(lines(arch, pes, 1, n, *others), {"y": (n, "f32")}, body, (), 3)
     y = np.random.default_rng(0).standard_normal((1, pes, n)).astype(np.float32)
     found, stamps = execute(mesh, arch, {"y": y})
     wanted = y.astype(np.float64).sum(1, keepdims=True)

@@ -34,13 +34,14 @@ def test_groups_of_a_two_phase_sum(step: int) -> None:
 
 @pytest.mark.parametrize("name", ["wse2", "wse3"])
 def test_all_reduce_agrees_with_the_kernels(name: str) -> None:
-    """The kernels' cost is checked against the simulator by the tests of `nn`; 4 to 1,000 PEs."""
+    """The kernels' cost is checked against the simulator by the tests of `nn`; 4 to 1,000 PEs, on the line
+    of a program that has longer sums too."""
     machine = load_machine(name)
     mesh = mesh_of(machine, 1.0)
     errors = []
     for pes in (4, 8, 16, 32, 64, 160, 512, 1000):
         for count in (1, 8, 64, 512):
-            kernel = kernel_cycles(machine, choose_line(machine, "x", pes, [count]), count)
+            kernel = kernel_cycles(machine, choose_line(machine, "x", pes, [count, count + 1]), count)
             errors.append(abs(float(all_reduce_cycles(mesh, pes, count)) / kernel - 1))
-    assert statistics.median(errors) <= 0.10
-    assert max(errors) <= 0.25
+    assert statistics.median(errors) <= 0.03
+    assert max(errors) <= 0.15

@@ -10,7 +10,9 @@ from mesh_kit import Mesh, lines, run_mesh
 
 from csl_kit import ENGINES
 from openwafer.machine import load_machine
-from openwafer.nn._collectives import Line, all_reduce_cycles, axis_queues, choose_line
+from openwafer.nn._collectives import Line, all_reduce_cycles, choose_line
+from openwafer.nn._queues import axis_queues
+from openwafer.nn._star import Star
 
 ARCHS = ("wse2", "wse3")
 BODY = """
@@ -47,11 +49,28 @@ def mesh(arch: str, width: int, height: int, n: int, row: tuple[int, int], colum
 def test_all_reduce(
     tmp_path: Path, case: tuple[int, int, int, tuple[int, int], tuple[int, int]], arch: str
 ) -> None:
+    check(tmp_path, mesh(arch, *case), arch)
+
+
+def stars(width: int, height: int) -> Mesh:
+    """A star along every axis that can be one."""
+    machine = load_machine("wse2")
+    row, column = choose_line(machine, "x", width, [1]), choose_line(machine, "y", height, [1])
+    return Mesh((row, column), {name: (1, "f32") for name in "abc"}, BODY.format(n=1))
+
+
+@pytest.mark.parametrize(("width", "height"), [(4, 1), (1, 6), (8, 4), (6, 5)])
+def test_star(tmp_path: Path, width: int, height: int) -> None:
+    program = stars(width, height)
+    assert [isinstance(line, Star) for line in program.lines] == [n > 3 and n % 2 == 0 for n in program.shape]
+    check(tmp_path, program, "wse2")
+
+
+def check(directory: Path, program: Mesh, arch: str) -> None:
     """Sums in f32 have an error of at most (PEs − 1) · 2⁻²⁴ of the sum of magnitudes; every PE has the same
     bits."""
-    width, height, n, *_ = case
-    program = mesh(arch, *case)
-    image = program.compile(tmp_path, arch)
+    (width, height), (n, _) = program.shape, program.arrays["a"]
+    image = program.compile(directory, arch)
     random = np.random.default_rng(1)
     inputs = {name: random.standard_normal((height, width, n)).astype(np.float32) for name in "abc"}
     engines = ENGINES if width * height * n <= 300 else ("fast",)
@@ -65,11 +84,41 @@ def test_all_reduce(
         assert (np.abs(values[0, 0] - wanted) <= allowed).all()
 
 
+DELAYED = """
+  var i: f32 = 0.0;
+  while (i < delay[0]) : (i += 1.0) {{}}
+  row.sum(a, {n});
+  row.sum(b, {n});
+"""
+
+
+@pytest.mark.parametrize(("group", "n"), [(1, 3), (2, 3), (None, 1)], ids=["chain", "groups", "star"])
+def test_sums_do_not_depend_on_when_pes_call(tmp_path: Path, group: int | None, n: int) -> None:
+    """Numbers are added in one order, whoever is late."""
+    machine, length = load_machine("wse2"), 8
+    queues = axis_queues(machine, "x")
+    line = Star(length, queues) if group is None else Line(length, 3, group, queues)
+    arrays = {"a": (n, "f32"), "b": (n, "f32"), "delay": (1, "f32")}
+    program = Mesh((line, choose_line(machine, "y", 1, ())), arrays, DELAYED.format(n=n))
+    image = program.compile(tmp_path, "wse2")
+    random = np.random.default_rng(2)
+    inputs = {name: random.standard_normal((1, length, n)).astype(np.float32) for name in "ab"}
+    delays = [np.zeros(length), np.arange(length), np.arange(length)[::-1], random.integers(0, 9, length)]
+    runs = [
+        run_mesh(program, image, {**inputs, "delay": d.astype(np.float32).reshape(1, length, 1)}).arrays
+        for d in delays
+    ]
+    for name in "ab":
+        assert np.allclose(runs[0][name], inputs[name].sum(1), atol=1e-5)
+        assert all(np.array_equal(run[name], runs[0][name]) for run in runs)
+
+
 def test_all_pes_run_the_same_code(tmp_path: Path) -> None:
     """PEs differ in the colors of their queues and in parameter cells only."""
-    image = mesh("wse3", 7, 5, 5, (3, 2), (2, 3)).compile(tmp_path, "wse3")
-    assert len(image.layout.programs) > 1
-    assert all(p.functions == image.layout.programs[0].functions for p in image.layout.programs)
+    lines_only = mesh("wse3", 7, 5, 5, (3, 2), (2, 3)).compile(tmp_path / "lines", "wse3")
+    for image in (lines_only, stars(8, 6).compile(tmp_path / "stars", "wse2")):
+        assert len(image.layout.programs) > 1
+        assert all(p.functions == image.layout.programs[0].functions for p in image.layout.programs)
 
 
 TIMED = """
@@ -89,29 +138,51 @@ PLACES = [
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_cost(tmp_path: Path, arch: str) -> None:
-    """The closed form is off by at most 10 %, in the median by at most 1 %."""
+    """The closed form is off by at most 6 %, in the median by at most 0.5 %."""
     machine = load_machine(arch)
     column = choose_line(machine, "y", 1, ())
+    queues = axis_queues(machine, "x")
+    lines = [(Line(length, root, group, queues), n) for length, root, group in PLACES for n in (1, 16, 400)]
     errors: list[float] = []
-    for length, root, group in PLACES:
-        line = Line(length, root, group, axis_queues(machine, "x"))
-        for n in (1, 16, 400):
-            program = Mesh((line, column), {"a": (n, "f32")}, TIMED.format(n=n), stamps=3)
-            image = program.compile(tmp_path / f"{length}-{root}-{group}-{n}", arch)
-            times = run_mesh(program, image, {}).stamps[0]
-            measured = times[:, 2].max() - times[:, 1].min() - (times[0, 1] - times[0, 0])
-            errors.append(abs(all_reduce_cycles(machine, line, n) / float(measured) - 1))
-    assert max(errors) <= 0.10
-    assert np.median(errors) <= 0.01
+    for line, n in [*lines, *((Star(length, queues), 1) for length in (4, 8, 32) if arch == "wse2")]:
+        program = Mesh((line, column), {"a": (n, "f32")}, TIMED.format(n=n), stamps=3)
+        times = run_mesh(program, program.compile(tmp_path / str(len(errors)), arch), {}).stamps[0]
+        measured = times[:, 2].max() - times[:, 1].min() - (times[0, 1] - times[0, 0])
+        errors.append(abs(all_reduce_cycles(machine, line, n) / float(measured) - 1))
+    assert max(errors) <= 0.06
+    assert np.median(errors) <= 0.005
+
+
+BOUNDS = {
+    ("wse2", 8, 1): 29, ("wse2", 8, 4): 41, ("wse2", 16, 1): 49, ("wse2", 16, 4): 61,
+    ("wse3", 8, 1): 42, ("wse3", 8, 4): 53, ("wse3", 16, 1): 77, ("wse3", 16, 4): 89,
+}  # fmt: skip
+"""Cycles of the published bound (`all_reduce_bound` of bench/kernels.py)."""
 
 
 def test_choice() -> None:
-    """Many elements: one chain to one end. Few on a long line: two phases to the middle."""
+    """Many elements: one chain to one end. Few on a long line: two phases to the middle. One on a short line:
+    a star, if an operation can read two streams and the axis has no other sums."""
     machine = load_machine("wse2")
     long, short = choose_line(machine, "x", 8, [4096]), choose_line(machine, "x", 128, [1])
+    assert isinstance(long, Line)
     assert (long.root, long.group) == (7, 1)
+    assert isinstance(short, Line)
     assert short.root == 63
     assert short.group > 1
+    assert isinstance(choose_line(machine, "x", 8, [1, 1]), Star)
+    assert isinstance(choose_line(machine, "x", 8, [1, 2]), Line)
+    assert isinstance(choose_line(load_machine("wse3"), "x", 8, [1]), Line)
+
+
+@pytest.mark.parametrize(
+    ("arch", "pes", "n"), [(arch, p, n) for arch in ARCHS for p in (8, 16) for n in (1, 4)]
+)
+def test_short_sums_are_near_the_bound(arch: str, pes: int, n: int) -> None:
+    """The requirement, by the closed form that `test_cost` holds against the simulator."""
+    machine = load_machine(arch)
+    cycles = all_reduce_cycles(machine, choose_line(machine, "x", pes, [n]), n)
+    assert cycles <= 1.5 * BOUNDS[arch, pes, n]
 
 
 def test_lines_use_queues_of_their_own() -> None:

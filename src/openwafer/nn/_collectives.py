@@ -1,4 +1,4 @@
-"""All-reduces along one axis (`kernels/collective.csl`): queues, cost, and which algorithm suits.
+"""All-reduces along one axis (`kernels/collective.csl`, `star.csl`): cost, and which algorithm suits.
 
 Chain and two-phase reduce are one algorithm with two numbers: where the root is, and how many PEs form a
 group (1: a chain). The routes stand in the layout, so one choice an axis serves all collectives of a program.
@@ -6,25 +6,17 @@ group (1: a chain). The routes stand in the layout, so one choice an axis serves
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from openwafer.machine import Machine
+from openwafer.nn._queues import Axis, Queues, axis_queues
+from openwafer.nn._star import Star, can_be_star, star_cycles, star_import, star_params_import
 
-Axis = Literal["x", "y"]
 MAX_GROUP = 64
 FIRST, SECOND, SPREAD = range(3)
 BETWEEN = 8
 """Elements of the FIFO of `collective.csl`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Queues:
-    """Queue ids of one axis: input queues for the streams `first`, `second`, `spread`, and one for output."""
-
-    inputs: tuple[int, int, int]
-    output: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +34,22 @@ class Line:
         return self.root, self.length - 1 - self.root
 
 
-def axis_queues(machine: Machine, axis: Axis) -> Queues:
-    """The queues that memcpy leaves free, the deepest for what most PEs receive."""
-    depths, host = machine.queues, machine.host
-    inputs = _deepest_first(depths.input_depth, host.memcpy_input_queues)
-    outputs = _deepest_first(depths.output_depth, host.memcpy_output_queues)
-    second, spread, first = inputs[0:5:2] if axis == "x" else inputs[1:6:2]
-    return Queues((first, second, spread), outputs[axis == "y"])
-
-
-def _deepest_first(depths: Sequence[int], taken: Sequence[int]) -> list[int]:
-    return sorted((i for i in range(len(depths)) if i not in taken), key=lambda i: -depths[i])
-
-
-def choose_line(machine: Machine, axis: Axis, length: int, counts: Iterable[int]) -> Line:
+def choose_line(machine: Machine, axis: Axis, length: int, counts: Iterable[int]) -> Line | Star:
     """The line on which all-reduces of `counts` elements take the fewest cycles together."""
     counts = tuple(counts) or (1,)
     queues = axis_queues(machine, axis)
     groups = range(1, min(length, MAX_GROUP) + 1)
-    lines = [
-        Line(length, root, group, queues) for root in {(length - 1) // 2, length - 1} for group in groups
+    lines: list[Line | Star] = [
+        Line(length, root, group, queues) for root in ((length - 1) // 2, length - 1) for group in groups
     ]
-    return min(
-        lines,
-        key=lambda line: (sum(all_reduce_cycles(machine, line, n) for n in counts), line.root, line.group),
-    )
+    if can_be_star(machine, length, counts):
+        lines.append(Star(length, queues))
+    return min(lines, key=lambda line: sum(all_reduce_cycles(machine, line, n) for n in counts))
 
 
-def all_reduce_cycles(machine: Machine, line: Line, n: int) -> float:
+def all_reduce_cycles(machine: Machine, line: Line | Star, n: int) -> float:
     """Cycles of an all-reduce of `n` wavelets, from the call on all PEs at once to the last return."""
-    return _Times(machine, line, n).all_reduce()
+    return _Times(machine, line, n).all_reduce() if isinstance(line, Line) else star_cycles(machine, line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +67,8 @@ class _Stream:
 class _Times:
     """When each stream passes, if all PEs call at once.
 
-    Operations on the fabric move one wavelet a cycle, or what the queue they read from lets through, and those
-    of a PE take turns. Source of the rules: docs/semantics.md."""
+    Operations on the fabric move one wavelet a cycle, or what the queue they read from lets through; those of
+    a PE take turns. Source of the rules: docs/semantics.md."""
 
     machine: Machine
     line: Line
@@ -113,7 +91,7 @@ class _Times:
 
     @property
     def end(self) -> int:
-        """The last cycle, and those in which first elements wait while the operation that receives is issued."""
+        """The last cycle, and those that elements lose while the operation that receives is issued."""
         return 1 + min(self.n - 1, self.machine.dsd.issue_cycles - 1)
 
     def side(self, last: int) -> _Stream:
@@ -184,8 +162,10 @@ COLORS: tuple[str, ...] = ("chain_0", "chain_1", "lead_0", "lead_1", "spread")
 """The colors of an axis, as `collective_params.csl` calls them."""
 
 
-def params_import(line: Line, axis: Axis, first_color: int) -> str:
-    """The expression of a layout that imports `collective_params.csl`; it takes five colors."""
+def params_import(line: Line | Star, axis: Axis, first_color: int) -> str:
+    """The expression of a layout that imports the parameters of the collectives; it takes five colors."""
+    if isinstance(line, Star):
+        return star_params_import(line, axis, first_color)
     colors = [f".{name} = @get_color({first_color + i})" for i, name in enumerate(COLORS)]
     fields = [
         f".length = {line.length}",
@@ -197,8 +177,10 @@ def params_import(line: Line, axis: Axis, first_color: int) -> str:
     return f'@import_module("collective_params.csl", .{{ {", ".join(fields)} }})'
 
 
-def module_import(line: Line, place: str) -> str:
-    """The expression of a PE's program that imports `collective.csl`; `place` is what `get_place` gave."""
+def module_import(line: Line | Star, place: str) -> str:
+    """The expression of a PE's program that imports the collectives; `place` is what `get_place` gave."""
+    if isinstance(line, Star):
+        return star_import(line, place)
     inputs = ", ".join(map(str, line.queues.inputs))
     queues = f".input_queues = [3]u16{{ {inputs} }}, .output_queue = {line.queues.output}"
     alone = "true" if line.length == 1 else "false"

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from openwafer.machine import Machine
-from openwafer.nn._collectives import all_reduce_cycles, choose_line
+from openwafer.nn._collectives import Line, all_reduce_cycles, choose_line
 from openwafer.nn._memory import Plan
 from openwafer.nn._mesh import Axis
 from openwafer.nn._program import Buffer, Collective, Program
+from openwafer.nn._star import Star
 from openwafer.nn._wafer import Wafer
 
 
@@ -122,7 +123,7 @@ def _axes(program: Program) -> list[Axis]:
     return list(dict.fromkeys(c.axis for c in _all(program)))
 
 
-def _line(program: Program, machine: Machine, axis: Axis):
+def _line(program: Program, machine: Machine, axis: Axis) -> Line | Star:
     sizes = [c.n for c in _all(program) if c.axis == axis]
     return choose_line(machine, axis, program.mesh.length(axis), sizes)
 
@@ -131,6 +132,11 @@ def _algorithms(program: Program, machine: Machine) -> dict[Axis, str]:
     out: dict[Axis, str] = {}
     for axis in _axes(program):
         line = _line(program, machine, axis)
-        kind = "chain" if line.group == 1 else f"two phases, groups of {line.group}"
-        out[axis] = f"{kind}, root at {line.root} of {line.length}"
+        out[axis] = f"{_kind(line)}, root at {line.root} of {line.length}"
     return out
+
+
+def _kind(line: Line | Star) -> str:
+    if isinstance(line, Star):
+        return "star"
+    return "chain" if line.group == 1 else f"two phases, groups of {line.group}"
