@@ -29,6 +29,25 @@ def test_what_is_not_split_is_everywhere() -> None:
     assert (tiles == np.arange(5)).all()
 
 
+def test_what_is_split_over_one_axis_is_the_same_along_the_other() -> None:
+    mesh = Mesh(3, 2)
+    array = np.arange(1, 15).reshape(7, 2)
+    layout = (Split(7, "x", 3), Split(2))
+    tiles = pack(array, layout, mesh)
+    assert tiles.shape == (2, 3, 3, 2)
+    for y in range(2):
+        assert np.array_equal(tiles[y, 1], array[3:6])
+        assert np.array_equal(tiles[y, 2], [[13, 14], [0, 0], [0, 0]])
+    tiles[1] = -1
+    assert np.array_equal(unpack(tiles, layout, mesh), array)
+
+
+def test_copies_can_be_changed_apart() -> None:
+    tiles = pack(np.arange(4), (Split(4, "y", 2),), Mesh(2, 2))
+    tiles[0, 0] = 9
+    assert tiles.tolist() == [[[9, 9], [0, 1]], [[2, 3], [2, 3]]]
+
+
 def buffer(size: int) -> Buffer:
     return Buffer(f"b{size}", (size,), "temporary")
 

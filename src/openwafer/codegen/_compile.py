@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from llvmlite import ir
 
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
+from openwafer.codegen._cost import add_costs
 from openwafer.codegen._llvm_layout import Piece, ProgramLayout
 from openwafer.codegen._llvm_module import build_module, entry_functions, entry_name
 from openwafer.csl import _tir as tir
@@ -53,12 +55,23 @@ def compile_program(program: tir.Program, machine: Machine, *, use_cache: bool =
     """Machine code of a program that has been through `add_costs`.
 
     Cost: about 20 ms for a kernel, 1 ms from the cache. Raises `unknown-intrinsic`, `recursive-call`."""
+    return _compiled(_key(program, machine), lambda: _compile(program, machine), use_cache)
+
+
+def compile_code(code: tir.Program, machine: Machine, *, profile: bool = False) -> CompiledProgram:
+    """Machine code of a program that has not been through `add_costs`; costs are added on a miss of the cache
+    only. Raises `unknown-intrinsic`, `recursive-call`."""
+    key = _key(code, machine, "profile" if profile else "costs")
+    return _compiled(key, lambda: _compile(add_costs(code, machine, profile=profile), machine), True)
+
+
+def _compiled(key: str, make: Callable[[], ObjectFile], use_cache: bool) -> CompiledProgram:
+    """What the cache has, or what is made and goes there."""
     _initialize()
-    key = _key(program, machine)
     cached = _cache.read(key, ObjectFile) if use_cache else None
     if cached is not None:
         return _link(cached, is_cached=True)
-    made = _compile(program, machine)
+    made = make()
     if use_cache:
         _cache.write(key, made)
     return _link(made, is_cached=False)
@@ -102,8 +115,9 @@ def _host() -> bytes:
     return "\0".join((*parts, features, _cache.source_digest())).encode()
 
 
-def _key(program: tir.Program, machine: Machine) -> str:
-    digest = hashlib.sha256(msgspec.msgpack.encode(program))
+def _key(program: tir.Program, machine: Machine, *stages: str) -> str:
+    """Of a program and of the passes that it goes through before it is compiled."""
+    digest = hashlib.sha256(msgspec.msgpack.encode((program, stages)))
     digest.update(machine.hash().encode())
     digest.update(_host())
     return digest.hexdigest()

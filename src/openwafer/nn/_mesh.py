@@ -58,16 +58,16 @@ def pack(array: NDArray[Any], layout: Layout, mesh: Mesh) -> NDArray[Any]:
     """The local arrays, `[h, w, *local]`."""
     padded = np.zeros([_padded(s, mesh) for s in layout], array.dtype)
     padded[tuple(slice(n) for n in array.shape)] = array
-    return np.stack([np.stack([_tile(padded, layout, x, y) for x in range(mesh.w)]) for y in range(mesh.h)])
+    tiles = padded[_places(layout, mesh)]
+    return np.broadcast_to(tiles, (mesh.h, mesh.w, *tiles.shape[2:])).copy()
 
 
 def unpack(tiles: NDArray[Any], layout: Layout, mesh: Mesh) -> NDArray[Any]:
     """The inverse of `pack`; of copies, that of the PE nearest to (0, 0)."""
     padded = np.zeros([_padded(s, mesh) for s in layout], tiles.dtype)
     used = {s.axis for s in layout}
-    for y in range(mesh.h if "y" in used else 1):
-        for x in range(mesh.w if "x" in used else 1):
-            _tile(padded, layout, x, y)[...] = tiles[y, x]
+    h, w = (mesh.length(axis) if axis in used else 1 for axis in ("y", "x"))
+    padded[_places(layout, mesh)] = tiles[:h, :w]
     return padded[tuple(slice(s.size) for s in layout)]
 
 
@@ -75,15 +75,20 @@ def _padded(s: Split, mesh: Mesh) -> int:
     return s.size if s.axis is None else s.chunk * mesh.length(s.axis)
 
 
-def _tile(padded: NDArray[Any], layout: Layout, x: int, y: int) -> NDArray[Any]:
-    return padded[tuple(_slice(s, x, y) for s in layout)]
-
-
-def _slice(s: Split, x: int, y: int) -> slice:
-    if s.axis is None:
-        return slice(None)
-    position = x if s.axis == "x" else y
-    return slice(position * s.chunk, (position + 1) * s.chunk)
+def _places(layout: Layout, mesh: Mesh) -> tuple[NDArray[np.int64], ...]:
+    """For each dimension the indices of the local elements of all PEs, to be broadcast against each other:
+    `[h, w, *local]`, with 1 where they do not depend on it."""
+    out: list[NDArray[np.int64]] = []
+    for k, s in enumerate(layout):
+        local = [1] * len(layout)
+        local[k] = s.local
+        index = np.arange(s.local).reshape(1, 1, *local)
+        if s.axis is not None:
+            count = mesh.length(s.axis)
+            shape = (count, 1) if s.axis == "y" else (1, count)
+            index = index + (np.arange(count) * s.chunk).reshape(*shape, *[1] * len(layout))
+        out.append(index)
+    return tuple(out)
 
 
 def local_shape(layout: Sequence[Split]) -> tuple[int, ...]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
-from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_program
-from openwafer.codegen._cost import add_costs
+from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_code
 from openwafer.codegen._memory_op import compiled_memory_op
 from openwafer.codegen._timing import timing_tables
 from openwafer.csl._layout import Layout
@@ -435,7 +434,7 @@ def _load_programs(layout: Layout, machine: Machine, profile: bool) -> list[Load
         code = code_of(program)
         key = msgspec.msgpack.encode(code)
         if key not in made:
-            made[key] = compile_program(add_costs(code, machine, profile=profile), machine)
+            made[key] = compile_code(code, machine, profile=profile)
         end = max((s.address + s.size for s in program.symbols), default=0)
         loaded.append(Loaded(program, made[key], -(-end // 16) * 16 if is_dense else whole))
     return loaded
