@@ -13,6 +13,7 @@ from openwafer.nn import _aten_elementwise as elementwise
 from openwafer.nn import _aten_functions as functions
 from openwafer.nn import _aten_join as join
 from openwafer.nn import _aten_losses as losses
+from openwafer.nn import _aten_pictures as pictures
 from openwafer.nn import _aten_products as products
 from openwafer.nn import _aten_reductions as reductions
 from openwafer.nn import _aten_rotary as rotary
@@ -29,9 +30,17 @@ ATEN: dict[Any, Handler] = {
     aten.matmul.default: compute.matmul,
     aten.bmm.default: compute.matmul,
     aten.einsum.default: products.einsum,
-    aten.conv1d.default: products.convolution,
-    aten.conv2d.default: products.convolution,
-    aten.conv2d.padding: products.convolution,
+    # pictures
+    aten.conv1d.default: pictures.convolution,
+    aten.conv1d.padding: pictures.convolution,
+    aten.conv2d.default: pictures.convolution,
+    aten.conv2d.padding: pictures.convolution,
+    aten.max_pool1d.default: pictures.max_pool,
+    aten.max_pool2d.default: pictures.max_pool,
+    aten.avg_pool1d.default: pictures.average_pool,
+    aten.avg_pool2d.default: pictures.average_pool,
+    aten.adaptive_avg_pool1d.default: pictures.adaptive_average_pool,
+    aten.adaptive_avg_pool2d.default: pictures.adaptive_average_pool,
     aten.embedding.default: compute.embedding,
     aten.rms_norm.default: compute.rms_norm,
     aten.layer_norm.default: compute.layer_norm,

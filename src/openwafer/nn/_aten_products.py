@@ -1,4 +1,4 @@
-"""Products written as sums over letters, and convolutions that are linear layers."""
+"""Products written as sums over letters."""
 
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
@@ -13,7 +13,6 @@ from openwafer.nn._aten_attention import attend, scores
 from openwafer.nn._aten_compute import linear
 from openwafer.nn._aten_views import permute, reshape_to
 from openwafer.nn._capture import Capture
-from openwafer.nn._hints import CONVOLUTION
 from openwafer.nn._view import View
 
 
@@ -74,33 +73,3 @@ def _attention(context: Capture, a: Any, x: str, b: View, y: str, out: str) -> A
     return scores(
         context, permute(context, a, [x.index(letter) for letter in (*batch, *rows, *inner)]), right
     )
-
-
-def convolution(
-    context: Capture, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Any:  # fmt: skip
-    """Of patches that do not overlap: a linear layer of each patch."""
-    dims = weight.index.dim() - 2 if isinstance(weight, Param) else 0
-    kernel = list(weight.index.shape[2:]) if dims else []
-    strides = (
-        list(stride) * (dims // len(list(stride))) if isinstance(stride, list | tuple) else [stride] * dims
-    )
-    if not dims or strides != kernel or groups != 1 or _largest(padding) != 0 or not isinstance(x, View):
-        raise context.unsupported("only patches that do not overlap", help=CONVOLUTION)
-    channels, sizes = x.shape[1], x.shape[2:]
-    if any(size % k for size, k in zip(sizes, kernel, strict=True)):
-        raise context.unsupported("pictures that are not whole patches")
-    counts = [size // k for size, k in zip(sizes, kernel, strict=True)]
-    split = [n for pair in zip(counts, kernel, strict=True) for n in pair]
-    order = [0, *range(2, 2 + 2 * dims, 2), 1, *range(3, 3 + 2 * dims, 2)]
-    batch = x.shape[0]
-    patches = context.rearranged(
-        x, lambda t: t.reshape(batch, channels, *split).permute(order).reshape(batch, *counts, -1)
-    )
-    made = linear(context, patches, Param(weight.name, weight.index.flatten(1)), bias)
-    return permute(context, made, [0, dims + 1, *range(1, dims + 1)])
-
-
-def _largest(padding: Any) -> int:
-    return max(padding) if isinstance(padding, list | tuple) else 0 if padding == "valid" else padding

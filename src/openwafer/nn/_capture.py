@@ -282,7 +282,9 @@ class Capture:
 
     def rows(self, x: Any) -> View:
         """`x` whole, with all features in order in its last dimension, and tokens in the others."""
-        view = self.whole(x)
+        from openwafer.nn._aten_pictures import flattened
+
+        view = flattened(self, self.whole(x))
         if view.dims[-1] != ((Atom("f", 1, view.value.features),) if view.value.features > 1 else ()):
             raise ViewError(f"the last dimension of {list(view.shape)} does not hold the features")
         return view
@@ -305,18 +307,22 @@ class Capture:
 
     def rearranged(self, x: View, how: Callable[[torch.Tensor], torch.Tensor]) -> View:
         """A tensor after views that `how` makes: by the host, if it is an input that nobody has read."""
-        place = next((i for i, made in enumerate(self.inputs) if made.view == x), None)
-        is_read = any(x.value in op.inputs for op in self.graph.ops)
-        if place is None or is_read or self._is_seen_otherwise(x):
+        if not self.is_fresh(x):
             raise ViewError("features and tokens would have to change places between PEs")
+        place = next(i for i, made in enumerate(self.inputs) if made.view == x)
         self.inputs[place] = new = rearranged_input(self.graph, self.inputs[place], how)
         return new.view
 
-    def _relaid(self, x: View, like: View) -> View:
-        place = next((i for i, made in enumerate(self.inputs) if made.view == x), None)
+    def is_fresh(self, x: View) -> bool:
+        """Whether it is an input that nobody has read, so that the host may arrange it otherwise."""
+        is_input = any(made.view == x for made in self.inputs)
         is_read = any(x.value in op.inputs for op in self.graph.ops)
-        if place is None or is_read or x.value is like.value or self._is_seen_otherwise(x):
+        return is_input and not is_read and not self._is_seen_otherwise(x)
+
+    def _relaid(self, x: View, like: View) -> View:
+        if not self.is_fresh(x) or x.value is like.value:
             return x
+        place = next(i for i, made in enumerate(self.inputs) if made.view == x)
         self.inputs[place] = new = lying_as(self.graph, self.inputs[place], like)
         self.env = {node: _replaced(known, x, new.view) for node, known in self.env.items()}
         return new.view

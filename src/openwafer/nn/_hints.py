@@ -10,11 +10,8 @@ RECURRENT = (
     "recurrent layers are not supported: their steps follow one another; the nearest is causal attention "
     "(`scaled_dot_product_attention`)"
 )
-CONVOLUTION = (
-    "convolutions are not supported; for patches, `x.reshape(b, c, h // p, p, w // p, p)"
-    ".permute(0, 2, 4, 1, 3, 5).reshape(b, -1, c * p * p)` and `torch.nn.Linear` compute the same"
-)
-POOLING = "pooling is not supported; `x.mean(dim)` over the tokens is"
+CONVOLUTION = "convolutions in one group, of one and two dimensions, are supported"
+POOLING = "`max_pool2d`, `avg_pool2d`, and `x.mean(dim)` over tokens are supported"
 BATCH = "in training the nearest is `torch.nn.LayerNorm`"
 DYNAMIC = "what depends on values is decided on the host: return the tensor, and do this with the result"
 COMPARING = (
@@ -28,17 +25,7 @@ RANDOM = (
 HINTS: dict[str, str] = {
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"), RECURRENT),
     **dict.fromkeys(("conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), CONVOLUTION),
-    **dict.fromkeys(
-        (
-            "max_pool1d",
-            "max_pool2d",
-            "avg_pool1d",
-            "avg_pool2d",
-            "adaptive_avg_pool1d",
-            "adaptive_avg_pool2d",
-        ),
-        POOLING,
-    ),
+    **dict.fromkeys(("max_pool3d", "avg_pool3d", "adaptive_max_pool2d", "max_pool2d_with_indices"), POOLING),
     **dict.fromkeys(("batch_norm", "instance_norm", "_native_batch_norm_legit"), BATCH),
     **dict.fromkeys(
         (

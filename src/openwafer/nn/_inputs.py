@@ -26,6 +26,10 @@ REARRANGING = (
 """Operators that only rearrange, by the first part of their names."""
 
 
+NOTHING = -1
+"""An index of no element."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Ids are below `count`, or `ignored`."""
@@ -48,7 +52,7 @@ class Input:
     view: View
     shape: tuple[int, ...]
     order: NDArray[np.int64] | None = None
-    """Indices into the flat tensor; None: as it is."""
+    """Indices into the flat tensor, or `NOTHING`, a zero; None: as it is."""
 
     def arrange(self, tensor: torch.Tensor, limit: Limit | None = None) -> NDArray[Any]:
         """The caller's tensor in the shape of the view. Diagnostics: input-shape, id-out-of-range."""
@@ -59,7 +63,7 @@ class Input:
         array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
         if limit is not None:
             limit.check(array)
-        return array if self.order is None else array.ravel()[self.order]
+        return array if self.order is None else np.append(array.ravel(), array.dtype.type(0))[self.order]
 
 
 def id_limits(graph: Graph) -> dict[Value, Limit]:

@@ -14,6 +14,7 @@ from openwafer.nn._kernels_linear import LINEAR
 from openwafer.nn._kernels_matrix import MATRIX
 from openwafer.nn._kernels_norm import NORM
 from openwafer.nn._kernels_optimizer import OPTIMIZER
+from openwafer.nn._kernels_pictures import PICTURES
 from openwafer.nn._kernels_rope import ROPE
 from openwafer.nn._kernels_rows import ROWS
 from openwafer.nn._kernels_softmax import SOFTMAX
@@ -34,6 +35,7 @@ KERNELS: dict[str, Kernel] = {
     **ROWS,
     **VECTOR,
     **DROPOUT,
+    **PICTURES,
 }
 
 

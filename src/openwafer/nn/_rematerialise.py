@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from openwafer.nn._graph import Graph, Op, Value
 
-MADE_AGAIN = ("unary", "mul")
-"""Operators without communication whose operands their own backward keeps anyway."""
+MADE_AGAIN = ("unary", "mul", "unfold")
+"""Operators without communication whose operands their own backward keeps anyway, or that are much smaller
+than the result."""
 
 
 def rematerialise(graph: Graph, forward: Container[Op]) -> Graph:

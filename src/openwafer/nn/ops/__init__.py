@@ -31,6 +31,7 @@ from openwafer.nn.ops._norm import LayerNorm, LayerNormGrad, RmsNorm, RmsNormGra
 from openwafer.nn.ops._number import Fill, Number, SpreadNumber, SumAll
 from openwafer.nn.ops._operator import Operator
 from openwafer.nn.ops._optimizer import AdamW, Sgd
+from openwafer.nn.ops._pictures import Fold, MaxPool, MaxPoolGrad, MeanPool, MeanPoolGrad, Unfold
 from openwafer.nn.ops._softmax import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from openwafer.nn.ops._token_loss import Counted, ScaleTokens, TokenCrossEntropy
 from openwafer.nn.ops._tokens import (
@@ -50,6 +51,7 @@ _ALL: tuple[Operator, ...] = (
     RopeAt(), RopeGrad(), RopeTables(), LastToken(),
     LogSoftmax(), LogSoftmaxGrad(), Softmax(), SoftmaxGrad(), MixTokens(), MixTokensGradInput(),
     MixTokensGradWeight(), TokenBias(), TokenBiasGrad(), ScaleAll(), ScaleAllGrad(), CopyFeatures(),
+    Unfold(), Fold(), MaxPool(), MaxPoolGrad(), MeanPool(), MeanPoolGrad(),
     Dropout(), Number(), Fill(), SumAll(), SpreadNumber(), TokenCrossEntropy(), ScaleTokens(), Counted(),
     Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
 )  # fmt: skip
