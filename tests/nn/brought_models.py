@@ -352,6 +352,21 @@ class Recurrent(nn.Module):
         return self.lstm(self.embed(ids))[0]
 
 
+class Cells(nn.Module):
+    """A recurrent layer written as a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.cell = nn.Embedding(29, 16), nn.LSTMCell(16, 24)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x, states = self.embed(ids), None
+        for i in range(ids.shape[1]):
+            states = self.cell(x[:, i], states)
+        assert states is not None
+        return states[0]
+
+
 class SquaredRelu(nn.Module):
     """relu² in the middle, a table with a row for padding that is not trained."""
 

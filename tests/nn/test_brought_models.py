@@ -52,6 +52,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "wide and deep": (brought.WideAndDeep, (numbers(5, 8), numbers(5, 6), ids(5, below=11))),
     "tied autoencoder": (brought.TiedAutoencoder, (numbers(6, 13),)),
     "functions": (brought.Functions, (numbers(2, 5, 9),)),
+    "recurrent": (brought.Recurrent, (ids(2, 9),)),
     "squared relu, padding": (brought.SquaredRelu, (ids(4, 9, below=6),)),
 }
 ON_THE_WAFER = ("mixer", "heads as modules", "llama, complex", "vit", "functions", "squared relu, padding")
@@ -182,10 +183,10 @@ def test_elements_used_in_two_ways_are_not_trained_apart() -> None:
         compile_training(Overlapping(), F.mse_loss, None, inputs, Wafer("wse3", (2, 2)), engine="numpy")
 
 
-def test_a_recurrent_model_is_told_what_is_nearest() -> None:
+def test_a_model_of_cells_is_told_what_is_nearest() -> None:
     with pytest.raises(DiagnosticError) as caught:
-        compile(brought.Recurrent(), (ids(2, 9),))
+        compile(brought.Cells(), (ids(2, 9),))
     (diagnostic,) = caught.value.diagnostics
-    assert diagnostic.id == "missing-operator" and "`lstm.input`" in diagnostic.message
-    assert diagnostic.help is not None and "scaled_dot_product_attention" in diagnostic.help
-    assert any("brought_models.py" in note and "self.lstm" in note for note in diagnostic.notes)
+    assert diagnostic.id == "missing-operator" and "`lstm_cell.default`" in diagnostic.message
+    assert diagnostic.help is not None and "`torch.nn.LSTM`" in diagnostic.help
+    assert any("brought_models.py" in note and "self.cell" in note for note in diagnostic.notes)

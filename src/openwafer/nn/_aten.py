@@ -15,6 +15,7 @@ from openwafer.nn import _aten_join as join
 from openwafer.nn import _aten_losses as losses
 from openwafer.nn import _aten_pictures as pictures
 from openwafer.nn import _aten_products as products
+from openwafer.nn import _aten_recurrent as recurrent
 from openwafer.nn import _aten_reductions as reductions
 from openwafer.nn import _aten_rotary as rotary
 from openwafer.nn import _aten_views as views
@@ -30,6 +31,11 @@ ATEN: dict[Any, Handler] = {
     aten.matmul.default: compute.matmul,
     aten.bmm.default: compute.matmul,
     aten.einsum.default: products.einsum,
+    # recurrent layers
+    aten.lstm.input: recurrent.lstm,
+    aten.gru.input: recurrent.gru,
+    aten.rnn_tanh.input: recurrent.rnn("tanh"),
+    aten.rnn_relu.input: recurrent.rnn("relu"),
     # pictures
     aten.conv1d.default: pictures.convolution,
     aten.conv1d.padding: pictures.convolution,

@@ -7,6 +7,7 @@ import io
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
@@ -49,12 +50,13 @@ def _failed(failure: Exception) -> DiagnosticError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs and prints what it then raises."""
+    """PyTorch logs and prints what it then raises, and warns of the flat weights of its recurrent layers."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     printed = io.StringIO()
     try:
-        with redirect_stdout(printed):
+        with redirect_stdout(printed), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The tensor attributes.*_flat_weights")
             yield
         sys.stdout.write(printed.getvalue())
     finally:

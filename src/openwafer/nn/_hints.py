@@ -6,10 +6,7 @@ from collections.abc import Iterable
 
 from openwafer.diag import suggest
 
-RECURRENT = (
-    "recurrent layers are not supported: their steps follow one another; the nearest is causal attention "
-    "(`scaled_dot_product_attention`)"
-)
+RECURRENT = "single cells are not supported; `torch.nn.LSTM`, `GRU` and `RNN` are, for short sequences"
 CONVOLUTION = "convolutions in one group, of one and two dimensions, are supported"
 POOLING = "`max_pool2d`, `avg_pool2d`, and `x.mean(dim)` over tokens are supported"
 BATCH = "in training the nearest is `torch.nn.LayerNorm`"
@@ -23,7 +20,7 @@ RANDOM = (
 )
 
 HINTS: dict[str, str] = {
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell"), RECURRENT),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), RECURRENT),
     **dict.fromkeys(("conv3d", "convolution", "conv_transpose1d", "conv_transpose2d"), CONVOLUTION),
     **dict.fromkeys(("max_pool3d", "avg_pool3d", "adaptive_max_pool2d", "max_pool2d_with_indices"), POOLING),
     **dict.fromkeys(("batch_norm", "instance_norm", "_native_batch_norm_legit"), BATCH),

@@ -38,10 +38,12 @@ from openwafer.nn.ops._tokens import (
     ConstantIds,
     Embedding,
     EmbeddingGrad,
+    JoinTokens,
     LastToken,
     Move,
     PutTokens,
     TakeTokens,
+    TurnTokens,
 )
 
 _ALL: tuple[Operator, ...] = (
@@ -51,7 +53,7 @@ _ALL: tuple[Operator, ...] = (
     RopeAt(), RopeGrad(), RopeTables(), LastToken(),
     LogSoftmax(), LogSoftmaxGrad(), Softmax(), SoftmaxGrad(), MixTokens(), MixTokensGradInput(),
     MixTokensGradWeight(), TokenBias(), TokenBiasGrad(), ScaleAll(), ScaleAllGrad(), CopyFeatures(),
-    Unfold(), Fold(), MaxPool(), MaxPoolGrad(), MeanPool(), MeanPoolGrad(),
+    JoinTokens(), TurnTokens(), Unfold(), Fold(), MaxPool(), MaxPoolGrad(), MeanPool(), MeanPoolGrad(),
     Dropout(), Number(), Fill(), SumAll(), SpreadNumber(), TokenCrossEntropy(), ScaleTokens(), Counted(),
     Scale(), ScaleGrad(), Sgd(), AdamW(), Sub(), TakeTokens(), Unary(), UnaryGrad(),
 )  # fmt: skip

@@ -127,6 +127,45 @@ class PutTokens(Operator):
             tape.add(x, tape.emit("take_tokens", [grad], x.shape, **op.attributes))
 
 
+class JoinTokens(Operator):
+    """The tokens of several matrices, one behind the other."""
+
+    name = "join_tokens"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        y, place = op.output, 0
+        for x in op.inputs:
+            sizes = (to.local(x), y.tokens, x.tokens)
+            to.call("copy_tokens", to.ref(y), to.ref(x), *sizes, place, 0, x.tokens)
+            place += x.tokens
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        place = 0
+        for x in op.inputs:
+            if tape.needs(x):
+                index = np.arange(place, place + x.tokens)
+                tape.add(x, tape.emit("take_tokens", [grad], x.shape, index=index))
+            place += x.tokens
+
+
+class TurnTokens(Operator):
+    """Tokens [outer][inner] in the order [inner][outer]: in memory, what `unfold` makes of one window."""
+
+    name = "turn_tokens"
+
+    def lower(self, op: Op, to: Lowering) -> None:
+        (x,), y = op.inputs, op.output
+        outer, inner = op.attributes["outer"], op.attributes["inner"]
+        window = (outer, 1, inner, 1, inner, 0, 0, 1, inner, 1, 1, 1, 1, 1, 1)
+        to.call("unfold", to.ref(y), to.ref(x), to.ref(x), to.local(x), *window)
+
+    def backward(self, op: Op, grad: Value, tape: Tape) -> None:
+        (x,) = op.inputs
+        if tape.needs(x):
+            outer, inner = op.attributes["outer"], op.attributes["inner"]
+            tape.add(x, tape.emit("turn_tokens", [grad], x.shape, outer=inner, inner=outer))
+
+
 class Move(Operator):
     """The same matrix split over the other axis: each PE puts in what it has, and the sum along the old axis
     is all."""
