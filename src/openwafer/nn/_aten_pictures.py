@@ -40,7 +40,7 @@ def convolution(
     else:
         borders = [(p, p) for p in _each(padding, dims)]
     windows = _windows(x.shape, kernel, steps, borders, far)
-    rows = _host_windows(context, x, windows) if context.is_fresh(x) else _unfolded(context, x, windows)
+    rows = _host_windows(context, x, windows) if context.is_input(x) else _unfolded(context, x, windows)
     made = linear(context, rows, flat, bias)
     return permute(context, made, [0, dims + 1, *range(1, dims + 1)])
 

@@ -126,9 +126,12 @@ def same(_: Capture, x: Any, *__: Any, **___: Any) -> Any:
 
 
 def cast(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
-    """Casts between float types change nothing: everything is f32 on the wafer."""
+    """Casts between float types change nothing: everything is f32 on the wafer. Whole numbers that are an
+    input may be given as others."""
     dtype = context.node.meta["val"].dtype
     is_ids = isinstance(x, View) and x.value.shape.kind == "ids"
+    if is_ids and dtype.is_floating_point and context.is_input(x):
+        return context.rearranged(x, lambda places: places, "matrix")
     if dtype.is_floating_point == is_ids:
         raise context.unsupported(f"a cast to {dtype} of what is computed on the wafer")
     return x

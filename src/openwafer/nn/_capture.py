@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,19 @@ from torch.utils import _pytree
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._abstract import MeanSquare, Negated, Param, Pending, Squares, Times
 from openwafer.nn._export import export
-from openwafer.nn._graph import Graph, Op, Origin, Shape, Value, Weight
+from openwafer.nn._graph import Graph, Kind, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
-from openwafer.nn._inputs import Input, id_limits, is_rearranging, lying_as, make_input, rearranged_input
+from openwafer.nn._inputs import (
+    Input,
+    id_limits,
+    is_rearranging,
+    lying_as,
+    make_input,
+    rearranged_input,
+    used_inputs,
+)
 from openwafer.nn._nodes import flat, needed_by, origin_of, out_of_place, overload_name, target_name
-from openwafer.nn._view import Atom, View, ViewError, to_matrix
+from openwafer.nn._view import Atom, Dim, View, ViewError, from_matrix, to_matrix
 
 
 @dataclass(slots=True)
@@ -44,10 +52,11 @@ class Captured:
         """The caller's tensors, checked, each with the input it is for.
 
         Diagnostics: input-count, input-shape, id-out-of-range."""
-        if len(args) != len(self.inputs):
-            raise error("input-count", f"compiled for {len(self.inputs)} inputs, found {len(args)}")
+        count = len({i.argument for i in self.inputs})
+        if len(args) != count:
+            raise error("input-count", f"compiled for {count} inputs, found {len(args)}")
         limits = id_limits(self.graph)
-        return [(i, i.arrange(a, limits.get(i.value))) for i, a in zip(self.inputs, args, strict=True)]
+        return [(i, i.arrange(args[i.argument], limits.get(i.value))) for i in self.inputs]
 
     def results(self, computed: list[Any]) -> Any:
         """What the model returns, from the tensors of `outputs`."""
@@ -96,7 +105,8 @@ class Capture:
             raise self.unsupported("what the model returns does not depend on its inputs")
         known = {i: r for i, r in enumerate(results) if not isinstance(r, View)}
         self.graph.prune([v.value for v in views])
-        return Captured(self.graph, self.inputs, views, known, self.program.call_spec.out_spec)
+        inputs = used_inputs(self.graph, self.inputs, [v.value for v in views])
+        return Captured(self.graph, inputs, views, known, self.program.call_spec.out_spec)
 
     # --- what enters ---
 
@@ -123,7 +133,7 @@ class Capture:
         if not isinstance(tensor, torch.Tensor):
             self.env[node] = tensor
             return
-        nodes, made = make_input(self.graph, node)
+        nodes, made = make_input(self.graph, node, len(self.inputs))
         self.inputs.append(made)
         self.env.update(dict.fromkeys(nodes, made.view))
 
@@ -285,7 +295,9 @@ class Capture:
         from openwafer.nn._aten_pictures import flattened
 
         view = flattened(self, self.whole(x))
-        if view.dims[-1] != ((Atom("f", 1, view.value.features),) if view.value.features > 1 else ()):
+        if view.dims[-1] != features_of(view) and self.is_input(view):
+            return self.rearranged(view, lambda places: places)
+        if view.dims[-1] != features_of(view):
             raise ViewError(f"the last dimension of {list(view.shape)} does not hold the features")
         return view
 
@@ -295,7 +307,9 @@ class Capture:
         if a.shape != b.shape:
             a, b = self._spread(a, b), self._spread(b, a)
         if a.dims != b.dims and a.shape == b.shape:
-            a, b = self._relaid(a, b), self._relaid(b, a)
+            a = self._relaid(a, b)
+        if a.dims != b.dims and a.shape == b.shape:
+            b = self._relaid(b, a)
         if a.dims != b.dims:
             raise ViewError(f"{list(a.shape)} and {list(b.shape)} do not lie alike on the wafer")
         return a, b
@@ -305,33 +319,36 @@ class Capture:
 
         return spread(self, x, like)
 
-    def rearranged(self, x: View, how: Callable[[torch.Tensor], torch.Tensor]) -> View:
-        """A tensor after views that `how` makes: by the host, if it is an input that nobody has read."""
-        if not self.is_fresh(x):
+    def rearranged(
+        self, x: View, how: Callable[[torch.Tensor], torch.Tensor], kind: Kind | None = None
+    ) -> View:
+        """An input after views that `how` makes, ids as numbers if `kind` says so: one more arrangement, by
+        the host."""
+        old = self._input(x)
+        if old is None:
             raise ViewError("features and tokens would have to change places between PEs")
-        place = next(i for i, made in enumerate(self.inputs) if made.view == x)
-        self.inputs[place] = new = rearranged_input(self.graph, self.inputs[place], how)
-        return new.view
 
-    def is_fresh(self, x: View) -> bool:
-        """Whether it is an input that nobody has read, so that the host may arrange it otherwise."""
-        is_input = any(made.view == x for made in self.inputs)
-        is_read = any(x.value in op.inputs for op in self.graph.ops)
-        return is_input and not is_read and not self._is_seen_otherwise(x)
+        def seen(places: torch.Tensor) -> torch.Tensor:
+            return how(torch.from_numpy(from_matrix(to_matrix(places.numpy(), old.view), x)))
+
+        self.inputs.append(rearranged_input(self.graph, old, seen, kind))
+        return self.inputs[-1].view
+
+    def is_input(self, x: View) -> bool:
+        return self._input(x) is not None
+
+    def _input(self, x: View) -> Input | None:
+        return next((made for made in self.inputs if made.value is x.value), None)
 
     def _relaid(self, x: View, like: View) -> View:
-        if not self.is_fresh(x) or x.value is like.value:
+        """An input lying as another matrix, for what follows, too."""
+        old = self._input(x)
+        if old is None or old.view != x or x.value is like.value:
             return x
-        place = next(i for i, made in enumerate(self.inputs) if made.view == x)
-        self.inputs[place] = new = lying_as(self.graph, self.inputs[place], like)
-        self.env = {node: _replaced(known, x, new.view) for node, known in self.env.items()}
-        return new.view
-
-    def _is_seen_otherwise(self, x: View) -> bool:
-        """Whether something not yet computed depends on the value in another arrangement."""
-        leaves = [leaf for known in self.env.values() for leaf in flat(known)]
-        views = [v for leaf in leaves for v in _views_in(leaf)]
-        return any(v.value is x.value and v != x for v in views)
+        self.inputs.append(lying_as(self.graph, old, like))
+        new = self.inputs[-1].view
+        self.env = {node: _replaced(known, x, new) for node, known in self.env.items()}
+        return new
 
     # --- diagnostics ---
 
@@ -361,19 +378,15 @@ def _shown(context: Capture, result: Any) -> View:
     return result if isinstance(result, View) and not has_repeats else context.whole(result)
 
 
+def features_of(view: View) -> Dim:
+    """A dimension that holds all features in order."""
+    return (Atom("f", 1, view.value.features),) if view.value.features > 1 else ()
+
+
 def _replaced(known: Any, old: View, new: View) -> Any:
     if isinstance(known, list | tuple):
         return type(known)(_replaced(item, old, new) for item in known)
     return new if isinstance(known, View) and known == old else known
-
-
-def _views_in(leaf: Any) -> list[View]:
-    """The views in what a node stands for."""
-    if isinstance(leaf, View):
-        return [leaf]
-    if not isinstance(leaf, Pending):
-        return []
-    return [v for f in fields(leaf) for v in _views_in(getattr(leaf, f.name))]
 
 
 def matrix_of(array: torch.Tensor, view: View) -> np.ndarray[Any, Any]:

@@ -7,7 +7,7 @@ the matrix on the wafer is the rearranged tensor.
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,8 @@ class Input:
     value: Value
     view: View
     shape: tuple[int, ...]
+    argument: int = 0
+    """Which of the tensors that the caller gives; several inputs may be arrangements of one."""
     order: NDArray[np.int64] | None = None
     """Indices into the flat tensor, or `NOTHING`, a zero; None: as it is."""
 
@@ -78,15 +80,17 @@ def id_limits(graph: Graph) -> dict[Value, Limit]:
     return limits
 
 
-def make_input(graph: Graph, placeholder: Any) -> tuple[list[Any], Input]:
+def make_input(graph: Graph, placeholder: Any, argument: int) -> tuple[list[Any], Input]:
     """The input for a placeholder, and the nodes that it stands for: those that only rearrange it."""
     tensor: torch.Tensor = placeholder.meta["val"]
     nodes, order = _rearranged(placeholder, torch.arange(tensor.numel()).reshape(tensor.shape))
     kind = "matrix" if tensor.dtype.is_floating_point else "ids"
-    return nodes, _input(graph, nodes[-1].name, kind, tuple(tensor.shape), order)
+    return nodes, _input(graph, nodes[-1].name, kind, tuple(tensor.shape), argument, order)
 
 
-def _input(graph: Graph, name: str, kind: Kind, given: tuple[int, ...], order: torch.Tensor) -> Input:
+def _input(
+    graph: Graph, name: str, kind: Kind, given: tuple[int, ...], argument: int, order: torch.Tensor
+) -> Input:
     """The input of which the caller gives the shape `given`, and the model sees the elements `order`."""
     shape = tuple(order.shape)
     if kind == "matrix":
@@ -99,18 +103,17 @@ def _input(graph: Graph, name: str, kind: Kind, given: tuple[int, ...], order: t
         view = View(value, row_major("t", shape))
     count = int(np.prod(given, dtype=int))
     is_same = order.numel() == count and bool((order.flatten().diff() == 1).all())
-    return Input(value, view, given, None if is_same else order.numpy())
+    return Input(value, view, given, argument, None if is_same else order.numpy())
 
 
-def rearranged_input(graph: Graph, old: Input, how: Callable[[torch.Tensor], torch.Tensor]) -> Input:
-    """The same input after more views."""
+def rearranged_input(
+    graph: Graph, old: Input, how: Callable[[torch.Tensor], torch.Tensor], kind: Kind | None = None
+) -> Input:
+    """The same input after more views, ids as numbers if `kind` says so."""
     count = int(np.prod(old.shape, dtype=int))
     order = torch.arange(count) if old.order is None else torch.from_numpy(old.order)
     order = how(order.reshape(old.view.shape))
-    new = _input(graph, old.value.name, old.value.shape.kind, old.shape, order)
-    graph.inputs.remove(new.value)
-    graph.inputs[graph.inputs.index(old.value)] = new.value
-    return new
+    return _input(graph, old.value.name, kind or old.value.shape.kind, old.shape, old.argument, order)
 
 
 def _rearranged(node: Any, order: torch.Tensor) -> tuple[list[Any], torch.Tensor]:
@@ -132,9 +135,23 @@ def is_rearranging(node: Any) -> bool:
 
 def lying_as(graph: Graph, old: Input, like: View) -> Input:
     """The same input, arranged as another matrix is."""
-    value = graph.value(old.value.name, like.value.shape)
-    graph.inputs[graph.inputs.index(old.value)] = value
-    return Input(value, like.on(value), old.shape, old.order)
+    value = graph.input(old.value.name, like.value.shape)
+    return Input(value, like.on(value), old.shape, old.argument, old.order)
+
+
+def used_inputs(graph: Graph, inputs: Sequence[Input], results: Iterable[Value]) -> list[Input]:
+    """The arrangements that something reads, and one of each tensor that nothing reads; the graph keeps
+    these."""
+    read = {*results, *(v for op in graph.ops for v in op.inputs)}
+    used = [i for i in inputs if i.value in read]
+    known = {i.argument for i in used}
+    for made in inputs:
+        if made.argument not in known:
+            used.append(made)
+            known.add(made.argument)
+    used.sort(key=lambda i: i.argument)
+    graph.inputs = [i.value for i in used]
+    return used
 
 
 def row_major(axis: Axis, shape: tuple[int, ...]) -> tuple[Dim, ...]:
