@@ -202,31 +202,3 @@ def test_a_missing_image(folder: Path) -> None:
     result = cs_python(folder, name)
     assert result.returncode == 1
     assert "error[image-not-found]: `nowhere` does not exist" in result.stderr
-
-
-def test_shifts_of_numpy_numbers_keep_their_high_bits(folder: Path) -> None:
-    name = script(
-        folder,
-        """
-        import numpy as np
-
-        def stamp(words):
-            return words[0] + (words[1] << 16) + (words[2] << 32)
-
-        print(stamp(np.array([1, 2, 3], np.uint16)), np.int8(-1) << 8, np.uint64(1) << 63)
-        array = np.array([1, 2], np.uint16)
-        print((array << 4).dtype, array[0] << array[1], True << 2, [7 << 1, "a"], (np.uint16(5) << 1).dtype)
-        """,
-    )
-    result = cs_python(folder, name)
-    assert result.returncode == 0, result.stderr
-    stamp = 1 + 2 * 2**16 + 3 * 2**32
-    assert result.stdout.splitlines() == [f"{stamp} -256 {2**63}", "uint16 4 4 [14, 'a'] int64"]
-
-
-def test_a_shift_that_is_not_defined_is_an_error_of_the_script(folder: Path) -> None:
-    name = script(folder, "words = ['a']\nprint(words[0] << 16)\n")
-    result = cs_python(folder, name)
-    assert result.returncode == 1
-    assert "unsupported operand" in result.stderr and "line 2" in result.stderr
-    assert "_shifts" not in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from openwafer.csl import ExportName, Layout
 from openwafer.csl._layout import CONFIG_COLUMNS
 from openwafer.csl._tir import Export, Function, Program, Queue, Symbol
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, error
 from openwafer.image import Image
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, PeStats, StreamIn, StreamOut
 from openwafer.sim._print import Line
@@ -108,6 +109,12 @@ class FakeEngine:
             self.done += 1
             self.now += CYCLES
         self.finished = ticket is None
+
+    def wait(self, cycles: int) -> None:
+        end = self.now + cycles
+        with contextlib.suppress(DiagnosticError):
+            self.run(None, max_cycles=cycles)
+        self.now = end
 
     def _do(self, command: Command) -> None:
         match command:

@@ -29,8 +29,12 @@ def show_traceback(reason: BaseException) -> None:
 
 
 def is_ours_at_fault(reason: BaseException) -> bool:
-    """Whether the exception came from inside OpenWafer, called by the script."""
-    frames = [_is_ours(frame) for frame in _frames(reason.__traceback__)]
+    """Whether the exception came from inside OpenWafer, called by the script; an operator is the script's."""
+    from openwafer.host._numpy1 import binary, in_place
+
+    operators = binary.__code__, in_place.__code__
+    traceback = _frames(reason.__traceback__)
+    frames = [_is_ours(frame) for frame in traceback if frame.tb_frame.f_code not in operators]
     called = list(itertools.dropwhile(lambda ours: ours, frames))
     return any(called)
 

@@ -12,7 +12,6 @@ from types import ModuleType
 import click
 
 from openwafer.cli import _errors
-from openwafer.cli._shifts import WIDE, compile_script, wide
 from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
 from openwafer.diag import DiagnosticError
 
@@ -101,14 +100,18 @@ def _first_on_path(directory: str) -> None:
     if not sys.flags.safe_path and sys.path:
         del sys.path[0]
     sys.path.insert(0, directory)
+    from openwafer.host import _numpy1
+
+    _numpy1.install(directory)
 
 
 def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
     def run_code() -> None:
+        from openwafer.host._numpy1 import compile_script
+
         code = compile_script(text, path)
         module = ModuleType("__main__")
         module.__dict__["__builtins__"] = builtins
-        module.__dict__[WIDE] = wide
         if not path.startswith("<"):
             module.__dict__["__file__"] = path
         sys.modules["__main__"] = module

@@ -51,9 +51,9 @@ class Task:
 class SdkRuntime:
     """Runs the image in directory `name`; methods and arguments are those of the SDK's documentation.
 
-    A blocking call simulates until its command is done; before the next command the wafer has
-    `host.launch_cycles` more for what it still does, since the host takes that long. A nonblocking call
-    returns a `Task`; the next blocking call simulates it too. Simulated time passes only inside calls.
+    A blocking call simulates until its command is done; before the next command `host.launch_cycles` pass,
+    in which the wafer goes on or rests, since the host takes that long. A nonblocking call returns a
+    `Task`; the next blocking call simulates it too. Simulated time passes only inside calls.
     Diagnostics: those of `image.read`, and not-supported-hardware."""
 
     def __init__(
@@ -264,10 +264,17 @@ class SdkRuntime:
             if any(d.id != "max-cycles" for d in failure.diagnostics):
                 raise
 
+    def _wait(self, engine: Engine, cycles: int) -> None:
+        """Lets the wafer go on, or rest, while the host is busy."""
+        try:
+            engine.wait(cycles)
+        finally:
+            self._log.update(engine)
+
     def _submit(self, command: Command, nonblock: bool, finish: Callable[[], None] | None = None) -> Task:
         engine = self._running("submit")
         if self._was_blocking:
-            self._advance_up_to(engine, None, self._turnaround_cycles)
+            self._wait(engine, self._turnaround_cycles)
         self._was_blocking = not nonblock
         task = Task(engine.submit(command), finish)
         self._pending.append(task)

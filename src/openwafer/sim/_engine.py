@@ -142,6 +142,10 @@ class Engine(Protocol):
         `memory-access`, `assert-failed`, `divide-by-zero`, `unrouted-wavelet`, each with PE, cycle, line."""
         ...
 
+    def wait(self, cycles: int) -> None:
+        """Simulates so many cycles, also those in which nothing happens. Raises as `run` does."""
+        ...
+
     def is_done(self, ticket: int) -> bool: ...
 
     def read(self, x: int, y: int, address: int, size: int) -> bytes:

@@ -96,16 +96,28 @@ class FastEngine:
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
         limit = st.NEVER if max_cycles is None else self.now + max_cycles
+        said = self._run_until(ticket, limit)
+        if said == st.LIMIT:
+            raise standstill.max_cycles(self, ticket, max_cycles or 0)
+        if said == st.QUIET and ticket is not None:
+            raise standstill.deadlock(self.snapshot(), ticket)
+
+    def wait(self, cycles: int) -> None:
+        """See `Engine.wait`."""
+        end = self.now + cycles
+        self._run_until(None, end)
+        self.world.set(st.W_NOW, end)
+        self.world.set(st.W_TIME, end)
+
+    def _run_until(self, ticket: int | None, limit: int) -> int:
+        """What `_run_rounds` says; what goes wrong is raised."""
         try:
             said = self._run_rounds(ticket, limit)
         except KeyboardInterrupt:
             raise standstill.interrupted(self.snapshot(), ticket) from None
         if said == st.FAULTED:
             raise report.fault(self.world)
-        if said == st.LIMIT:
-            raise standstill.max_cycles(self, ticket, max_cycles or 0)
-        if said == st.QUIET and ticket is not None:
-            raise standstill.deadlock(self.snapshot(), ticket)
+        return said
 
     def _run_rounds(self, ticket: int | None, limit: int) -> int:
         """Runs until something is to be said, and says what: never MORE."""

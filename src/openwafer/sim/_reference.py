@@ -109,6 +109,16 @@ class ReferenceEngine:
         except KeyboardInterrupt:
             raise standstill.interrupted(self.snapshot(), ticket) from None
 
+    def wait(self, cycles: int) -> None:
+        """See `Engine.wait`."""
+        end = self.now + cycles
+        try:
+            while self._next_cycle() < end:
+                self._step(None, NEVER, 0)
+        except KeyboardInterrupt:
+            raise standstill.interrupted(self.snapshot(), None) from None
+        self.now = end
+
     def _step(self, ticket: int | None, limit: int, max_cycles: int) -> bool:
         """Simulates the next cycle in which something can happen; False if there is none."""
         cycle = self._next_cycle()

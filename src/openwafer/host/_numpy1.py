@@ -1,0 +1,149 @@
+"""Host scripts are written for NumPy 1, which the SDK ships: its promotion of scalars, under NumPy 2.
+
+`words[1] << 16` of a `np.uint16` is an int64 there and 0 here (NEP 50), and no error says so. Scripts and the
+modules beside them are therefore compiled with their binary operators replaced by `binary`, which promotes as
+NumPy 1 does. Functions (`np.add`) and in-place operators on elements and attributes keep the rules of the
+installed NumPy.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import operator
+import os
+import sys
+import sysconfig
+from collections.abc import Callable
+from importlib.machinery import FileFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+import openwafer
+
+BINARY, IN_PLACE = "__openwafer_binary__", "__openwafer_in_place__"
+OPERATORS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "Add": (operator.add, operator.iadd),
+    "Sub": (operator.sub, operator.isub),
+    "Mult": (operator.mul, operator.imul),
+    "Div": (operator.truediv, operator.itruediv),
+    "FloorDiv": (operator.floordiv, operator.ifloordiv),
+    "Mod": (operator.mod, operator.imod),
+    "Pow": (operator.pow, operator.ipow),
+    "LShift": (operator.lshift, operator.ilshift),
+    "RShift": (operator.rshift, operator.irshift),
+    "BitAnd": (operator.and_, operator.iand),
+    "BitOr": (operator.or_, operator.ior),
+    "BitXor": (operator.xor, operator.ixor),
+}
+"""By `ast` class: the operator and its in-place form."""
+
+
+def is_needed() -> bool:
+    return int(np.__version__.split(".")[0]) > 1
+
+
+def compile_script(text: str | bytes, path: str) -> CodeType:
+    """The code of a script. SyntaxError as `compile` raises it."""
+    tree = compile(text, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    if is_needed():
+        tree = ast.fix_missing_locations(_Rewriter().visit(tree))
+    return compile(tree, path, "exec", dont_inherit=True)
+
+
+def install(directory: str) -> None:
+    """Has modules of `directory` (and packages in it) compiled as scripts are."""
+    if not is_needed():
+        return
+    setattr(builtins, BINARY, binary)
+    setattr(builtins, IN_PLACE, in_place)
+    root = Path(directory).resolve()
+
+    def finder(path: str) -> FileFinder:
+        place = Path(path or os.getcwd()).resolve()
+        if not place.is_relative_to(root) or any(place.is_relative_to(other) for other in _installed()):
+            raise ImportError("not beside the script", path=path)
+        return FileFinder(path or os.getcwd(), (_Loader, [".py"]))
+
+    sys.path_hooks.insert(0, finder)
+    sys.path_importer_cache.clear()
+
+
+def _installed() -> list[Path]:
+    """Where packages lie that are nobody's script, even if that is below the script's directory."""
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return [Path(path).resolve() for path in (os.path.dirname(openwafer.__file__), *paths)]
+
+
+def binary(name: str, a: Any, b: Any) -> Any:
+    return OPERATORS[name][0](*promoted(a, b))
+
+
+def in_place(name: str, a: Any, b: Any) -> Any:
+    return OPERATORS[name][1](*promoted(a, b))
+
+
+def promoted(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both operands, with scalars converted so that the result has the dtype that NumPy 1 gives it."""
+    if isinstance(b, np.ndarray | np.generic) and np.ndim(a) <= np.ndim(b):
+        return _beside(a, b), b
+    return (a, _beside(b, a)) if isinstance(a, np.ndarray | np.generic) else (a, b)
+
+
+def _beside(scalar: Any, other: np.ndarray[Any, Any] | np.generic) -> Any:
+    """`scalar` as NumPy 1 takes it as an operand beside `other`; what is no scalar number stays as it is."""
+    number = _as_numpy(scalar)
+    if number is None or other.dtype.kind not in "biufc":
+        return scalar
+    if other.ndim == 0:
+        return number
+    if _category(other.dtype) < _category(number.dtype):
+        return scalar
+    return number.astype(np.result_type(other.dtype, np.min_scalar_type(number)))
+
+
+def _as_numpy(value: Any) -> Any:
+    """A scalar of NumPy's for a number of Python's or of NumPy's, else None."""
+    if type(value) in (bool, int, float, complex):
+        number = np.asarray(value)[()]
+        return number if number.dtype.kind in "biufc" else None
+    is_scalar = isinstance(value, np.ndarray | np.generic) and value.ndim == 0
+    return value[()] if is_scalar and value.dtype.kind in "biufc" else None
+
+
+def _category(dtype: np.dtype[Any]) -> int:
+    return {"b": 0, "i": 1, "u": 1}.get(dtype.kind, 2)
+
+
+class _Rewriter(ast.NodeTransformer):
+    """`a + b` becomes a call of BINARY, `name += b` one of IN_PLACE."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if type(node.op).__name__ not in OPERATORS:
+            return node
+        return ast.copy_location(_call(BINARY, node.op, node.left, node.right), node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.target, ast.Name) or type(node.op).__name__ not in OPERATORS:
+            return node
+        value = _call(IN_PLACE, node.op, ast.Name(node.target.id, ast.Load()), node.value)
+        return ast.copy_location(ast.Assign([node.target], ast.copy_location(value, node)), node)
+
+
+def _call(function: str, op: ast.operator, a: ast.expr, b: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(function, ast.Load()), [ast.Constant(type(op).__name__), a, b], [])
+
+
+class _Loader(SourceFileLoader):
+    """Neither reads nor writes byte code: that of `python` is another."""
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError("byte code is not used")
+
+    def source_to_code(self, data: Any, path: Any, *_: Any, **__: Any) -> CodeType:  # type: ignore[override]
+        return compile_script(bytes(data), os.fspath(path))
