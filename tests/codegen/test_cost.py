@@ -19,8 +19,8 @@ def below(n: int) -> tir.Expr:
     return tir.Binary("lt", "bool", INDEX, tir.Const("i16", n))
 
 
-def element(symbol: int) -> tir.Expr:
-    scaled = tir.Binary("mul", "u16", tir.Cast("u16", INDEX), tir.Const("u16", 4))
+def element(symbol: int, index: tir.Expr = INDEX) -> tir.Expr:
+    scaled = tir.Binary("mul", "u16", tir.Cast("u16", index), tir.Const("u16", 4))
     return tir.Binary("add", "u16", tir.Addr(symbol), scaled)
 
 
@@ -79,11 +79,38 @@ def test_what_a_pe_knows_costs_nothing():
 
 
 def test_branches_cost_what_they_take():
-    tick, stmt = costed(tir.If(below(3), (NEXT,), ()))
+    tick, stmt = costed(tir.If(below(3), (NEXT, NEXT), ()))
     assert tick == tir.Tick(S.alu_cycles)
     assert isinstance(stmt, tir.If)
-    assert total(stmt.then) == S.branch_not_taken_cycles + S.alu_cycles
+    assert total(stmt.then) == S.branch_not_taken_cycles + 2 * S.alu_cycles
     assert total(stmt.otherwise) == S.branch_taken_cycles
+
+
+def test_a_choice_between_two_values_needs_no_branch():
+    _, stmt = costed(tir.If(below(3), (NEXT,), ()))
+    assert isinstance(stmt, tir.If)
+    assert total(stmt.then) == total(stmt.otherwise) == S.selection_cycles + S.alu_cycles
+
+
+def test_a_value_that_takes_long_is_worth_a_branch():
+    _, stmt = costed(tir.If(below(3), (tir.Set(1, load(0)), tir.Set(1, load(4))), ()))
+    assert isinstance(stmt, tir.If)
+    assert total(stmt.otherwise) == S.branch_taken_cycles
+    division = tir.Binary("div", "i16", INDEX, tir.Const("i16", 7))
+    _, stmt = costed(tir.If(below(3), (tir.Set(0, division),), ()))
+    assert isinstance(stmt, tir.If)
+    assert total(stmt.otherwise) == S.branch_taken_cycles
+
+
+def test_an_index_that_is_a_sum_of_variables_costs_more():
+    def cycles(index: tir.Expr) -> int:
+        return total(costed(tir.Set(1, tir.Load("f32", element(0, index)))))
+
+    plain = cycles(INDEX)
+    shifted = cycles(tir.Binary("add", "i16", INDEX, tir.Const("i16", 1)))
+    two = cycles(tir.Binary("add", "i16", INDEX, INDEX))
+    assert plain == shifted == S.index_cycles + S.load_cycles
+    assert two == plain + S.computed_index_cycles
 
 
 def test_casts_and_conversions():

@@ -103,15 +103,29 @@ class _Body:
 
     def _if(self, stmt: tir.If) -> tir.If:
         line = self._line
-        if self._costs.is_free(stmt.cond):
-            taken = not_taken = 0
-        else:
-            taken, not_taken = self._scalar.branch_taken_cycles, self._scalar.branch_not_taken_cycles
-        then = self.block(stmt.then, not_taken)
+        for_then, for_otherwise = self._branch(stmt)
+        then = self.block(stmt.then, for_then)
         self._line = line
-        otherwise = self.block(stmt.otherwise, taken)
+        otherwise = self.block(stmt.otherwise, for_otherwise)
         self._line = line
         return tir.If(stmt.cond, then, otherwise)
+
+    def _branch(self, stmt: tir.If) -> tuple[int, int]:
+        """Cycles on the way to `then` and to `otherwise`."""
+        scalar = self._scalar
+        if self._costs.is_free(stmt.cond):
+            return 0, 0
+        if (chosen := self._selection(stmt)) is not None:
+            return scalar.selection_cycles, scalar.selection_cycles + chosen
+        return scalar.branch_not_taken_cycles, scalar.branch_taken_cycles
+
+    def _selection(self, stmt: tir.If) -> int | None:
+        """Cycles of the value of `if (c) x = value;`, which needs no branch if that is cheaper."""
+        then = without_lines(stmt.then)
+        if stmt.otherwise or len(then) != 1 or not isinstance(then[0], tir.Set):
+            return None
+        cycles = self._costs.value(then[0].value)
+        return cycles if cycles <= self._scalar.branch_not_taken_cycles else None
 
     def _loop(self, stmt: tir.Loop) -> tir.Loop:
         """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""

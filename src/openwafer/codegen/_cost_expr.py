@@ -40,7 +40,10 @@ class ExprCosts:
 
     def access(self, addr: tir.Expr) -> int:
         """Cycles of the addressing of one load or store."""
-        return 0 if is_static(addr) else self.address(addr) + self._facts.index_cycles
+        if is_static(addr):
+            return 0
+        computed = self._facts.computed_index_cycles if _is_computed(addr) else 0
+        return self.address(addr) + self._facts.index_cycles + computed
 
     def address(self, addr: tir.Expr) -> int:
         """Cycles of what an address needs besides its scaling by constants, sums and casts, which
@@ -126,3 +129,23 @@ def _is_power_of_two(divisor: tir.Expr) -> bool:
     """Whether every compiler makes the division shifts and sums."""
     value = int(divisor.value) if isinstance(divisor, tir.Const) else 0
     return value > 0 and value & (value - 1) == 0
+
+
+def _is_computed(addr: tir.Expr) -> bool:
+    """Whether the index is made of more than one variable, so that no pointer can run along with a loop."""
+    match addr:
+        case tir.Binary("add", _, _, tir.Binary("mul" | "shl", _, index, size)) if is_static(size):
+            return _variables(index) > 1
+        case _:
+            return False
+
+
+def _variables(expr: tir.Expr) -> int:
+    """How many values an index is computed from, constants apart."""
+    match expr:
+        case tir.Binary(_, _, a, b):
+            return _variables(a) + _variables(b)
+        case tir.Cast(_, a):
+            return _variables(a)
+        case _:
+            return 0 if is_static(expr) else 1

@@ -14,7 +14,6 @@ import operator
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
 from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType
@@ -25,21 +24,21 @@ import numpy as np
 import openwafer
 
 BINARY, IN_PLACE = "__openwafer_binary__", "__openwafer_in_place__"
-OPERATORS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "Add": (operator.add, operator.iadd),
-    "Sub": (operator.sub, operator.isub),
-    "Mult": (operator.mul, operator.imul),
-    "Div": (operator.truediv, operator.itruediv),
-    "FloorDiv": (operator.floordiv, operator.ifloordiv),
-    "Mod": (operator.mod, operator.imod),
-    "Pow": (operator.pow, operator.ipow),
-    "LShift": (operator.lshift, operator.ilshift),
-    "RShift": (operator.rshift, operator.irshift),
-    "BitAnd": (operator.and_, operator.iand),
-    "BitOr": (operator.or_, operator.ior),
-    "BitXor": (operator.xor, operator.ixor),
+OPERATORS = {
+    "Add": "add",
+    "Sub": "sub",
+    "Mult": "mul",
+    "Div": "truediv",
+    "FloorDiv": "floordiv",
+    "Mod": "mod",
+    "Pow": "pow",
+    "LShift": "lshift",
+    "RShift": "rshift",
+    "BitAnd": "and",
+    "BitOr": "or",
+    "BitXor": "xor",
 }
-"""By `ast` class: the operator and its in-place form."""
+"""The name in `operator`, without underscores, by `ast` class."""
 
 
 def is_needed() -> bool:
@@ -48,7 +47,7 @@ def is_needed() -> bool:
 
 def compile_script(text: str | bytes, path: str) -> CodeType:
     """The code of a script. SyntaxError as `compile` raises it."""
-    tree = compile(text, path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    tree = ast.parse(text, path)
     if is_needed():
         tree = ast.fix_missing_locations(_Rewriter().visit(tree))
     return compile(tree, path, "exec", dont_inherit=True)
@@ -79,21 +78,25 @@ def _installed() -> list[Path]:
 
 
 def binary(name: str, a: Any, b: Any) -> Any:
-    return OPERATORS[name][0](*promoted(a, b))
+    return getattr(operator, f"__{OPERATORS[name]}__")(*promoted(a, b))
 
 
 def in_place(name: str, a: Any, b: Any) -> Any:
-    return OPERATORS[name][1](*promoted(a, b))
+    return getattr(operator, f"__i{OPERATORS[name]}__")(*promoted(a, b))
 
 
 def promoted(a: Any, b: Any) -> tuple[Any, Any]:
     """Both operands, with scalars converted so that the result has the dtype that NumPy 1 gives it."""
-    if isinstance(b, np.ndarray | np.generic) and np.ndim(a) <= np.ndim(b):
+    if _is_numpy(b) and np.ndim(a) <= np.ndim(b):
         return _beside(a, b), b
-    return (a, _beside(b, a)) if isinstance(a, np.ndarray | np.generic) else (a, b)
+    return (a, _beside(b, a)) if _is_numpy(a) else (a, b)
 
 
-def _beside(scalar: Any, other: np.ndarray[Any, Any] | np.generic) -> Any:
+def _is_numpy(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic))
+
+
+def _beside(scalar: Any, other: Any) -> Any:
     """`scalar` as NumPy 1 takes it as an operand beside `other`; what is no scalar number stays as it is."""
     number = _as_numpy(scalar)
     if number is None or other.dtype.kind not in "biufc":
@@ -110,7 +113,7 @@ def _as_numpy(value: Any) -> Any:
     if type(value) in (bool, int, float, complex):
         number = np.asarray(value)[()]
         return number if number.dtype.kind in "biufc" else None
-    is_scalar = isinstance(value, np.ndarray | np.generic) and value.ndim == 0
+    is_scalar = _is_numpy(value) and value.ndim == 0
     return value[()] if is_scalar and value.dtype.kind in "biufc" else None
 
 
@@ -142,8 +145,8 @@ def _call(function: str, op: ast.operator, a: ast.expr, b: ast.expr) -> ast.expr
 class _Loader(SourceFileLoader):
     """Neither reads nor writes byte code: that of `python` is another."""
 
-    def path_stats(self, path: str) -> Any:
+    def path_stats(self, path: Any) -> Any:
         raise OSError("byte code is not used")
 
     def source_to_code(self, data: Any, path: Any, *_: Any, **__: Any) -> CodeType:  # type: ignore[override]
-        return compile_script(bytes(data), os.fspath(path))
+        return compile_script(bytes(data), str(path))
