@@ -129,6 +129,13 @@ def test_divisions():
     assert total(costed(tir.Set(1, divide("f32", 3.0)))) == S.float_cycles + S.divide_float_cycles
 
 
+def test_a_reciprocal_root_costs_as_much_as_a_root():
+    x = tir.Local("f32", 1)
+    root = tir.Intrinsic("sqrt", "f32", (x,))
+    reciprocal = tir.Binary("div", "f32", tir.Const("f32", 1.0), root)
+    assert total(costed(tir.Set(1, root))) == total(costed(tir.Set(1, reciprocal))) == S.intrinsic_cycles
+
+
 def test_ticks_of_a_straight_stretch_are_one():
     body = costed(NEXT, axpy(), NEXT, tir.Activate(tir.Const("u16", 8), 0), NEXT)
     kinds = [type(stmt).__name__ for stmt in body]

@@ -81,6 +81,8 @@ class ExprCosts:
                 return self.access(addr) + facts.load_cycles
             case tir.Unary(_, type_, a):
                 return self.value(a) + self._arithmetic(type_)
+            case tir.Binary("div", _, a, tir.Intrinsic("sqrt", _, (b,))):  # Newton's method has no division
+                return self.value(a) + self.value(b) + facts.intrinsic_cycles
             case tir.Binary(op, _, a, b):
                 return self.value(a) + self.value(b) + self._binary(op, a.type, b)
             case tir.Cast(type_, a):
