@@ -80,32 +80,25 @@ def test_other_operators_stay() -> None:
     assert (names["a"], names["b"]) == ([3, 4], [3, 3])
 
 
+def cs_python(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "openwafer.cli.cs_python", "run.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
 def test_modules_beside_the_script(tmp_path: Path) -> None:
     (tmp_path / "util.py").write_text("def join(w):\n    return w[0] + (w[1] << 16)\n")
     (tmp_path / "run.py").write_text(
         "import numpy as np\nfrom util import join\nprint(join(np.array([1, 2], np.uint16)))\n"
     )
     for _ in range(2):
-        result = subprocess.run(
-            [sys.executable, "-m", "openwafer.cli.cs_python", "run.py"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert result.stdout == f"{1 + (2 << 16)}\n"
+        result = cs_python(tmp_path)
+        assert (result.stdout, result.stderr) == (f"{1 + (2 << 16)}\n", "")
     assert not list(tmp_path.rglob("*.pyc"))
 
 
 def test_a_failing_operator_is_the_scripts_fault(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text("x = 0\nprint(1 / x)\n")
-    result = subprocess.run(
-        [sys.executable, "-m", "openwafer.cli.cs_python", "run.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = cs_python(tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
     assert "_numpy1" not in result.stderr
