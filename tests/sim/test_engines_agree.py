@@ -167,6 +167,18 @@ def launch_twice(engine: Engine) -> list[Any]:
     return [engine.now]
 
 
+def wait_between(engine: Engine) -> list[Any]:
+    """Waits that end while the program works, and long after it has come to rest."""
+    nows: list[int] = []
+    for cycles in (3, 40, 1000, 1, 5):
+        engine.submit(Launch("go"))
+        before = engine.now
+        engine.wait(cycles)
+        nows.append(engine.now - before)
+    engine.run()
+    return [*nows, engine.now]
+
+
 def spin_image() -> Image:
     kit = Kit()
     count = kit.symbol("count", 4)
@@ -205,6 +217,7 @@ def cases() -> Iterator[Case]:
     yield Case("cells", cell_image)
     yield Case("slots", slot_image)
     yield Case("spin", spin_image, launch_twice)
+    yield Case("waits", partial(relay_image, "wse3", 6, 20), wait_between)
     for kind in ("assert", "divide", "load", "store", "vector", "unrouted", "deadlock"):
         yield Case(f"fault-{kind}", partial(fault_image, kind), launch_twice)
     for arch in ("wse2", "wse3"):
@@ -242,3 +255,15 @@ def test_a_launch_carries_sixteen_arguments(engine: str) -> None:
     made.run(made.submit(Launch("go", (1,))))
     with pytest.raises(DiagnosticError, match="launch-arguments: `go` is launched with 17 arguments"):
         made.submit(Launch("go", tuple(range(17))))
+
+
+@pytest.mark.parametrize("engine", ["reference", "fast"])
+def test_a_wait_takes_its_cycles(engine: str) -> None:
+    made = make_engine(command_image(), load_machine("wse3"), engine)
+    made.wait(50)
+    assert made.now == 50
+    made.run(made.submit(Launch("go", (1,))))
+    assert made.now > 50
+    after = made.now
+    made.wait(0)
+    assert made.now == after
