@@ -128,7 +128,7 @@ layout {
     return Sources({"layout.csl": layout, "pe.csl": pe})
 
 
-@pytest.mark.parametrize(("arch", "most"), [("wse2", 14), ("wse3", 18)])
+@pytest.mark.parametrize(("arch", "most"), [("wse2", 14), ("wse3", 20)])
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_pipeline_holds_what_its_queues_hold(name: str, arch: str, most: int, tmp_path: Path) -> None:
     """A stream in is done before that out begins: as much passes as the queues of both hold. 14 wavelets
