@@ -107,7 +107,7 @@ const tally = @import_module("<kernels/tally/pe>", all);
 def run_tally(
     folder: Path, arch: str, plan: np.ndarray, goal: int, calls_back: bool, imported: str
 ) -> np.ndarray:
-    """`result` of all PEs, the row to the north first: how often the end was reported and with which total."""
+    """`result` of all PEs, the row to the north first: how often the end was told, and with which total."""
     height, width, _ = plan.shape
     sources = Sources({"layout.csl": LAYOUT, "north.csl": NORTH, "pe.csl": PE.replace("IMPORT", imported)})
     image = sources.compile(folder, arch, width=width, height=height, goal=goal, calls_back=int(calls_back))
