@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,57 +11,28 @@ import torch
 from torch.utils import _pytree
 
 from openwafer.nn._build import Builder, Built
-from openwafer.nn._capture import Captured, capture
+from openwafer.nn._capture import capture
+from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._host import Arrays
 from openwafer.nn._kernel import Storage
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
-from openwafer.nn._plan import ModelPlan
-from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._wafer import Wafer
 
 
-class CompiledModel:
-    """A model for one shape of inputs; its weights stay on the wafer between calls."""
-
-    def __init__(self, captured: Captured, built: Built, session: Session) -> None:
-        self._captured = captured
-        self._built = built
-        self.session = session
+class CompiledModel(Compiled):
+    """A model for one shape of inputs."""
 
     def __call__(self, *args: Any) -> Any:
         """As the model's own call; results are on the host."""
         inputs = [a for a in _pytree.tree_leaves(args) if isinstance(a, torch.Tensor)]
         session, values = self.session, self._built.values
-        used = set(session.program.buffers)
-        tiles = {
-            values[i.value]: session.tiles(values[i.value], a, i.view)
-            for i, a in self._captured.arranged(inputs)
-            if values[i.value] in used
-        }
-        session.run(self._built.entry, tiles)
+        session.run(self._built.entry, self._tiles(inputs))
         views = self._captured.outputs
         return self._captured.results([torch.as_tensor(session.read(values[v.value], v)) for v in views])
-
-    @property
-    def cycles(self) -> int:
-        """Simulated cycles since the wafer was started."""
-        return self.session.device.now
-
-    def plan(self) -> ModelPlan:
-        """Where everything lies, and which collectives there are; `print` it."""
-        return self.session.describe()
-
-    def profile(self, by: By = "module") -> list[Phase]:
-        """Cycles of the last call by module of the model, or by kind of work."""
-        return self.session.profile(self._built.entry, by)
-
-    def save(self, directory: str | Path) -> None:
-        """Writes the program as CSL, its weights, and a host script."""
-        self.session.save(directory)
 
 
 def compile(

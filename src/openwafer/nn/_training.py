@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from openwafer.diag import DiagnosticError, error
 from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture
+from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
 from openwafer.nn._draws import LOW, draws
@@ -23,8 +23,6 @@ from openwafer.nn._graph import Graph, Op
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._model import parameters_of, session_for
-from openwafer.nn._plan import ModelPlan
-from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
@@ -48,18 +46,16 @@ class _WithLoss(torch.nn.Module):
         return self.loss(self.model(*inputs), target)
 
 
-class TrainingStep:
+class TrainingStep(Compiled):
     """Call it with a batch: one step on the wafer; the result is the loss before the step."""
 
     def __init__(
         self, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None, captured: Captured,
         built: Built, session: Session,
     ) -> None:  # fmt: skip
+        super().__init__(captured, built, session)
         self._model = model
         self._optimizer = optimizer
-        self._captured = captured
-        self._built = built
-        self.session = session
         self.steps = 0
         self.seed = torch.initial_seed()
         """Of dropout: with it and the number of a step its masks are made."""
@@ -67,19 +63,13 @@ class TrainingStep:
 
     def __call__(self, *args: torch.Tensor) -> float:
         """Diagnostics: not-finite, with the layer from which the first such number comes."""
-        session, values = self.session, self._built.values
-        used = set(session.program.buffers)
-        tiles = {
-            values[i.value]: session.tiles(values[i.value], a, i.view)
-            for i, a in self._captured.arranged(args)
-            if values[i.value] in used
-        }
+        tiles = self._tiles(args)
         self.steps += 1
         arguments = self._arguments()
         self._history.note(self.steps, tiles, arguments)
-        session.run(self._built.entry, tiles, arguments)
+        self.session.run(self._built.entry, tiles, arguments)
         (view,) = self._captured.outputs
-        loss = float(session.read(values[view.value], view))
+        loss = float(self.session.read(self._built.values[view.value], view))
         if not math.isfinite(loss):
             raise self._not_finite(loss)
         return loss
@@ -149,21 +139,6 @@ class TrainingStep:
         arrays = {n: np.zeros_like(self.session.parameters[n]) for n in names}
         self.session.collect("gradient", arrays)
         return {n.removeprefix("model."): torch.from_numpy(a) for n, a in arrays.items()}
-
-    @property
-    def cycles(self) -> int:
-        """Simulated cycles since the wafer was started."""
-        return self.session.device.now
-
-    def plan(self) -> ModelPlan:
-        return self.session.describe()
-
-    def profile(self, by: By = "module") -> list[Phase]:
-        """Cycles of the last step by module of the model, or by kind of work."""
-        return self.session.profile(self._built.entry, by)
-
-    def save(self, directory: str | Path) -> None:
-        self.session.save(directory)
 
 
 def compile_training(
