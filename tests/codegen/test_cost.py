@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from _driver import Pe, function, machine, program
 
 from openwafer.codegen._abi import Status
@@ -148,6 +149,32 @@ def test_unbounded_loops_yield_at_the_end_of_their_step():
     (unbounded,) = costed(loop(3, bounded=False))
     assert not any(isinstance(stmt, tir.Yield) for stmt in bounded.step)
     assert isinstance(unbounded.step[-1], tir.Yield)
+
+
+def unrolled(n: int, *body: tir.Stmt, start: tir.Expr | None = None, **options: bool) -> bool:
+    """Whether the way back of a loop costs nothing."""
+    first = tir.Set(0, start or tir.Const("i16", 0))
+    made = next(s for s in costed(first, loop(n, *body, **options)) if isinstance(s, tir.Loop))
+    return total(made.step) == 0
+
+
+STORE = tir.Store(element(0), load(0))
+
+
+@pytest.mark.parametrize("exit_first", [False, True])
+@pytest.mark.parametrize("bounded", [False, True])
+def test_short_loops_of_scalar_code_have_no_way_back(exit_first: bool, bounded: bool):
+    most = S.unrolled_trips
+    assert unrolled(most, STORE, exit_first=exit_first, bounded=bounded)
+    assert not unrolled(most + 1, STORE, exit_first=exit_first, bounded=bounded)
+
+
+def test_what_a_compiler_does_not_unroll():
+    assert not unrolled(3, STORE, start=tir.Cast("i16", load(0)))
+    assert not unrolled(3, STORE, tir.Set(0, tir.Const("i16", 0)))
+    assert not unrolled(3, tir.Activate(tir.Const("u16", 8), 0))
+    assert not unrolled(3, loop(2, STORE))
+    assert unrolled(3, tir.If(below(2), (STORE, STORE), ()))
 
 
 def test_operations_that_may_be_of_the_fabric_are_issued():

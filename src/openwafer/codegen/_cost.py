@@ -13,6 +13,7 @@ import msgspec
 
 from openwafer.codegen._cost_expr import ExprCosts
 from openwafer.codegen._dsd_kinds import DsdKinds
+from openwafer.codegen._unroll import Constants
 from openwafer.csl import _tir as tir
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class _Body:
 
     def block(self, body: tuple[tir.Stmt, ...], pending: int = 0) -> tuple[tir.Stmt, ...]:
         """`body` with ticks; `pending` cycles have gathered before it."""
-        gathered = _Gathered()
+        gathered, constants = _Gathered(), Constants()
         gathered.add(self._line, pending)
         out: list[tir.Stmt] = []
         for stmt in body:
@@ -77,7 +78,8 @@ class _Body:
             if _is_barrier(stmt):
                 out += self._passed(gathered)
                 gathered = _Gathered()
-            out.append(self._rewritten(stmt))
+            out.append(self._rewritten(stmt, constants))
+            constants.note(stmt)
             if isinstance(stmt, tir.Print):
                 gathered.add(self._line, self._scalar.print_cycles)
         return (*out, *self._passed(gathered))
@@ -88,12 +90,12 @@ class _Body:
         counts = (tir.Count(loc, runs, cycles) for loc, (runs, cycles) in lines if runs or cycles)
         return (*counts, tir.Tick(gathered.cycles)) if gathered.cycles else tuple(counts)
 
-    def _rewritten(self, stmt: tir.Stmt) -> tir.Stmt:
+    def _rewritten(self, stmt: tir.Stmt, constants: Constants) -> tir.Stmt:
         match stmt:
             case tir.If():
                 return self._if(stmt)
             case tir.Loop():
-                return self._loop(stmt)
+                return self._loop(stmt, constants)
             case tir.Block(-1, body):
                 return tir.Block(-1, without_lines(body))
             case tir.Block(label, body):
@@ -127,21 +129,25 @@ class _Body:
         cycles = self._costs.value(then[0].value)
         return cycles if cycles <= self._scalar.branch_not_taken_cycles else None
 
-    def _loop(self, stmt: tir.Loop) -> tir.Loop:
+    def _loop(self, stmt: tir.Loop, constants: Constants) -> tir.Loop:
         """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""
         line = self._line
+        cycles = self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles
         marks, code = _leading_lines(stmt.body)
         if (test := _exit_test(code)) is not None:
             rest = _Gathered()
             for mark in marks:
                 self._line = mark.loc
                 rest.add(mark.loc, 0, runs=1)
-            rest.add(self._line, max(0, self._costs.condition(test.cond) - self._scalar.alu_cycles))
+            if constants.trips(stmt, test, self._scalar.unrolled_trips) is not None:
+                cycles = 0
+            else:
+                rest.add(self._line, max(0, self._costs.condition(test.cond) - self._scalar.alu_cycles))
             body = (*self._passed(rest), test, *self.block(code[1:]))
         else:
             body = self.block(stmt.body)
         self._line = line
-        step = self._step(stmt.step, self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles)
+        step = self._step(stmt.step, cycles)
         self._line = line
         return tir.Loop(stmt.label, body, step if stmt.bounded else (*step, tir.Yield(line)), stmt.bounded)
 

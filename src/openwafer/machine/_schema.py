@@ -150,6 +150,7 @@ class Scalar:
     branch_not_taken_cycles: int = _cycles()
     selection_cycles: int = _cycles()
     loop_cycles: int = _cycles()
+    unrolled_trips: int = _integer("trips", 0, 1024)
     call_cycles: int = _cycles()
     map_step_cycles: int = _cycles()
     print_cycles: int = _cycles()
