@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_samples import D2H, H2D, QUEUELESS, FakeEngine
+from host_samples import CYCLES, D2H, H2D, QUEUELESS, FakeEngine
 from test_memcpy import COL, N16, N32, ROW, where
 
 from openwafer.host import MemcpyOrder, SdkRuntime
+from openwafer.machine import load_machine
 from openwafer.sim._engine import StreamIn, StreamOut
 
 Fails = Callable[..., str]
@@ -67,6 +68,18 @@ def test_a_stream_may_be_nonblocking(runtime: SdkRuntime, engines: list[FakeEngi
     assert back[0] == 0 and isinstance(engines[0].commands[0], StreamOut)
     runtime.task_wait(task)
     assert back[0] == 7
+
+
+def test_a_copy_behind_a_stream_takes_its_time(runtime: SdkRuntime, engines: list[FakeEngine]) -> None:
+    """It leaves when the stream is done, and reaches the PEs as late as a stream would."""
+    facts, words = load_machine("wse3").host, np.arange(2, dtype=np.uint32)
+    runtime.memcpy_h2d(H2D, words, 1, 0, 1, 1, 2, streaming=True, nonblock=True)
+    runtime.memcpy_h2d(H2D, words, 1, 0, 1, 1, 2, streaming=True, nonblock=True)
+    assert engines[0].now == 0
+    runtime.memcpy_h2d(runtime.get_id("A"), words, 1, 0, 1, 1, 2, nonblock=True)
+    assert engines[0].now == 2 * CYCLES + facts.stream_start_cycles
+    runtime.memcpy_h2d(runtime.get_id("A"), words, 1, 0, 1, 1, 2, nonblock=True)
+    assert engines[0].now == 2 * CYCLES + facts.stream_start_cycles
 
 
 @pytest.mark.parametrize("size", [3, 5])

@@ -204,6 +204,23 @@ def wrong_switch() -> Hung:
     )
 
 
+def swapped_color() -> Hung:
+    """PE 1 takes color 8 from what comes on color 9, on which PE 0 does not send."""
+    routes = ".{ .routes = .{ .rx = .{ WEST }, .tx = .{ RAMP }, .color_swap_x = true } }"
+    east = f"@get_color({BACK}), .{{ .routes = .{{ .rx = .{{ RAMP }}, .tx = .{{ EAST }} }} }}"
+    return Hung(
+        "swapped-color",
+        (IDLE, TAKER),
+        "nobody-sends",
+        ("command", "taker", "main", "operation", "wavelet", "upstream", "upstream", "sender"),
+        ("no code of PE (0, 0) sends on color 9",),
+        lambda: [Launch("go"), CopyOut("data", 1, 0, words(4), 4)],
+        ((0, east), (1, f"@get_color({COLOR}), {routes}"), (1, f"@get_color({BACK}), {routes}")),
+        where="@mov32(few, incoming)",
+        arch="wse2",
+    )
+
+
 def both_receive_first() -> Hung:
     """Each PE receives before it sends."""
 
@@ -259,6 +276,7 @@ HUNG = [
         full_queues,
         no_input_queue,
         wrong_switch,
+        swapped_color,
         both_receive_first,
         data_task_without_wavelets,
     )

@@ -6,7 +6,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import choice, flag
 from openwafer.csl._eval import Evaluator
-from openwafer.csl._tir import INHERITED, ColorConfig, Filter, FilterKind
+from openwafer.csl._tir import INHERITED, SWAP_X, SWAP_Y, ColorConfig, Filter, FilterKind
 from openwafer.csl._values import Value
 from openwafer.diag import Span, error, suggest
 
@@ -32,9 +32,6 @@ def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) ->
         if name not in FIELDS:
             raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
     routes = fields_of(fields["routes"], node.span)
-    for name in ("color_swap_x", "color_swap_y"):
-        if name in routes and flag(ev, routes, name, node):
-            raise error("not-supported-color-swap", "color swapping is not supported yet", node.span)
     switches = fields_of(fields["switches"], node.span) if "switches" in fields else {}
     pop = routes.get("pop_mode") or switches.get("pop_mode")
     changes = [_position(ev, switches.get(name), node) for name in ("pos1", "pos2", "pos3")]
@@ -49,7 +46,18 @@ def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) ->
         POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0,
         flag(ev, fields, "teardown", node),
         _filter(ev, fields["filter"], node) if "filter" in fields else None,
+        _swap(ev, routes, node),
     )
+
+
+def _swap(ev: Evaluator, routes: dict[str, Value], node: ast.Builtin) -> int:
+    is_x, is_y = (flag(ev, routes, name, node) for name in ("color_swap_x", "color_swap_y"))
+    if is_x and is_y:
+        message = "swapping a color in both directions is not supported yet"
+        raise error("not-supported-color-swap", message, node.span)
+    if (is_x or is_y) and ev.unit.arch != "wse2":
+        raise error("color-swap", "only WSE-2 swaps colors", node.span)
+    return SWAP_X if is_x else SWAP_Y if is_y else 0
 
 
 def fields_of(value: Value, span: Span) -> dict[str, Value]:

@@ -26,7 +26,7 @@ from openwafer.csl._cells import (
 )
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
-from openwafer.csl._layout import CONFIG_COLUMNS, Layout, config_row
+from openwafer.csl._layout import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
 from openwafer.csl._literals import LiteralError, number_value
 from openwafer.csl._options import CompileOptions
 from openwafer.csl._program import compile_program
@@ -235,6 +235,7 @@ class _Programs:
         for index, program in enumerate(self.programs):
             self._local_routes(index, program, configs, config_of)
         table = np.array(list(configs), np.int32).reshape(-1, len(CONFIG_COLUMNS))
+        _check_swaps(table, config_of)
         return table, config_of
 
     def _local_routes(
@@ -254,3 +255,16 @@ class _Programs:
                 )
                 raise error("color-set-twice", message)
             config_of[here, config.color] = configs.setdefault(config_row(config), len(configs))
+
+
+def _check_swaps(configs: NDArray[np.int32], config_of: NDArray[np.int16]) -> None:
+    """Colors of a pair that swap differently: what comes on one of them would have to go to both."""
+    if not configs[:, SWAP_COLUMN].any():
+        return
+    swaps = np.where(config_of >= 0, configs[config_of, SWAP_COLUMN], -1)
+    pairs = swaps.reshape(*swaps.shape[:2], -1, 2)
+    differ = (pairs >= 0).all(-1) & (pairs[..., 0] != pairs[..., 1])
+    if differ.any():
+        y, x, pair = np.argwhere(differ)[0]
+        message = f"colors {2 * pair} and {2 * pair + 1} of PE ({x}, {y}) do not swap alike"
+        raise error("not-supported-color-swap", f"{message}, which is not supported yet")

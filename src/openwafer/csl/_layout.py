@@ -15,6 +15,7 @@ CONFIG_COLUMNS = (
     "ring",
     "pop_mode",
     "teardown",
+    "swap",
     "rx0",
     "tx0",
     "rx1",
@@ -36,6 +37,7 @@ CONFIG_COLUMNS = (
 that of the valid position before it; one with both is invalid. `filter` is its kind, 0 for none; a limit that
 is not given is -1."""
 POSITIONS_COLUMN, FILTER_COLUMN = CONFIG_COLUMNS.index("rx0"), CONFIG_COLUMNS.index("filter")
+SWAP_COLUMN = CONFIG_COLUMNS.index("swap")
 POSITIONS = 4
 
 
@@ -46,13 +48,13 @@ def config_row(config: ColorConfig) -> tuple[int, ...]:
     f = config.filter or Filter(FilterKind.NONE)
     limits = [-1 if limit is None else limit for limit in (f.limit1, f.limit2)]
     filter_row = (f.kind, f.count_data, f.count_control, f.filter_control, f.counter, *limits, f.maximum)
-    flags = (config.current, config.ring, config.pop_mode, config.teardown)
+    flags = (config.current, config.ring, config.pop_mode, config.teardown, config.swap)
     return tuple(int(value) for value in (*flags, *masks, *filter_row))
 
 
 def row_config(color: int, row: Sequence[int]) -> ColorConfig:
     """What `config_row` has made a row of."""
-    current, ring, pop_mode, teardown = map(int, row[:POSITIONS_COLUMN])
+    current, ring, pop_mode, teardown, swap = map(int, row[:POSITIONS_COLUMN])
     masks = [int(mask) for mask in row[POSITIONS_COLUMN:FILTER_COLUMN]]
     pairs = zip(masks[::2], masks[1::2], strict=True)
     positions = tuple(None if pair == (INHERITED, INHERITED) else pair for pair in pairs)
@@ -62,7 +64,7 @@ def row_config(color: int, row: Sequence[int]) -> ColorConfig:
         FilterKind(kind), bool(data), bool(control), bool(only_control), counter, low, high, maximum
     )
     return ColorConfig(
-        color, positions, current, bool(ring), pop_mode, bool(teardown), found if kind else None
+        color, positions, current, bool(ring), pop_mode, bool(teardown), found if kind else None, swap
     )
 
 

@@ -572,11 +572,15 @@ class Filter(msgspec.Struct, frozen=True):
     maximum: int = 0
 
 
+SWAP_X, SWAP_Y = 1, 2
+
+
 class ColorConfig(msgspec.Struct, frozen=True):
     """Routes of one color: four switch positions of (rx mask, tx mask), bits W E N S RAMP = 1 2 4 8 16.
 
     `positions[0]` is the initial one; further ones None when invalid, or with masks INHERITED. `teardown`:
-    the color begins in teardown mode."""
+    the color begins in teardown mode. `swap`: SWAP_X or SWAP_Y if the color takes what comes from that
+    direction on the other color of its pair, 0 if not."""
 
     color: int
     positions: tuple[tuple[int, int] | None, ...]
@@ -585,6 +589,7 @@ class ColorConfig(msgspec.Struct, frozen=True):
     pop_mode: int = 0
     teardown: bool = False
     filter: Filter | None = None
+    swap: int = 0
 
 
 class Program(msgspec.Struct, frozen=True):

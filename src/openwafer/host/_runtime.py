@@ -53,7 +53,8 @@ class SdkRuntime:
 
     A blocking call simulates until its command is done; before the next command `host.launch_cycles` pass,
     in which the wafer goes on or rests, since the host takes that long. A nonblocking call returns a
-    `Task`; the next blocking call simulates it too. Simulated time passes only inside calls.
+    `Task`; the next blocking call simulates it too. A copy or launch behind a stream to the PEs reaches them
+    `host.stream_start_cycles` after that is done. Simulated time passes only inside calls.
     Diagnostics: those of `image.read`, and not-supported-hardware."""
 
     def __init__(
@@ -83,7 +84,8 @@ class SdkRuntime:
         self._state: State = "new"
         self._pending: list[Task] = []
         self._was_blocking = False
-        self._turnaround_cycles = load_machine(self._image.machine).host.launch_cycles
+        self._last_stream: Task | None = None
+        self._facts = load_machine(self._image.machine).host
 
     def load(self) -> None:
         """Puts the image onto a fresh wafer. Diagnostics: runtime-state, unknown-engine."""
@@ -274,14 +276,23 @@ class SdkRuntime:
     def _submit(self, command: Command, nonblock: bool, finish: Callable[[], None] | None = None) -> Task:
         engine = self._running("submit")
         if self._was_blocking:
-            self._wait(engine, self._turnaround_cycles)
+            self._wait(engine, self._facts.launch_cycles)
+        if self._last_stream is not None and not isinstance(command, (StreamIn, StreamOut)):
+            self._follow(engine, self._last_stream)
         self._was_blocking = not nonblock
         task = Task(engine.submit(command), finish)
+        self._last_stream = task if isinstance(command, StreamIn) and nonblock else None
         self._pending.append(task)
         if not nonblock:
             self._advance(engine, task.ticket)
             self._settle()
         return task
+
+    def _follow(self, engine: Engine, stream: Task) -> None:
+        """A copy or a launch behind a stream has its turn when that is done, and then needs as long to the
+        PEs as a stream needs to its first wavelet."""
+        self._advance(engine, stream.ticket)
+        self._wait(engine, self._facts.stream_start_cycles)
 
     def _settle(self) -> None:
         """Delivers what finished commands have fetched."""

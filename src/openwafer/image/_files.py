@@ -10,7 +10,7 @@ from openwafer.csl import ExportName
 from openwafer.csl._tir import Program
 
 FORMAT = "openwafer-image"
-VERSION = 2
+VERSION = 3
 """Goes up with every change of the files or of the IR that an older reader would get wrong."""
 
 HEADER = "out.json"

@@ -45,6 +45,7 @@ from openwafer.sim._fast_state import (
     R_PE,
     RAMP_BIT,
     ROUTER_BYTES,
+    SWAPPED,
     W_BEHIND,
     W_CHANNEL_BYTES,
     W_COLORS,
@@ -192,7 +193,7 @@ def _outputs_have_room(channel: Any, tx: Any, now: Any) -> Any:
     while left:
         target = load64(channel + C_NEXT + 8 * trailing_zeros(left))
         left &= left - 1
-        if target != 0 and not had_room(target, now):
+        if target != 0 and not had_room(target & ~SWAPPED, now):
             return False
     if tx & RAMP_BIT:
         target = load64(channel + C_INPUT)
@@ -236,6 +237,8 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
         if target == 0:
             fault(w, FAULT_UNROUTED, index, -1, color | port << 8, now)
             return
+        arrives_on = color ^ (target & SWAPPED)
+        target &= ~SWAPPED
         ready = now + load64(w + W_HOP)
         store64(w + W_HOPS, load64(w + W_HOPS) + 1)
         if push(target, data, ready):
@@ -243,7 +246,7 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
             router = router_record(w, other)
             head = target - CHANNEL_HEAD_BYTES - (port ^ 1) * load64(w + W_PORT_BYTES)
             store64(head + C_PORTS, load64(head + C_PORTS) | 1 << (port ^ 1))
-            store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << color)
+            store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << arrives_on)
             schedule(load64(home(w, other) + W_ROUTER_RING), other, ready, now)
     if tx & RAMP_BIT:
         ready = now + load64(w + W_RAMP_DOWN)

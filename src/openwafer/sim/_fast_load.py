@@ -20,6 +20,7 @@ from openwafer.csl._tir import Program
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _fast_state as st
+from openwafer.sim._fast_arrivals import Arrivals
 from openwafer.sim._fast_fifo import ACTIONS
 from openwafer.sim._fast_routes import Routes, register_blocks
 from openwafer.sim._fast_team import TEAM_BYTES
@@ -365,29 +366,29 @@ class World:
             place = (st.CHANNEL_HEAD_BYTES + port * port_bytes) // 8
             self.channels[:, place] = depth
             self.channels[:, place + 1] = -1
-        before = np.cumsum(has, axis=1) - has
+        channel_of = np.where(has, first[:, None] + np.cumsum(has, axis=1) - has, -1)
+        arrivals = Arrivals(channel_of, routes.swaps())
         for color in range(colors):
             rows = np.flatnonzero(has[:, color])
             if len(rows):
                 head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
-                channels, row = first[rows] + before[rows, color], flat[rows, color]
+                channels, row = channel_of[rows, color], flat[rows, color]
                 head[channels, st.C_ROUTE // 8] = routes.live[row]
                 head[channels, st.C_CONFIG // 8] = routes.config[row]
-                self._fill_color(color, rows, channels)
+                self._fill_color(color, rows, channels, arrivals)
 
-    def _fill_color(self, color: int, rows: Ints, channels: Ints) -> None:
+    def _fill_color(self, color: int, rows: Ints, channels: Ints, arrivals: Arrivals) -> None:
         head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
-        channel_of = np.full(self.pe_count, -1, np.int64)
-        channel_of[rows] = channels
         grid = np.full((self.height + 2, self.width + 2), -1, np.int64)
-        grid[1:-1, 1:-1] = channel_of.reshape(self.height, self.width)
         base = words(self.channels)
         channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
         y, x = np.divmod(rows, self.width)
         for port, (dx, dy) in enumerate(OFFSETS):
-            other = grid[y + 1 + dy, x + 1 + dx]
-            place = base + other * channel_bytes + st.CHANNEL_HEAD_BYTES + (port ^ 1) * port_bytes
-            head[channels, st.C_NEXT // 8 + port] = np.where(other >= 0, place, 0)
+            if port % 2 == 0:
+                grid[1:-1, 1:-1] = arrivals.codes(color, port).reshape(self.height, self.width)
+            code = grid[y + 1 + dy, x + 1 + dx]
+            place = base + (code >> 1) * channel_bytes + st.CHANNEL_HEAD_BYTES + (port ^ 1) * port_bytes
+            head[channels, st.C_NEXT // 8 + port] = np.where(code >= 0, place | code & st.SWAPPED, 0)
         self._fill_inputs(color, rows, channels)
 
     def _fill_inputs(self, color: int, rows: Ints, channels: Ints) -> None:

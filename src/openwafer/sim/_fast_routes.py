@@ -13,6 +13,7 @@ from openwafer.csl._layout import (
     CONFIG_COLUMNS,
     FILTER_COLUMN,
     POSITIONS_COLUMN,
+    SWAP_COLUMN,
     Layout,
     config_row,
     effective_positions,
@@ -43,9 +44,16 @@ class Routes:
         current, torn = rows[:, CURRENT_COLUMN], rows[:, TEARDOWN_COLUMN]
         first = self.switches[np.arange(len(rows)), st.X_ROUTES // 8 + current]
         self.live = np.where(torn, 0, first)
+        self._swap_of_row = rows[:, SWAP_COLUMN]
         self.config = np.arange(len(rows)) << st.CONFIG_SHIFT | torn * st.CONFIG_TEARDOWN | current
         self.row_of = flat
         self.has = (flat >= 0) & (first[flat] >= 0) if len(rows) else flat >= 0
+
+    def swaps(self) -> Ints:
+        """The swap of each color of each router, 0 for those that it has not."""
+        if not self._swap_of_row.any():
+            return np.zeros((1, 1), np.int64)
+        return np.where(self.has, self._swap_of_row[self.row_of], 0)
 
 
 def register_blocks(fabric: Fabric) -> Ints:
@@ -100,10 +108,11 @@ def _fill(row: Ints, config: ColorConfig, columns: Ints) -> None:
     is_idle = f.kind == FilterKind.SPARSE_COUNTER and f.limit1 is None
     flag = st.FILTERED_BIT << 8 if f.kind and not is_idle else 0
     counts = f.count_data * st.COUNTS_DATA | f.count_control * st.COUNTS_CONTROL
+    counts |= f.filter_control * st.ONLY_CONTROL
     limits = [-1 if limit is None else limit for limit in (f.limit1, f.limit2)]
     fields = {
         st.X_RING: config.ring, st.X_POP_MODE: config.pop_mode, st.X_FILTER: 0 if is_idle else f.kind,
-        st.X_COUNTS: counts | f.filter_control * st.ONLY_CONTROL, st.X_COUNTER: f.counter,
+        st.X_COUNTS: counts | config.swap << st.SWAP_SHIFT, st.X_COUNTER: f.counter,
         st.X_LIMIT1: limits[0], st.X_LIMIT2: limits[1], st.X_MAXIMUM: f.maximum,
     }  # fmt: skip
     for k, masks in enumerate(effective_positions(config.positions)):

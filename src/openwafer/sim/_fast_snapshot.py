@@ -236,9 +236,9 @@ class _Reader:
             address = channels + k * size
             masks = _word(address + st.C_ROUTE)
             switch, torn = self._switch(address), bool(_word(address + st.C_CONFIG) & st.CONFIG_TEARDOWN)
-            rejected = _word(switch + st.X_REJECTED)
+            rejected, swap = _word(switch + st.X_REJECTED), _word(switch + st.X_COUNTS) >> st.SWAP_SHIFT
             tx = masks >> 8 & ~st.FILTERED_BIT
-            routes[color] = snap.Route(masks & 0xFF, tx, tuple(_positions(switch)), torn, rejected)
+            routes[color] = snap.Route(masks & 0xFF, tx, tuple(_positions(switch)), torn, rejected, swap)
             for port in range(snap.RAMP):
                 place = address + st.CHANNEL_HEAD_BYTES + port * self.world.get(st.W_PORT_BYTES)
                 queue = _queue(place, color)

@@ -74,9 +74,10 @@ C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
 CHANNEL_HEAD_BYTES = 8 * WORD
 """ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG is 8 · the row of the
 table of switches + CONFIG_TEARDOWN in teardown mode + the current position; NEXT + 8·d the queue in which a
-wavelet sent to port d arrives (0: none); INPUT the input queue of the PE (0: none).
-In teardown mode ROUTE is 0."""
+wavelet sent to port d arrives (0: none), + SWAPPED if that is one of the other color of the pair; INPUT the
+input queue of the PE (0: none). In teardown mode ROUTE is 0."""
 CONFIG_TEARDOWN, CONFIG_SHIFT = 4, 3
+SWAPPED = 1
 
 # Switch: a row of the table at W_CONFIGS.
 (
@@ -88,7 +89,8 @@ POSITIONS = 4
 """ROUTES has the ROUTE of each position, -1 for an invalid one, CHANGES what positions 1–3 say, each
 rx + 1 | (tx + 1) << 8 (0: as before). FILTER is the kind of the filter, COUNTS its flags. A row that changes
 (that of a channel with a filter, or of a PE whose code writes registers) belongs to one channel."""
-COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL = 1, 2, 4
+COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL, SWAP_SHIFT = 1, 2, 4, 3
+"""COUNTS; the bits above them are the swap of the color."""
 FILTERED_BIT = 1 << 7
 """In the tx of a ROUTE: there is a filter."""
 RAMP = 4

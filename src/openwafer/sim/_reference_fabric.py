@@ -143,8 +143,21 @@ class Router:
         if port == RAMP:
             queue = self.ramp.input_queue(color)
             return queue is not None and queue.has_room()
+        queue = self._next_queue(color, port)
+        return queue is None or queue.had_room(now)
+
+    def _next_queue(self, color: int, port: int) -> Queue | None:
+        """Where a wavelet of a color arrives at the neighbour; None: it has no route for it."""
         other = self.neighbours[port]
-        return other is None or color not in other.routes or other.queues[color, opposite(port)].had_room(now)
+        return other.arrivals(color, opposite(port)) if other is not None else None
+
+    def arrivals(self, color: int, port: int) -> Queue | None:
+        """The queue of what comes to a port on a color, or of the other color of the pair if that swaps."""
+        pair = color ^ 1
+        if pair in self.routes and self.routes[pair].swaps(port):
+            return self.queues[pair, port]
+        is_taken = color in self.routes and not self.routes[color].swaps(port)
+        return self.queues[color, port] if is_taken else None
 
     def _move(
         self, color: int, port: int, queue: Queue, outputs: list[int], now: int, schedule: Schedule
@@ -170,10 +183,10 @@ class Router:
             ready = now + self.facts.ramp_down
             target: Router | Ramp = self.ramp
         else:
-            other = self.neighbours[output]
-            if other is None or color not in other.routes:
+            queue, other = self._next_queue(color, output), self.neighbours[output]
+            if queue is None or other is None:
                 raise Fault("unrouted-wavelet", self._unrouted(color, output))
-            queue, ready, target = other.queues[color, opposite(output)], now + self.facts.hop, other
+            ready, target = now + self.facts.hop, other
             self.hops += 1
         queue.items.append(Wavelet(wavelet.data, wavelet.control, ready))
         schedule(target, ready)

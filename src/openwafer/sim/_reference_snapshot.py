@@ -40,7 +40,11 @@ def _queue(queue: Queue, color: int, *, is_output: bool = False) -> snap.Queue:
 def _router(router: Router) -> snap.RouterState:
     routes = {
         color: snap.Route(
-            *switch.masks(), tuple(filter(None, switch.positions)), switch.teardown, switch.rejected
+            *switch.masks(),
+            tuple(filter(None, switch.positions)),
+            switch.teardown,
+            switch.rejected,
+            switch.swap,
         )
         for color, switch in router.routes.items()
     }

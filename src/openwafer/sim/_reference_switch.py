@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from openwafer.csl._layout import effective_positions
-from openwafer.csl._tir import INHERITED, ColorConfig, Filter, FilterKind
+from openwafer.csl._tir import INHERITED, SWAP_X, SWAP_Y, ColorConfig, Filter, FilterKind
 from openwafer.sim import _control as control
 from openwafer.sim import _filter as filters
 from openwafer.sim import _registers as registers
 
-RAMP = 4
+NORTH, RAMP = 2, 4
 PORTS = 5
 
 
@@ -35,6 +35,7 @@ class Switch:
         self.changes = [*config.positions, *[None] * missing]
         self.current, self.ring, self.pop_mode = config.current, config.ring, config.pop_mode
         self.teardown = config.teardown
+        self.swap = config.swap
         self.filter = config.filter or Filter(FilterKind.NONE)
         is_idle = self.filter.kind == FilterKind.SPARSE_COUNTER and self.filter.limit1 is None
         self.kind = FilterKind.NONE if is_idle else self.filter.kind
@@ -62,6 +63,10 @@ class Switch:
         tx = self.masks()[1]
         is_kept = not self._is_for_pe(wavelet) or not self._accepts(wavelet)
         return [port for port in range(PORTS) if tx >> port & 1 and not (port == RAMP and is_kept)]
+
+    def swaps(self, port: int) -> bool:
+        """Whether it takes what comes to a port W E N S on the other color of its pair."""
+        return bool(self.swap & (SWAP_X if port < NORTH else SWAP_Y))
 
     # filter
 

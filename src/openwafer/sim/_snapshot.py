@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
-from openwafer.csl._tir import Program
+from openwafer.csl._tir import SWAP_X, SWAP_Y, Program
 from openwafer.sim._engine import Command
 
 Place: TypeAlias = tuple[int, int]
 """Column and row."""
-RAMP = 4
+NORTH, RAMP = 2, 4
 PORT_NAMES = ("WEST", "EAST", "NORTH", "SOUTH", "RAMP")
 OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Where the neighbour at port W, E, N, S lies."""
@@ -93,13 +93,18 @@ class PeState:
 @dataclass(frozen=True, slots=True)
 class Route:
     """Masks of a color's current switch position, and those of all valid ones. In teardown mode the masks are
-    0; `rejected` counts the wavelets that a filter kept from the PE."""
+    0; `rejected` counts the wavelets that a filter kept from the PE; `swap` is that of its `ColorConfig`."""
 
     rx: int
     tx: int
     positions: tuple[tuple[int, int], ...]
     teardown: bool = False
     rejected: int = 0
+    swap: int = 0
+
+    def swaps(self, port: int) -> bool:
+        """Whether the color takes what comes to a port W E N S on the other color of its pair."""
+        return bool(self.swap & (SWAP_X if port < NORTH else SWAP_Y))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def _source(facts: Facts, place: Place, color: int, port: int) -> Node | Cause:
         return Node("sender", *place, color)
     other = neighbour(place, port)
     router = facts.snapshot.routers.get(other)
+    if facts.snapshot.routers[place].routes[color].swaps(port):
+        color ^= 1
     route = router.routes.get(color) if router else None
     if router is None:
         message = f"color {color} is to come to {at(place)} from {PORT_NAMES[port]}, where the rectangle ends"
@@ -136,6 +138,9 @@ def _ahead(facts: Facts, place: Place, color: int, output: int) -> Node | Cause 
     if output < RAMP:
         other = neighbour(place, output)
         router = facts.snapshot.routers.get(other)
+        pair = router.routes.get(color ^ 1) if router else None
+        if pair and pair.swaps(output ^ 1):
+            color ^= 1
         queue = router.queues.get((color, output ^ 1)) if router else None
         return Node("channel", *other, color, output ^ 1) if queue and queue.is_full else None
     pe = facts.pe(place)
