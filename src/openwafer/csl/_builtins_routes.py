@@ -21,6 +21,8 @@ FILTERS = {
 IGNORED = ("fast_mode",)
 """Fields of filters that programs give and that are not documented."""
 REGISTER_MAX = 0xFFFF
+WORD_MAX = 0x3FF
+"""A route as a word has ten bits."""
 
 
 def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) -> ColorConfig:
@@ -31,7 +33,8 @@ def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) ->
     for name in fields:
         if name not in FIELDS:
             raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
-    routes = fields_of(fields["routes"], node.span)
+    given = fields["routes"]
+    routes = {} if ty.is_integer(given.type) else fields_of(given, node.span)
     switches = fields_of(fields["switches"], node.span) if "switches" in fields else {}
     pop = routes.get("pop_mode") or switches.get("pop_mode")
     changes = [_position(ev, switches.get(name), node) for name in ("pos1", "pos2", "pos3")]
@@ -40,7 +43,7 @@ def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) ->
         current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
     return ColorConfig(
         color,
-        ((_mask(ev, routes.get("rx"), node), _mask(ev, routes.get("tx"), node)), *changes),
+        (_masks(ev, given, routes, node), *changes),
         current,
         flag(ev, switches, "ring_mode", node),
         POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0,
@@ -48,6 +51,26 @@ def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) ->
         _filter(ev, fields["filter"], node) if "filter" in fields else None,
         _swap(ev, routes, node),
     )
+
+
+def _masks(ev: Evaluator, given: Value, fields: dict[str, Value], node: ast.Builtin) -> tuple[int, int]:
+    if ty.is_integer(given.type):
+        return _word_masks(ev, given, node)
+    return _mask(ev, fields.get("rx"), node), _mask(ev, fields.get("tx"), node)
+
+
+def _word_masks(ev: Evaluator, word: Value, node: ast.Builtin) -> tuple[int, int]:
+    """The masks of a word as `<directions>` makes it: in bits 0–4 outputs W E S N RAMP, in 5–9 inputs."""
+    bits = ev.known_integer(word, node.span, "route")
+    if not 0 <= bits <= WORD_MAX:
+        raise error("bad-route", f"a route of {bits} has bits without a meaning", node.span)
+    rx, tx = (bits >> shift & 31 for shift in (5, 0))
+    return _in_order_of_ports(rx), _in_order_of_ports(tx)
+
+
+def _in_order_of_ports(mask: int) -> int:
+    """W E S N RAMP as W E N S RAMP."""
+    return mask & ~12 | (mask & 4) << 1 | (mask & 8) >> 1
 
 
 def _swap(ev: Evaluator, routes: dict[str, Value], node: ast.Builtin) -> int:
@@ -72,6 +95,9 @@ def _position(ev: Evaluator, value: Value | None, node: ast.Builtin) -> tuple[in
     Source: cholesky of the public examples, whose third position must not have the first one's `.tx`."""
     if value is None:
         return None
+    if ty.is_integer(value.type):
+        masks = _word_masks(ev, value, node)
+        return (masks[0] or INHERITED, masks[1] or INHERITED) if any(masks) else None
     fields = fields_of(value, node.span)
     if "invalid" in fields:
         return None
