@@ -53,7 +53,7 @@ RIGHT = (
     HEAD
     + """const in = @get_dsd(fabin_dsd, .{ .extent = n, .input_queue = iq });
 fn go() void {
-  for (@range(u16, 3)) |i| {
+  for (@range(u16, 9)) |i| {
     a[i] += 1.0;
   }
   @fmovs(as, in);
@@ -96,8 +96,8 @@ def test_lines(tmp_path: Path, engine: str, arch: str) -> None:
     overhead = machine.dsd.fabric_setup_cycles + machine.dsd.completion_cycles
     assert receive[Counter.BUSY] == N + overhead and receive[Counter.WAVELETS] > 0
     loop = counts(profile, "right.csl", "a[i] += 1.0")
-    assert loop[Counter.RUNS] == 3 and loop[Counter.SCALAR] % 3 == 0 and loop[Counter.SCALAR] > 0
-    assert counts(profile, "right.csl", "for (@range")[Counter.SCALAR] >= 3 * machine.scalar.loop_cycles
+    assert loop[Counter.RUNS] == 9 and loop[Counter.SCALAR] % 9 == 0 and loop[Counter.SCALAR] > 0
+    assert counts(profile, "right.csl", "for (@range")[Counter.SCALAR] >= 9 * machine.scalar.loop_cycles
 
 
 @pytest.mark.parametrize("engine", ENGINES)
