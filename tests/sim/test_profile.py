@@ -53,10 +53,10 @@ RIGHT = (
     HEAD
     + """const in = @get_dsd(fabin_dsd, .{ .extent = n, .input_queue = iq });
 fn go() void {
+  @fmovs(as, in);
   for (@range(u16, 9)) |i| {
     a[i] += 1.0;
   }
-  @fmovs(as, in);
   sys.unblock_cmd_stream();
 }
 comptime { @initialize_queue(iq, .{ .color = line }); @export_symbol(go); }
