@@ -175,11 +175,10 @@ def gemv(arch: str, pes: int = GEMV_PES) -> Row:
     )
 
 
-def all_reduce(arch: str, pes: int, n: int, *others: int) -> Row:
-    """Of `n` elements, on the line of a program whose sums have `n` and `others`."""
+def all_reduce(arch: str, pes: int, n: int) -> Row:
     machine = load_machine(arch)
     body = f"stamp(0);\nstamp(1);\nrow.sum(y, {n});\nstamp(2);\n"
-    mesh = Mesh(lines(arch, pes, 1, n, *others), {"y": (n, "f32")}, body, (), 3)
+    mesh = Mesh(lines(arch, pes, 1, n), {"y": (n, "f32")}, body, (), 3)
     y = np.random.default_rng(0).standard_normal((1, pes, n)).astype(np.float32)
     found, stamps = execute(mesh, arch, {"y": y})
     wanted = y.astype(np.float64).sum(1, keepdims=True)

@@ -14,7 +14,6 @@ from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.nn._collectives import Line, choose_line, module_import, params_import
 from openwafer.nn._kernels import kernel_sources
-from openwafer.nn._star import Star
 from openwafer.sim import CopyIn, Launch
 
 LAYOUT = """
@@ -68,7 +67,7 @@ comptime {
 class Mesh:
     """`arrays` are name → (elements a PE, CSL type). `body` is CSL; `imports` are kernel modules."""
 
-    lines: tuple[Line | Star, Line | Star]
+    lines: tuple[Line, Line]
     arrays: dict[str, tuple[int, str]]
     body: str
     imports: tuple[str, ...] = ()
@@ -117,7 +116,7 @@ def _fill(template: str, values: dict[str, Any]) -> str:
     return template
 
 
-def lines(arch: str, width: int, height: int, *counts: int) -> tuple[Line | Star, Line | Star]:
+def lines(arch: str, width: int, height: int, *counts: int) -> tuple[Line, Line]:
     """The lines that suit all-reduces of these many elements."""
     machine = load_machine(arch)
     return choose_line(machine, "x", width, counts), choose_line(machine, "y", height, counts)

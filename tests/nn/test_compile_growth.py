@@ -17,7 +17,7 @@ from openwafer.csl import _compile as csl_compile
 from openwafer.csl import _eval_record as record
 from openwafer.machine import Machine
 from openwafer.nn import _emit as emit
-from openwafer.nn._collectives import Axis, Line, axis_queues
+from openwafer.nn._collectives import Axis, Line, axis_resources
 from openwafer.nn._device import compile_emitted
 
 SIDES = (40, 56)
@@ -25,7 +25,7 @@ SIDES = (40, 56)
 
 
 def line_of_groups(machine: Machine, axis: Axis, length: int, counts: Iterable[int]) -> Line:
-    return Line(length, (length - 1) // 2, 4 if axis == "x" else 1, axis_queues(machine, axis))
+    return Line(length, (length - 1) // 2, 4 if axis == "x" else 1, axis_resources(machine, axis))
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[str]:

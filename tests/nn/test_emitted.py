@@ -58,16 +58,6 @@ def test_plan_names_tensors_and_collectives() -> None:
     assert "block.fc.weight" in str(plan) and "root at" in str(plan)
 
 
-def test_sums_of_single_elements_are_a_star() -> None:
-    """On the machine on which one operation adds two streams."""
-    model, x = torch.nn.Sequential(torch.nn.RMSNorm(16), torch.nn.Linear(16, 4)), torch.randn(1, 16)
-    compiled = compile(model, (x,), Wafer("wse2", (4, 4)))
-    assert compiled.plan().algorithms == {"x": "star, root at 1 of 4"}
-    assert "star.csl" in compiled.session.emitted.files
-    torch.testing.assert_close(compiled(x), model(x))
-    assert "chain" in compile(model, (x,), Wafer("wse3", (4, 4))).plan().algorithms["x"]
-
-
 def test_profile_adds_up() -> None:
     compiled = compile(Mlp(), (torch.ones(2, 10),), Wafer("wse3", (2, 2)))
     compiled(torch.ones(2, 10))

@@ -596,8 +596,8 @@ class Program(msgspec.Struct, frozen=True):
     """One compiled PE program.
 
     `params` are the types of the parameter cells, `init` is a function run before the first cycle that
-    fills what depends on parameter cells (None: nothing does). `dsrs` names the DSRs in use
-    (`dest:0`); `dsr_init` are DSRs loaded at compile time. `locations` maps `loc` to (file, line).
+    fills what depends on parameter cells and loads DSRs (None: there is nothing to do). `dsrs` names the
+    DSRs in use (`dest:0`). `locations` maps `loc` to (file, line).
     `blocked` are task ids blocked at the start; `colors` routes from `@set_local_color_config`.
     `host_in` and `host_out` are the colors of memcpy streams from and to the host. `high` are task ids of
     high priority; `main_priority` is the class of the main thread (a microthread's: low 1, medium 3, high

@@ -16,8 +16,9 @@ from openwafer.machine import Machine
 
 Algorithm: TypeAlias = Literal["chain", "two-phase", "tree"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
-ALL_REDUCE_CALL = 26.0
-"""Cycles of an all-reduce of `nn` apart from the model, fitted to its closed form (`nn/_collectives.py`)."""
+ALL_REDUCE_CALL, ALL_REDUCE_ONE = 24.0, 13.0
+"""Cycles of an all-reduce of `nn` apart from the model, and of one of one element, whose code stands where it
+is called; fitted to its closed form (`nn/_collectives.py`)."""
 FIFO_WAVELETS = 8
 """Elements that a PE of `nn` which adds two streams holds of the first."""
 CHAIN_CALL, TWO_PHASE_CALL, TREE_CALL = 61.0, 76.0, 186.0
@@ -70,12 +71,11 @@ def broadcast_cycles(mesh: Mesh, pes: Num, wavelets: Num) -> Num:
 def all_reduce_cycles(mesh: Mesh, pes: Num, wavelets: Num) -> Num:
     """The fastest of: a chain to one end; from both sides to the middle, by chains or in two phases. The root
     adds into its multicast, where it sends and receives by turns once its own sum comes back. A PE that adds
-    two streams takes turns too, but for what the earlier one is ahead: a link, or what its FIFO holds.
-
-    The star of `nn` is left out: it is for programs whose sums along the axis all have one element."""
+    two streams takes turns too, but for what the earlier one is ahead: a link, or what its FIFO holds."""
     side, back = np.ceil((pes - 1) / 2), mesh.hop + mesh.through
     group = np.maximum(np.sqrt(side), 1.0)
-    spread = ALL_REDUCE_CALL + np.maximum(wavelets, 2 * wavelets - mesh.through) + mesh.through
+    call = where(wavelets > 1, ALL_REDUCE_CALL, ALL_REDUCE_ONE)
+    spread = call + np.maximum(wavelets, 2 * wavelets - mesh.through) + mesh.through
     end = (back + mesh.hop) * (pes - 1)
     chain = (back + mesh.hop) * side + np.maximum(wavelets - back, 0.0)
     depth = mesh.through * (group + side / group - 1) + 2 * mesh.hop * side

@@ -1,4 +1,4 @@
-"""All-reduces along one axis (`kernels/collective.csl`, `star.csl`): cost, and which algorithm suits.
+"""All-reduces along one axis (`kernels/collective.csl`): cost, and which algorithm suits.
 
 Chain and two-phase reduce are one algorithm with two numbers: where the root is, and how many PEs form a
 group (1: a chain). The routes stand in the layout, so one choice an axis serves all collectives of a program.
@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openwafer.machine import Machine
-from openwafer.nn._queues import Axis, Queues, axis_queues
-from openwafer.nn._star import Star, can_be_star, star_cycles, star_import, star_params_import
+from openwafer.nn._resources import Axis, Resources, axis_resources
 
 MAX_GROUP = 64
 FIRST, SECOND, SPREAD = range(3)
@@ -26,7 +25,7 @@ class Line:
     length: int
     root: int
     group: int
-    queues: Queues
+    resources: Resources
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -34,22 +33,19 @@ class Line:
         return self.root, self.length - 1 - self.root
 
 
-def choose_line(machine: Machine, axis: Axis, length: int, counts: Iterable[int]) -> Line | Star:
+def choose_line(machine: Machine, axis: Axis, length: int, counts: Iterable[int]) -> Line:
     """The line on which all-reduces of `counts` elements take the fewest cycles together."""
     counts = tuple(counts) or (1,)
-    queues = axis_queues(machine, axis)
+    resources = axis_resources(machine, axis)
     groups = range(1, min(length, MAX_GROUP) + 1)
-    lines: list[Line | Star] = [
-        Line(length, root, group, queues) for root in ((length - 1) // 2, length - 1) for group in groups
-    ]
-    if can_be_star(machine, length, counts):
-        lines.append(Star(length, queues))
+    roots = ((length - 1) // 2, length - 1)
+    lines = [Line(length, root, group, resources) for root in roots for group in groups]
     return min(lines, key=lambda line: sum(all_reduce_cycles(machine, line, n) for n in counts))
 
 
-def all_reduce_cycles(machine: Machine, line: Line | Star, n: int) -> float:
+def all_reduce_cycles(machine: Machine, line: Line, n: int) -> float:
     """Cycles of an all-reduce of `n` wavelets, from the call on all PEs at once to the last return."""
-    return _Times(machine, line, n).all_reduce() if isinstance(line, Line) else star_cycles(machine, line)
+    return _Times(machine, line, n).all_reduce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ class _Times:
     def all_reduce(self) -> float:
         before, behind = self.line.sides
         if not before + behind:
-            return self.machine.scalar.call_cycles
+            return self.call
         back = self.returning(self.hops(0))
         if before and behind:
             total = self.two(self.side(before), self.side(behind), back)
@@ -107,7 +103,7 @@ class _Times:
 
     def chain(self, count: int) -> _Stream:
         """What the last of `count` PEs in a chain sends on."""
-        start = self.enter(0, 0) + self.issue
+        start = self.ready(adds_two=False)
         leaf = _Stream(start, start + self.n - 1)
         if count == 1:
             return leaf
@@ -115,13 +111,13 @@ class _Times:
 
     def one(self, stream: _Stream, back: int = 0) -> _Stream:
         """A PE's own elements and those of one stream; `back` of the result arrive meanwhile."""
-        first = max(self.enter(2, 1) + self.issue, stream.first)
+        first = max(self.ready(adds_two=False), stream.first)
         turns = self.n - 1 + back
         return _Stream(first, max(first + turns, first + self.span(SECOND), stream.last))
 
     def two(self, stream: _Stream, second: _Stream, back: int = 0) -> _Stream:
         """The same of two streams; the FIFO lets the first be ahead."""
-        start = self.enter(2, 2) + self.issue
+        start = self.ready(adds_two=True)
         early = max(start, stream.first)
         first = max(start + self.machine.dsd.issue_cycles, early + 1, second.first)
         ahead = min(BETWEEN, first - early)
@@ -137,35 +133,27 @@ class _Times:
         """From the first to the last element of a stream, at the pace that its queue allows.
 
         A place in a queue is free again 1 + ramp_down_cycles after it was filled, at best."""
-        depth = self.machine.queues.input_depth[self.line.queues.inputs[stream]]
+        depth = self.machine.queues.input_depth[self.line.resources.inputs[stream]]
         return (self.n - 1) * max(1.0, (1 + self.machine.fabric.ramp_down_cycles) / depth)
 
     @property
-    def issue(self) -> int:
-        """From the code before an operation on the fabric to its first step."""
-        return self.machine.dsd.issue_cycles + self.machine.dsd.fabric_setup_cycles
+    def call(self) -> int:
+        """The code of one element stands where it is called."""
+        return self.machine.scalar.call_cycles if self.n > 1 else 0
 
-    def enter(self, tests: int, passed: int) -> int:
-        """From the call to an operation behind `tests` (at least 1), the first `passed` of which hold."""
-        s = self.machine.scalar
-        tests = max(tests, 1)
-        failed = tests - passed
-        return (
-            s.call_cycles
-            + tests * s.load_cycles
-            + passed * s.branch_not_taken_cycles
-            + failed * s.branch_taken_cycles
-        )
+    def ready(self, adds_two: bool) -> int:
+        """From the call to the first step of the operation behind the test of what the PE adds."""
+        scalar, dsd = self.machine.scalar, self.machine.dsd
+        branch = scalar.branch_taken_cycles if adds_two else scalar.branch_not_taken_cycles
+        return self.call + scalar.load_cycles + branch + dsd.issue_cycles + dsd.fabric_setup_cycles
 
 
 COLORS: tuple[str, ...] = ("chain_0", "chain_1", "lead_0", "lead_1", "spread")
 """The colors of an axis, as `collective_params.csl` calls them."""
 
 
-def params_import(line: Line | Star, axis: Axis, first_color: int) -> str:
+def params_import(line: Line, axis: Axis, first_color: int) -> str:
     """The expression of a layout that imports the parameters of the collectives; it takes five colors."""
-    if isinstance(line, Star):
-        return star_params_import(line, axis, first_color)
     colors = [f".{name} = @get_color({first_color + i})" for i, name in enumerate(COLORS)]
     fields = [
         f".length = {line.length}",
@@ -177,11 +165,15 @@ def params_import(line: Line | Star, axis: Axis, first_color: int) -> str:
     return f'@import_module("collective_params.csl", .{{ {", ".join(fields)} }})'
 
 
-def module_import(line: Line | Star, place: str) -> str:
+def module_import(line: Line, place: str) -> str:
     """The expression of a PE's program that imports the collectives; `place` is what `get_place` gave."""
-    if isinstance(line, Star):
-        return star_import(line, place)
-    inputs = ", ".join(map(str, line.queues.inputs))
-    queues = f".input_queues = [3]u16{{ {inputs} }}, .output_queue = {line.queues.output}"
-    alone = "true" if line.length == 1 else "false"
-    return f'@import_module("collective.csl", .{{ .is_alone = {alone}, .place = {place}, {queues} }})'
+    own = line.resources
+    fields = [
+        f".is_alone = {'true' if line.length == 1 else 'false'}",
+        f".place = {place}",
+        f".input_queues = [3]u16{{ {', '.join(map(str, own.inputs))} }}",
+        f".output_queue = {own.output}",
+        f".dsrs = [2]u16{{ {', '.join(map(str, own.dsrs))} }}",
+        f".task_id = {own.task}",
+    ]
+    return f'@import_module("collective.csl", .{{ {", ".join(fields)} }})'

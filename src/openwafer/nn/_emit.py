@@ -34,7 +34,6 @@ from openwafer.nn._program import (
     Share,
     Valid,
 )
-from openwafer.nn._star import Star
 
 WORD_BYTES = 4
 AXES: tuple[Axis, ...] = ("x", "y")
@@ -70,7 +69,7 @@ class _Emitter:
     taken: set[str] = field(
         default_factory=lambda: {*RESERVED.split(), *(k.module for k in KERNELS.values())}
     )
-    lines: dict[Axis, Line | Star] = field(default_factory=dict[Axis, Line | Star])
+    lines: dict[Axis, Line] = field(default_factory=dict[Axis, Line])
     phases: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def emit(self) -> Emitted:
@@ -86,7 +85,7 @@ class _Emitter:
         symbols = {b: self.names[b] for b in self._kept()}
         return Emitted(files, symbols, self.phases)
 
-    def _line(self, axis: Axis) -> Line | Star:
+    def _line(self, axis: Axis) -> Line:
         all_of_them = (i for e in self.program.entries for i in e.instructions)
         counts = [i.n for i in all_of_them if isinstance(i, Collective) and i.axis == axis]
         return choose_line(self.machine, axis, self.program.mesh.length(axis), counts)

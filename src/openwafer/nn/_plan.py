@@ -10,7 +10,6 @@ from openwafer.nn._collectives import Line, all_reduce_cycles, choose_line
 from openwafer.nn._memory import Plan
 from openwafer.nn._mesh import Axis
 from openwafer.nn._program import Buffer, Collective, Program
-from openwafer.nn._star import Star
 from openwafer.nn._wafer import Wafer
 
 
@@ -123,7 +122,7 @@ def _axes(program: Program) -> list[Axis]:
     return list(dict.fromkeys(c.axis for c in _all(program)))
 
 
-def _line(program: Program, machine: Machine, axis: Axis) -> Line | Star:
+def _line(program: Program, machine: Machine, axis: Axis) -> Line:
     sizes = [c.n for c in _all(program) if c.axis == axis]
     return choose_line(machine, axis, program.mesh.length(axis), sizes)
 
@@ -136,7 +135,5 @@ def _algorithms(program: Program, machine: Machine) -> dict[Axis, str]:
     return out
 
 
-def _kind(line: Line | Star) -> str:
-    if isinstance(line, Star):
-        return "star"
+def _kind(line: Line) -> str:
     return "chain" if line.group == 1 else f"two phases, groups of {line.group}"

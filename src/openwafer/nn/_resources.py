@@ -1,4 +1,4 @@
-"""Which queues the collectives of an axis use."""
+"""What the collectives of an axis have for themselves on every PE: queues, DSRs, a task."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ Axis = Literal["x", "y"]
 
 
 @dataclass(frozen=True, slots=True)
-class Queues:
-    """Queue ids of one axis: input queues for the streams `first`, `second`, `spread`, and two for output."""
+class Resources:
+    """Ids: input queues for the streams `first`, `second`, `spread`, and one for output; DSRs of the file
+    `src1`, which no kernel uses; a local task."""
 
     inputs: tuple[int, int, int]
     output: int
-    second_output: int
+    dsrs: tuple[int, int]
+    task: int
 
 
-def axis_queues(machine: Machine, axis: Axis) -> Queues:
+def axis_resources(machine: Machine, axis: Axis) -> Resources:
     """The queues that memcpy leaves free, the deepest for what most PEs receive."""
     depths, host = machine.queues, machine.host
     inputs = _deepest_first(depths.input_depth, host.memcpy_input_queues)
     outputs = _deepest_first(depths.output_depth, host.memcpy_output_queues)
     second, spread, first = inputs[0:5:2] if axis == "x" else inputs[1:6:2]
-    output, second_output = outputs[0:3:2] if axis == "x" else outputs[1:4:2]
-    return Queues((first, second, spread), output, second_output)
+    if axis == "x":
+        return Resources((first, second, spread), outputs[0], (2, 3), 8)
+    return Resources((first, second, spread), outputs[1], (4, 5), 9)
 
 
 def _deepest_first(depths: Sequence[int], taken: Sequence[int]) -> list[int]:
