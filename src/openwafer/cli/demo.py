@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openwafer.nn.text._trainer import Trainer
 
 TOPIC = "bltin-null-object"
-"""The page of Python's documentation that is learnt by default: so short that 550 steps suffice."""
+"""The page of Python's documentation that is learnt by default: so short that 400 steps suffice."""
 SIZES: dict[str, Any] = {"kind": "llama", "layers": 2, "hidden": 48, "heads": 8, "kv_heads": None, "ffn": 96}
 CHECKED_STEPS = 100
 WRITTEN_TOKENS = 240
@@ -49,7 +49,7 @@ class Report:
 @click.command()
 @click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
               help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=1), default=550, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @wafer_options("8x8")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -92,7 +92,7 @@ def _trainer(text: str, steps: int, seed: int, machine: str, shape: tuple[int, i
     from openwafer.nn.text._trainer import Trainer, new_model
 
     tokenizer = characters(text)
-    recipe = Recipe(steps=steps, learning_rate=3.5e-3, betas=(0.9, 0.99), seed=seed)
+    recipe = Recipe(steps=steps, learning_rate=5e-3, seed=seed)
     config = make_config(tokenizer.get_vocab_size(), context=recipe.context, **SIZES)
     checkpoint = Checkpoint(config, new_model(config, seed), tokenizer)
     corpus = Corpus(np.array(encode(tokenizer, text), np.int64))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from openwafer.nn._draws import HIGH, LOW
 from openwafer.nn._graph import Graph, Value
+from openwafer.nn._join_sums import join_sums
 from openwafer.nn._kernel import DType, Storage
 from openwafer.nn._lower import Lowering, Memory, lower, value_layout
 from openwafer.nn._mesh import Mesh, local_shape
@@ -54,7 +55,7 @@ class Builder:
         for value in outputs:
             if value not in to.values:
                 to.set(value, self._visible(value, placement, "output"))
-        instructions = lower(to)
+        instructions = join_sums(lower(to))
         made = Built(
             Entry(name, instructions, _arguments(instructions)), to.values, list(to.gradients.values())
         )

@@ -63,6 +63,11 @@ class LlamaConfig(msgspec.Struct, frozen=True, kw_only=True):
     eos_token_id: int | list[int] | None = None
 
     @property
+    def width(self) -> int:
+        """Features of a token."""
+        return self.hidden_size
+
+    @property
     def dim(self) -> int:
         """Features of a head."""
         return self.head_dim or self.hidden_size // self.num_attention_heads
@@ -102,6 +107,11 @@ class GptConfig(msgspec.Struct, frozen=True, kw_only=True):
     layer_norm_epsilon: float = 1e-5
     tie_word_embeddings: bool = True
     eos_token_id: int | list[int] | None = None
+
+    @property
+    def width(self) -> int:
+        """Features of a token."""
+        return self.n_embd
 
     @property
     def positions(self) -> int:

@@ -17,20 +17,19 @@ from openwafer.nn.text import _checkpoints as checkpoints
 from openwafer.nn.text._corpus import Corpus
 from openwafer.nn.text._recipe import Recipe
 
-INITIAL_DEVIATION = 0.02
-"""Standard deviation of new weights, as GPT-2 and Llama begin."""
-
 
 def new_model(config: ModelConfig, seed: int) -> torch.nn.Module:
-    """With normal weights, the layers that write to the residual stream scaled down by its length."""
+    """With normal weights of the standard deviation √(2 / 5 width) (“SmallInit”, arXiv 1910.05895), GPT-2's
+    0.02 at its width; those that write to the residual stream are scaled down by its length."""
     generator = torch.Generator().manual_seed(seed)
     model = make_model(config)
+    usual = (2 / (5 * config.width)) ** 0.5
     layers = len(model.get_submodule("model.layers" if hasattr(model, "model") else "transformer.h"))  # pyright: ignore
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 writes = name.endswith(("o_proj.weight", "down_proj.weight", "c_proj.weight"))
-                deviation = INITIAL_DEVIATION / ((2 * layers) ** 0.5 if writes else 1)
+                deviation = usual / ((2 * layers) ** 0.5 if writes else 1)
                 parameter.normal_(0, deviation, generator=generator)
             elif name.endswith("bias"):
                 parameter.zero_()
