@@ -185,10 +185,12 @@ def test_no_kernel_uses_the_registers_of_another() -> None:
     assert len({*own, *used}) == len(own) + len(used)
 
 
-def test_lines_use_queues_of_their_own() -> None:
+def test_lines_use_queues_and_tasks_of_their_own() -> None:
     for arch in ARCHS:
         machine = load_machine(arch)
         x, y = lines(arch, 4, 4, 1)
         inputs = (*x.resources.inputs, *y.resources.inputs, *machine.host.memcpy_input_queues)
         assert len(set(inputs)) == len(inputs)
         assert len({x.resources.output, y.resources.output, *machine.host.memcpy_output_queues}) == 3
+        assert len({x.resources.task, y.resources.task}) == 2
+        assert min(x.resources.task, y.resources.task) >= machine.fabric.colors

@@ -14,7 +14,7 @@ Axis = Literal["x", "y"]
 @dataclass(frozen=True, slots=True)
 class Resources:
     """Ids: input queues for the streams `first`, `second`, `spread`, and one for output; DSRs of the file
-    `src1`, which no kernel uses; a local task."""
+    `src1`, which no kernel uses; a local task, whose id is no color's."""
 
     inputs: tuple[int, int, int]
     output: int
@@ -29,8 +29,8 @@ def axis_resources(machine: Machine, axis: Axis) -> Resources:
     outputs = _deepest_first(depths.output_depth, host.memcpy_output_queues)
     second, spread, first = inputs[0:5:2] if axis == "x" else inputs[1:6:2]
     if axis == "x":
-        return Resources((first, second, spread), outputs[0], (2, 3), 8)
-    return Resources((first, second, spread), outputs[1], (4, 5), 9)
+        return Resources((first, second, spread), outputs[0], (2, 3), 24)
+    return Resources((first, second, spread), outputs[1], (4, 5), 25)
 
 
 def _deepest_first(depths: Sequence[int], taken: Sequence[int]) -> list[int]:
