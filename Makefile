@@ -14,6 +14,7 @@ setup: .venv/.stamp
 	$(PYTHON) -c 'import sys; sys.exit("OpenWafer needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,torch,torch-dev,parquet,cluster,examples]'
+	$(BIN)/python -c 'from openwafer.sim import compile_engine; compile_engine()'
 	touch $@
 
 demo: .venv/.stamp

@@ -1,6 +1,7 @@
 """Spans, diagnostic ids and how they are shown. Every user error is a `Diagnostic`."""
 
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
+from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
@@ -13,6 +14,7 @@ __all__ = [
     "Source",
     "Span",
     "error",
+    "notice",
     "print_diagnostics",
     "render",
     "suggest",

@@ -31,4 +31,23 @@ def make_engine(
     return FastEngine(image, machine, threads=threads, profile=profile)
 
 
-__all__ = ["Command", "CopyIn", "CopyOut", "Engine", "Launch", "PeStats", "Profile", "make_engine"]
+def compile_engine() -> None:
+    """Compiles the fast engine if this installation has not yet: one to two minutes. The first run would."""
+    from openwafer.codegen._memory_op import compiled_memory_op
+    from openwafer.sim._fast_loop import entry_point
+
+    entry_point()
+    compiled_memory_op()
+
+
+__all__ = [
+    "Command",
+    "CopyIn",
+    "CopyOut",
+    "Engine",
+    "Launch",
+    "PeStats",
+    "Profile",
+    "compile_engine",
+    "make_engine",
+]

@@ -13,6 +13,7 @@ import numba as nb
 from openwafer.codegen._memory_op import source_hash
 from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
+from openwafer.diag import notice
 from openwafer.sim._fast_commands import command_record, concerns, count_open
 from openwafer.sim._fast_fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
@@ -434,12 +435,13 @@ RUN_CYCLES, REWIND, SUBMIT, INITIALIZE, HELP = 0, 1, 2, 3, 4
 
 @cache
 def entry_point() -> Callable[[int, int, int, int, int], int]:
-    """The compiled way in: `f(what, w, a, b, c)`. About half a minute the first time, then cached on disk."""
+    """The compiled way in: `f(what, w, a, b, c)`. One to two minutes the first time, then cached on disk."""
     version = source_hash() + _own_hash()
+    with notice("Compiling the simulator, once for this installation; this takes one to two minutes."):
 
-    @nb.njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
-    def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
-        return _enter(what, w, a, b, c) if version else 0
+        @nb.njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
+        def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
+            return _enter(what, w, a, b, c) if version else 0
 
     return openwafer_engine
 
