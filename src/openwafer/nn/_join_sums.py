@@ -10,41 +10,31 @@ from dataclasses import replace
 
 from openwafer.nn._program import Buffer, Call, Collective, Instruction, Ref
 
-Triple = tuple[int, int, int]
-"""Places of two all-reduces and of the addition of their results, in their order."""
-
 
 def join_sums(instructions: Sequence[Instruction]) -> tuple[Instruction, ...]:
     """Instructions with the same results, but for rounding, and fewer all-reduces."""
-    joined = list(instructions)
-    while triple := _next_triple(joined):
-        first, second, add = triple
-        summed, total = joined[second], joined[add]
-        assert isinstance(summed, Collective) and isinstance(total, Call)
-        joined.insert(add + 1, replace(summed, ref=_ref(total, 0)))
-        del joined[second], joined[first]
-    return tuple(joined)
-
-
-def _next_triple(instructions: Sequence[Instruction]) -> Triple | None:
     last = {ref.buffer: i for i, instruction in enumerate(instructions) for ref in instruction.refs()}
     latest: dict[Buffer, int] = {}
+    out: list[Instruction | None] = []
     for i, instruction in enumerate(instructions):
+        out.append(instruction)
         if isinstance(instruction, Call) and instruction.kernel == "add":
-            terms = [_ref(instruction, k) for k in (1, 2)]
-            places = sorted({latest[term.buffer] for term in terms if term.buffer in latest})
-            is_last = all(
-                last[term.buffer] == i or term.buffer is _ref(instruction, 0).buffer for term in terms
-            )
-            if is_last and _are_terms([instructions[place] for place in places], terms, instruction):
-                return places[0], places[1], i
-        latest.update((ref.buffer, i) for ref in instruction.refs())
-    return None
+            total, *terms = (_ref(instruction, k) for k in range(3))
+            places = sorted({latest.get(term.buffer, len(out) - 1) for term in terms})
+            is_end = all(last[term.buffer] == i or term.buffer is total.buffer for term in terms)
+            summed = out[places[-1]]
+            if is_end and _are_sums([out[place] for place in places], terms, instruction.arguments[3]):
+                assert isinstance(summed, Collective)
+                for place in places:
+                    out[place] = None
+                out.append(replace(summed, ref=total))
+        latest.update((ref.buffer, len(out) - 1) for ref in instruction.refs())
+    return tuple(i for i in out if i is not None)
 
 
-def _are_terms(found: Sequence[Instruction], terms: Sequence[Ref], add: Call) -> bool:
+def _are_sums(found: Sequence[Instruction | None], terms: Sequence[Ref], n: object) -> bool:
     """Whether what touched the two terms last were sums of exactly what is added, along one axis."""
-    sums = [s for s in found if isinstance(s, Collective) and s.op == "sum" and s.n == add.arguments[3]]
+    sums = [s for s in found if isinstance(s, Collective) and s.op == "sum" and s.n == n]
     return (
         len(sums) == 2
         and sums[0].axis == sums[1].axis

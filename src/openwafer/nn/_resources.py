@@ -28,9 +28,8 @@ def axis_resources(machine: Machine, axis: Axis) -> Resources:
     inputs = _deepest_first(depths.input_depth, host.memcpy_input_queues)
     outputs = _deepest_first(depths.output_depth, host.memcpy_output_queues)
     second, spread, first = inputs[0:5:2] if axis == "x" else inputs[1:6:2]
-    if axis == "x":
-        return Resources((first, second, spread), outputs[0], (2, 3), 24)
-    return Resources((first, second, spread), outputs[1], (4, 5), 25)
+    number, dsrs = (0, (2, 3)) if axis == "x" else (1, (4, 5))
+    return Resources((first, second, spread), outputs[number], dsrs, machine.fabric.colors + number)
 
 
 def _deepest_first(depths: Sequence[int], taken: Sequence[int]) -> list[int]:
