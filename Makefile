@@ -1,12 +1,13 @@
-# make demo | test | slow | lint | bench | conform [DIR=…]
+# make demo | test | slow | lint | bench | conform [DIR=…] | campaign NAME=… [COUNT=…]
 # The first of them makes `.venv`; it is made again only when pyproject.toml changes.
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 DIR ?= .
+COUNT ?= 100
 
-.PHONY: setup demo test slow lint bench conform
+.PHONY: setup demo test slow lint bench conform campaign
 
 setup: .venv/.stamp
 
@@ -36,3 +37,6 @@ bench: .venv/.stamp
 
 conform: .venv/.stamp
 	$(BIN)/openwafer conform $(DIR)
+
+campaign: .venv/.stamp
+	$(BIN)/python tests/campaigns $(NAME) --count $(COUNT)
