@@ -2,6 +2,8 @@
 
 import io
 import json
+import pickle
+import traceback
 
 import pytest
 from hypothesis import given
@@ -152,3 +154,23 @@ def test_any_span_of_any_text_renders(text: str, start: int, length: int, width:
     start = min(start, len(text))
     diagnostic = Diagnostic("x-y", "m", Span(source, start, min(start + length, len(text))))
     assert "^" in render(diagnostic, width)
+
+
+def test_a_python_traceback_shows_what_the_command_line_shows() -> None:
+    failure = DiagnosticError([UNKNOWN, Diagnostic("plain", "no more to say")])
+    text = "".join(traceback.format_exception_only(failure))
+    for part in (
+        "--> pe.csl:3:6",
+        "pe.csl:1:7: a constant",
+        "note: first\nsecond",
+        "help: did you mean `n`?",
+    ):
+        assert part in text
+    assert len(failure.__notes__) == 4
+
+
+def test_an_error_travels_between_processes() -> None:
+    failure = DiagnosticError([UNKNOWN, Diagnostic("plain", "no more to say")])
+    back = pickle.loads(pickle.dumps(failure))
+    assert str(back) == str(failure) and back.__notes__ == failure.__notes__
+    assert [to_json(d) for d in back.diagnostics] == [to_json(d) for d in failure.diagnostics]

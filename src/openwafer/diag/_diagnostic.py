@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -36,11 +36,29 @@ class Diagnostic:
 
 
 class DiagnosticError(Exception):
-    """Raised with one or more diagnostics; the command line renders them and exits with 1."""
+    """Raised with one or more diagnostics; the command line renders them and exits with 1.
+
+    A Python traceback shows places, notes and help too: they are the exception's `__notes__` (PEP 678)."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         super().__init__("; ".join(f"{d.id}: {d.message}" for d in self.diagnostics))
+        for diagnostic in self.diagnostics:
+            for line in _details(diagnostic):
+                self.add_note(line)
+
+    def __reduce__(self) -> tuple[type[DiagnosticError], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
+
+def _details(diagnostic: Diagnostic) -> Iterator[str]:
+    """What a diagnostic says besides its message, a line each."""
+    if diagnostic.span is not None:
+        yield f"--> {diagnostic.span}"
+    yield from (f"{label.span}: {label.text}" for label in diagnostic.labels)
+    yield from (f"note: {note}" for note in diagnostic.notes)
+    if diagnostic.help is not None:
+        yield f"help: {diagnostic.help}"
 
 
 def error(
