@@ -98,7 +98,7 @@ def test_arrays_of_any_contiguity_can_be_sent(runtime: SdkRuntime) -> None:
         (np.zeros(7, np.float32), "host-array-size", "7 elements, 8 are needed"),
         (np.zeros((2, 5), np.float32), "host-array-size", "shape (2, 5)"),
         (np.zeros(8, np.float64), "host-array-type", ".astype(np.float32)"),
-        (np.zeros(8, np.int64), "host-array-type", ".astype(np.int32)"),
+        (np.zeros(8, np.int64), "host-array-type", ".astype(np.float32)"),
         (np.zeros(8, np.float16), "host-array-type", "input_array_to_u32"),
         (np.zeros(8, ">i4"), "host-array-type", "32-bit"),
         (np.zeros(8, "S4"), "host-array-type", "32-bit"),

@@ -15,11 +15,13 @@ Shape = tuple[int, int, int]
 """(h, w, l): rows, columns, elements a PE."""
 
 
-def to_device(source: Any, shape: Shape, order: MemcpyOrder, what: str) -> Words:
-    """A copy of the array as `[h, w, l]` words.
+def to_device(
+    source: Any, shape: Shape, order: MemcpyOrder, what: str, symbol_type: str | None = None
+) -> Words:
+    """A copy of the array as `[h, w, l]` words. `symbol_type` is the CSL type of where they go: `[*]f32`.
 
     Diagnostics: host-array-type, host-array-size."""
-    array = _checked(source, shape, what)
+    array = _checked(source, shape, what, symbol_type)
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
     h, w, length = shape
     if order is MemcpyOrder.ROW_MAJOR:
@@ -27,11 +29,11 @@ def to_device(source: Any, shape: Shape, order: MemcpyOrder, what: str) -> Words
     return np.ascontiguousarray(flat.reshape(length, w, h).transpose(2, 1, 0))
 
 
-def destination(dest: Any, shape: Shape, what: str) -> Words:
-    """A flat view of the array that receives data.
+def destination(dest: Any, shape: Shape, what: str, symbol_type: str | None = None) -> Words:
+    """A flat view of the array that receives data, from where elements have the CSL type `symbol_type`.
 
     Diagnostics: host-array-type, host-array-size, host-array-layout."""
-    array = _checked(dest, shape, what)
+    array = _checked(dest, shape, what, symbol_type)
     if not array.flags.c_contiguous:
         raise error(
             "host-array-layout",
@@ -52,12 +54,12 @@ def from_device(words: Words, dest: Words, order: MemcpyOrder) -> None:
         dest.reshape(length, w, h)[...] = words.transpose(2, 1, 0)
 
 
-def _checked(value: Any, shape: Shape, what: str) -> NDArray[Any]:
+def _checked(value: Any, shape: Shape, what: str, symbol_type: str | None = None) -> NDArray[Any]:
     if not isinstance(value, np.ndarray):
         raise error("host-array-type", f"`{what}` must be a NumPy array, found {type(value).__name__}")
     array = cast("NDArray[Any]", value)
     if array.dtype.itemsize != 4 or array.dtype.kind not in "iuf" or not array.dtype.isnative:
-        raise _wrong_type(array.dtype, what)
+        raise _wrong_type(array.dtype, what, symbol_type)
     h, w, length = shape
     if array.size != h * w * length:
         raise error(
@@ -69,14 +71,17 @@ def _checked(value: Any, shape: Shape, what: str) -> NDArray[Any]:
 
 
 _NARROW = {"i": "int32", "u": "uint32", "f": "float32"}
+_OF_CSL = {"f32": "float32", "i32": "int32", "u32": "uint32"}
 
 
-def _wrong_type(dtype: np.dtype[Any], what: str) -> DiagnosticError:
+def _wrong_type(dtype: np.dtype[Any], what: str, symbol_type: str | None) -> DiagnosticError:
     if dtype.itemsize == 2:
         hint = "`input_array_to_u32(array, None, 1)` puts 16-bit elements into 32-bit containers"
     elif dtype.itemsize == 8 and dtype.kind in "iuf":
-        hint = f"`.astype(np.{_NARROW[dtype.kind]})` converts it"
+        element = (symbol_type or "").rpartition("]")[2].strip()
+        hint = f"`.astype(np.{_OF_CSL.get(element, _NARROW[dtype.kind])})` converts it"
     else:
         hint = "use float32, int32 or uint32"
     message = f"`{what}` has elements of type {dtype}, memcpy moves 32-bit elements"
-    return error("host-array-type", message, help=hint)
+    notes = (f"the array on the wafer is exported as {symbol_type}",) if symbol_type else ()
+    return error("host-array-type", message, notes=notes, help=hint)

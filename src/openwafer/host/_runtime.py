@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from openwafer.csl import ExportName
 from openwafer.diag import DiagnosticError, error
 from openwafer.host._arguments import raw_words, typed_words
 from openwafer.host._arrays import Words, destination, from_device, to_device
@@ -29,7 +30,7 @@ from openwafer.host._sim_log import SimLog
 from openwafer.host._stats import write_stats
 from openwafer.host._streams import stream_color
 from openwafer.host._symbols import Rectangle, Symbols, index
-from openwafer.host._transfer import check_transfer
+from openwafer.host._transfer import Transfer, check_transfer
 from openwafer.image import read
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
@@ -150,14 +151,15 @@ class SdkRuntime:
         16-bit elements arrive in the low halves of 32-bit ones, with zeros above."""
         self._running("memcpy_d2h")
         transfer = check_transfer(self._symbols, "memcpy_d2h", (px, py, w, h), elem_per_pe, options)
-        flat = destination(dest, transfer.shape, "dest")
+        export = None if transfer.streaming else self._array(src, transfer, written=False)
+        flat = destination(dest, transfer.shape, "dest", None if export is None else export.type)
         words: Words = np.zeros(transfer.shape, np.uint32)
         r, size = transfer.rectangle, transfer.element_bytes
-        if transfer.streaming:
+        if export is None:
             color = stream_color(self._layout, src, "out", r)
             command = StreamOut(color, r.x, r.y, words, self._channels)
         else:
-            command = CopyOut(self._array(src, r, written=False), r.x, r.y, words, size)
+            command = CopyOut(export.name, r.x, r.y, words, size)
         mask = np.uint32(0xFFFF if size == 2 else 0xFFFFFFFF)
         return self._submit(
             command, transfer.nonblock, lambda: from_device(words & mask, flat, transfer.order)
@@ -235,21 +237,23 @@ class SdkRuntime:
         transfer = check_transfer(self._symbols, function, place, length, options)
         h, w, n = transfer.shape
         given = (h, 1, n) if shared == "row" else (1, w, n) if shared == "column" else (h, w, n)
-        data = to_device(src, given, transfer.order, "src")
-        everywhere = np.ascontiguousarray(np.broadcast_to(data, transfer.shape))
         r = transfer.rectangle
-        if transfer.streaming:
+        export = None if transfer.streaming else self._array(dest, transfer, written=True)
+        data = to_device(src, given, transfer.order, "src", None if export is None else export.type)
+        everywhere = np.ascontiguousarray(np.broadcast_to(data, transfer.shape))
+        if export is None:
             color = stream_color(self._layout, dest, "in", r)
             command = StreamIn(color, r.x, r.y, everywhere, self._channels, shared)
         else:
-            command = CopyIn(self._array(dest, r, written=True), r.x, r.y, everywhere, transfer.element_bytes)
+            command = CopyIn(export.name, r.x, r.y, everywhere, transfer.element_bytes)
         return self._submit(command, transfer.nonblock)
 
-    def _array(self, symbol: int, where: Rectangle, *, written: bool) -> str:
-        """The name of an array that all PEs of the rectangle have."""
+    def _array(self, symbol: int, transfer: Transfer, *, written: bool) -> ExportName:
+        """An array that all PEs of the rectangle have, and that is long enough where the image tells it."""
         export = self._symbols.array(symbol, written=written)
-        self._symbols.check_present(export.name, where)
-        return export.name
+        self._symbols.check_present(export.name, transfer.rectangle)
+        self._symbols.check_extent(export.name, transfer.rectangle, transfer.length, transfer.element_bytes)
+        return export
 
     def _advance(self, engine: Engine, ticket: int | None, max_cycles: int | None = None) -> None:
         """Simulates; what programs print is in the log even if they fail."""

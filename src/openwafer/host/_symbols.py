@@ -10,7 +10,8 @@ import numpy as np
 
 from openwafer.csl import ExportName, Layout
 from openwafer.csl._tir import Export
-from openwafer.diag import error, suggest
+from openwafer.diag import DiagnosticError, error, suggest
+from openwafer.host._extent import exported_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Symbols:
         self._layout = layout
         self._ids = {export.name: i for i, export in enumerate(layout.exports)}
         self._of_program = [{e.name: e for e in program.exports} for program in layout.programs]
+        self._bytes: dict[int, dict[str, int]] = {}
 
     def id(self, name: Any) -> int:
         """The id of a name. Diagnostics: unknown-host-symbol."""
@@ -91,6 +93,28 @@ class Symbols:
             f"PE ({r.x + x}, {r.y + y}) does not export `{name}`",
             notes=(f"{int(missing.sum())} of the {r.w} × {r.h} PEs do not",),
             help=_EXPORT,
+        )
+
+    def check_extent(self, name: str, rectangle: Rectangle, length: int, element_bytes: int) -> None:
+        """Diagnostics: memcpy-beyond-array, when a PE's array ends before the copy does."""
+        r = rectangle
+        for number in np.unique(self._layout.program_of[r.y : r.y + r.h, r.x : r.x + r.w]):
+            size = self._bytes_of_program(int(number)).get(name)
+            if size is not None and length * element_bytes > size:
+                raise self._beyond(int(number), name, size, length, element_bytes)
+
+    def _bytes_of_program(self, number: int) -> dict[str, int]:
+        if number not in self._bytes:
+            self._bytes[number] = exported_bytes(self._layout.programs[number])
+        return self._bytes[number]
+
+    def _beyond(self, number: int, name: str, size: int, length: int, element_bytes: int) -> DiagnosticError:
+        bits, program = 8 * element_bytes, self._layout.programs[number]
+        return error(
+            "memcpy-beyond-array",
+            f"{length:,} elements of {bits} bits a PE are copied, `{name}` has {size:,} bytes",
+            notes=(f"`{program.name}` exports `{name}`; behind it lie other variables",),
+            help=f"`elem_per_pe` can be {size // element_bytes:,} at most",
         )
 
     def rectangle(self, x: Any, y: Any, w: Any, h: Any) -> Rectangle:
