@@ -6,7 +6,7 @@ BIN := .venv/bin
 JOBS ?= 2
 DIR ?= .
 COUNT ?= 100
-BENCHES := $(filter-out bench/collection.py bench/published.py bench/compare.py bench/compare_jobs.py, $(wildcard bench/*.py))
+BENCHES := $(filter-out bench/collection.py bench/published.py bench/parse.py bench/compare.py bench/compare_jobs.py, $(wildcard bench/*.py))
 
 .PHONY: setup demo test slow lint bench conform campaign
 
