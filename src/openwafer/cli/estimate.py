@@ -123,7 +123,7 @@ def _print(rows: list[Estimate], title: str, form: str, speed: float) -> None:
     t.print_columns(title, [f"{r.system}, {r.precision}" for r in rows], cells, [_BAND, *_assumed(rows)])
 
 
-_BAND = "In brackets: meant to hold four of five published numbers; of 137 unseen ones it held 66 %."
+_BAND = "In brackets: meant for 4 of 5 published numbers; of 137 unseen ones 66 % fit."
 
 
 def _prompts(rows: list[Estimate]) -> list[list[str]]:
