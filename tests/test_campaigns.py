@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 import sys
 from pathlib import Path
 
@@ -84,3 +85,10 @@ def test_a_new_slice_is_right(name: str) -> None:
 @pytest.mark.parametrize("name", runner.names())
 def test_no_fault_is_left_open(name: str) -> None:
     assert ledger.open_faults(name, ledger.read()) == []
+
+
+def test_the_page_says_what_the_ledger_says() -> None:
+    command = [sys.executable, str(Path(runner.__file__).parent)]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    page = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text("utf-8")
+    assert table in page, "copy what `python tests/campaigns` prints into docs/reliability.md"

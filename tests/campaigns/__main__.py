@@ -54,10 +54,15 @@ def carry_out(name: str, seeds: range, dry: bool) -> int:
 
 
 def print_sums() -> None:
+    """Prints the ledger's sums as the table of `docs/reliability.md`."""
     entries = ledger.read()
+    print("| attacked | inputs that are right | faults found and mended | open | again |")
+    print("|---|---|---|---|---|")
     for name in runner.names():
-        wrong = ledger.open_faults(name, entries)
-        print(f"{name}: {ledger.inputs(name, entries)} right, {len(wrong)} wrong {wrong[:8] or ''}")
+        wrong = len(ledger.open_faults(name, entries))
+        mended = ledger.found_faults(name, entries) - wrong
+        right = ledger.inputs(name, entries)
+        print(f"| {runner.title(name)} | {right:,} | {mended} | {wrong} | `make campaign NAME={name}` |")
 
 
 if __name__ == "__main__":

@@ -84,3 +84,8 @@ def open_faults(campaign: str, entries: Sequence[Entry]) -> list[int]:
         wrong -= set(range(entry.first, entry.first + entry.count))
         wrong |= set(entry.faults)
     return sorted(wrong)
+
+
+def found_faults(campaign: str, entries: Sequence[Entry]) -> int:
+    """Seeds that ever went wrong; those that are no longer open were mended."""
+    return len({seed for entry in entries if entry.campaign == campaign for seed in entry.faults})

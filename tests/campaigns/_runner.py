@@ -8,6 +8,7 @@ campaign cannot run), `SLICE` (seeds that `make test` runs).
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import math
@@ -56,10 +57,18 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"campaigns.{name}")
 
 
+def title(name: str) -> str:
+    """What a campaign attacks: the first line of its module, read without importing it."""
+    return ast.get_docstring(ast.parse(_text(name))).splitlines()[0].rstrip(".")
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.py").read_text()
+
+
 def missing(name: str) -> list[str]:
     """Modules that the campaign needs and that are not installed, read without importing them."""
-    text = (Path(__file__).parent / f"{name}.py").read_text()
-    needs = [line for line in text.splitlines() if line.startswith("NEEDS = ")]
+    needs = [line for line in _text(name).splitlines() if line.startswith("NEEDS = ")]
     wanted = [word.strip("()\"', ") for line in needs for word in line[len("NEEDS = ") :].split(",")]
     return [m for m in wanted if m and importlib.util.find_spec(m) is None]
 
