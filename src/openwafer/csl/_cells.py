@@ -10,21 +10,21 @@ again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
+from openwafer.csl._cell_values import Inexact, agrees, evaluate
+from openwafer.csl._coerce import CELL_BITS
+from openwafer.csl._leaves import Path, is_number, opened, replaced
 from openwafer.csl._tiles import Batch, TileCode
 from openwafer.csl._unit import Guard, fingerprint
 from openwafer.csl._values import Value
-
-Path = tuple[str, ...]
-EXACT = 1 << 62
-"""Integers nearer to zero can be added in int64."""
 
 
 @dataclass(slots=True)
@@ -99,26 +99,27 @@ def _flatten(
 ) -> None:
     """Splits a parameter into what must be the same (`shape`) and numbers that may differ."""
     path = (*path, name)
-    known = value.known
-    if known.__class__ is dict:
-        shape.append((path, "{"))
-        for part, inner in known.items():
+    parts = opened(value)
+    if parts is not None:
+        shape.append((path, _outline(value.type)))
+        for part, inner in parts.items():
             _flatten(part, inner, path, shape, numbers, leaves)
     elif is_number(value):
-        shape.append((path, value.type))
-        numbers.append(known)
+        shape.append((path, value.type, _is_negative_zero(value.known)))
+        numbers.append(value.known)
         leaves.append((path, value.type))
     else:
         shape.append((path, fingerprint(value)))
 
 
-def is_number(value: Value) -> bool:
-    t = value.type
-    return (
-        isinstance(t, (ty.IntType, ty.EnumType))
-        or t in (ty.COMPTIME_INT, ty.BOOL, ty.F32, ty.F16)
-        or ty.is_id(t)
-    )
+def _outline(t: ty.Type) -> object:
+    """What tells a type from others whose parts have the same names and types."""
+    return t.is_tuple if isinstance(t, ty.StructType) else t
+
+
+def _is_negative_zero(known: object) -> bool:
+    """Such a number equals 0.0 and would stand with it in one row."""
+    return known.__class__ is float and known == 0 and math.copysign(1, cast("float", known)) < 0
 
 
 @dataclass(slots=True)
@@ -131,58 +132,88 @@ class Cells:
 
     def params(self, row: tuple[Any, ...]) -> dict[str, Value]:
         """The parameters of the PEs of a row, with varying numbers readable from cells."""
-        varying = {self.group.leaves[c][0]: i for i, c in enumerate(self.columns)}
-        values = {path: row[i] for i, (path, _) in enumerate(self.group.leaves)}
-        return {n: self._value(v, (n,), varying, values) for n, v in self.group.tile.params.items()}
+        leaves = {path: i for i, (path, _) in enumerate(self.group.leaves)}
+        cells = {column: i for i, column in enumerate(self.columns)}
 
-    def _value(self, value: Value, path: Path, varying: dict[Path, int], values: dict[Path, Any]) -> Value:
-        known = value.known
-        if known.__class__ is dict:
-            return Value(
-                value.type, {n: self._value(v, (*path, n), varying, values) for n, v in known.items()}
-            )
-        if path not in values:
-            return value
-        index = varying.get(path)
-        return Value(value.type, values[path], None if index is None else tir.Param(self.types[index], index))
+        def leaf(path: Path, value: Value) -> Value:
+            at = leaves.get(path)
+            return value if at is None else Value(value.type, row[at], self._cell(value.type, cells.get(at)))
 
+        return {n: replaced(v, (n,), leaf) for n, v in self.group.tile.params.items()}
 
-def make_cells(group: Group) -> Cells:
-    """Numbers with more than one value in the group become cells."""
-    rows = list(group.rows)
-    columns = [i for i in range(len(group.leaves)) if any(row[i] != rows[0][i] for row in rows)]
-    return Cells(group, columns, tuple(_cell_type(group.leaves[c][1]) for c in columns))
+    def _cell(self, t: ty.Type, index: int | None) -> tir.Expr | None:
+        """Reads a cell. A comptime_int computes in 64 bits at run time, whatever its cell has."""
+        if index is None:
+            return None
+        cell = tir.Param(self.types[index], index)
+        return tir.Cast("i64", cell) if t is ty.COMPTIME_INT else cell
 
 
-def _cell_type(t: ty.Type) -> str:
-    return "i64" if t is ty.COMPTIME_INT else ty.tir_type(t)
+def parts_of(group: Group) -> list[Cells]:
+    """The group, apart by the numbers that no cell can hold; varying ones become cells."""
+    wide = [i for i in _varying(list(group.rows)) if _cell_type(group, i) is None]
+    if not wide:
+        return [_cells_of(group)]
+    parts: dict[tuple[Any, ...], Group] = {}
+    for row, members in group.rows.items():
+        key = tuple(row[i] for i in wide)
+        parts.setdefault(key, Group(group.tile, group.leaves)).rows[row] = members
+    return [_cells_of(part) for part in parts.values()]
+
+
+def _cells_of(group: Group) -> Cells:
+    columns = _varying(list(group.rows))
+    types = [_cell_type(group, i) for i in columns]
+    return Cells(group, columns, tuple(t for t in types if t is not None))
+
+
+def _varying(rows: list[tuple[Any, ...]]) -> list[int]:
+    return [i for i in range(len(rows[0])) if any(row[i] != rows[0][i] for row in rows)]
+
+
+def _cell_type(group: Group, column: int) -> str | None:
+    """As what a cell holds a number; None for integers, of types without that bound, beyond 32 bits."""
+    t = group.leaves[column][1]
+    if t is not ty.COMPTIME_INT and not (isinstance(t, ty.IntType) and t.bits > CELL_BITS):
+        return ty.tir_type(t)
+    if t is not ty.COMPTIME_INT:
+        return None
+    numbers = [row[column] for row in group.rows]
+    low, high = min(numbers), max(numbers)
+    wanted = (ty.I32, ty.U32)
+    return next((str(c) for c in wanted if c.low <= low and high <= c.high), None)
 
 
 def encode_cells(cells: Cells, rows: list[tuple[Any, ...]]) -> NDArray[np.uint32]:
     """Cell contents `[row, cell]` as u32 words: integers modulo 2**32, floats as bits."""
     out = np.zeros((len(rows), len(cells.columns)), np.uint32)
-    for i, column in enumerate(cells.columns):
-        values = [row[column] for row in rows]
-        kind = cells.types[i]
+    for i, (kind, column) in enumerate(zip(cells.types, _columns(cells, rows), strict=True)):
         if kind == "f32":
-            out[:, i] = np.array(values, np.float32).view(np.uint32)
+            out[:, i] = column.astype(np.float32).view(np.uint32)
         elif kind == "f16":
-            out[:, i] = np.array(values, np.float16).view(np.uint16)
+            out[:, i] = column.astype(np.float16).view(np.uint16)
         else:
-            out[:, i] = (_integers(values) & 0xFFFFFFFF).astype(np.uint32)
+            out[:, i] = (column & 0xFFFFFFFF).astype(np.uint32)
     return out
 
 
+def _columns(cells: Cells, rows: list[tuple[Any, ...]]) -> list[NDArray[Any]]:
+    return [
+        np.array([row[c] for row in rows], np.float64 if kind in ("f16", "f32") else np.int64)
+        for kind, c in zip(cells.types, cells.columns, strict=True)
+    ]
+
+
 def matching(guards: list[Guard], cells: Cells, rows: list[tuple[Any, ...]]) -> NDArray[np.bool_]:
-    """For which rows every guard gives what it gave for the row that was compiled."""
+    """For which rows every guard gives what it gave for the first, the row that was compiled."""
     fits = np.ones(len(rows), np.bool_)
-    columns = [_column(cells.types[i], [row[c] for row in rows]) for i, c in enumerate(cells.columns)]
-    seen: set[tuple[str, object]] = set()
-    for guard in guards:
-        key = (repr(guard.expr), guard.expected)
-        if key not in seen:
-            seen.add(key)
-            fits &= np.asarray(evaluate(guard.expr, columns) == guard.expected)
+    columns = _columns(cells, rows)
+    try:
+        for expr, expected in {(repr(g.expr), repr(g.expected)): (g.expr, g.expected) for g in guards}.values():
+            fits &= agrees(expr, expected, columns)
+    except Inexact:
+        fits[:] = False
+    fits[0] = True
     return fits
 
 
@@ -192,106 +223,6 @@ def queue_colors(
     """The colors of the queues for each row."""
     if not queues:
         return [()] * len(rows)
-    columns = [_column(cells.types[i], [row[c] for row in rows]) for i, c in enumerate(cells.columns)]
+    columns = _columns(cells, rows)
     colors = [np.broadcast_to(evaluate(expr, columns), len(rows)) for expr in queues.values()]
     return [tuple(int(color[i]) for color in colors) for i in range(len(rows))]
-
-
-def _column(kind: str, values: list[Any]) -> NDArray[Any]:
-    if kind.startswith("f"):
-        return np.array(values, np.float64)
-    return _integers(values)
-
-
-def _integers(values: list[Any]) -> NDArray[Any]:
-    """As int64 where sums and differences of two fit into it, else as Python's integers."""
-    try:
-        column = np.array(values, np.int64)
-    except OverflowError:
-        return np.array([int(v) for v in values], object)
-    is_small = not len(column) or (column.min() >= -EXACT and column.max() < EXACT)
-    return column if is_small else column.astype(object)
-
-
-def evaluate(expr: tir.Expr, columns: list[NDArray[Any]]) -> Any:
-    """A cell expression over all rows at once. Integers are exact in int64 and wrapped to their type."""
-    match expr:
-        case tir.Const(type=t, value=value):
-            return value
-        case tir.Param(type=t, index=index):
-            return _wrap(columns[index], t)
-        case tir.Unary(op=op, type=t, a=a):
-            x = evaluate(a, columns)
-            return _wrap(np.logical_not(x) if op == "not" else ~x if op == "inv" else -x, t)
-        case tir.Binary(op=op, type=t, a=a, b=b):
-            return _wrap(_binary(op, evaluate(a, columns), evaluate(b, columns)), t)
-        case tir.Cast(type=t, a=a):
-            return _convert(evaluate(a, columns), t)
-        case tir.Select(cond=c, a=a, b=b):
-            return _where(evaluate(c, columns), evaluate(a, columns), evaluate(b, columns))
-        case _:
-            return np.nan
-
-
-def _where(condition: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[Any]:
-    return np.where(condition, a, b)
-
-
-def _convert(x: Any, t: str) -> Any:
-    if t == "bool":
-        return x != 0
-    if t.startswith("f"):
-        return np.asarray(x, np.float64).astype(np.float16 if t == "f16" else np.float32).astype(np.float64)
-    return _wrap(np.trunc(x).astype(np.int64) if np.asarray(x).dtype.kind == "f" else x, t)
-
-
-def _wrap(x: Any, t: str) -> Any:
-    if t == "bool" or t.startswith("f") or t == "i64":
-        return x
-    bits = int(t[1:])
-    x = np.asarray(x).astype(np.int64) & ((1 << bits) - 1) if bits < 63 else x
-    return _where(x >= 1 << (bits - 1), x - (1 << bits), x) if t[0] == "i" and bits < 63 else x
-
-
-def _binary(op: str, a: Any, b: Any) -> Any:
-    with np.errstate(all="ignore"):
-        match op:
-            case "add":
-                return a + b
-            case "sub":
-                return a - b
-            case "mul":
-                return a * b
-            case "div":
-                return _divide(a, b)
-            case "rem":
-                return a - b * _divide(a, b)
-            case "and":
-                return a & b
-            case "or":
-                return a | b
-            case "xor":
-                return a ^ b
-            case "shl":
-                return np.asarray(a) << b
-            case "shr":
-                return np.asarray(a) >> b
-            case "eq":
-                return a == b
-            case "ne":
-                return a != b
-            case "lt":
-                return a < b
-            case "le":
-                return a <= b
-            case "gt":
-                return a > b
-            case _:
-                return a >= b
-
-
-def _divide(a: Any, b: Any) -> Any:
-    if np.asarray(a).dtype.kind == "f" or np.asarray(b).dtype.kind == "f":
-        return a / b
-    quotient = np.abs(a) // _where(np.asarray(b) == 0, 1, np.abs(b))
-    return _where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)

@@ -20,8 +20,8 @@ from openwafer.csl._cells import (
     Group,
     encode_cells,
     group_tiles,
-    make_cells,
     matching,
+    parts_of,
     queue_colors,
 )
 from openwafer.csl._eval import Evaluator
@@ -181,15 +181,14 @@ class _Programs:
         )
 
     def _compile_group(self, group: Group) -> None:
-        cells = make_cells(group)
-        rows = list(group.rows)
-        while rows:
-            program = self._compile(group, cells.params(rows[0]), cells.types)
-            fits = matching(self.guards, cells, rows) if cells.columns else np.ones(len(rows), np.bool_)
-            fits[0] = True
-            chosen = [row for row, ok in zip(rows, fits, strict=True) if ok]
-            self._place_by_queues(program, group, cells, chosen)
-            rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
+        for cells in parts_of(group):
+            rows = list(cells.group.rows)
+            while rows:
+                program = self._compile(cells.group, cells.params(rows[0]), cells.types)
+                fits = matching(self.guards, cells, rows) if cells.columns else np.ones(len(rows), np.bool_)
+                chosen = [row for row, ok in zip(rows, fits, strict=True) if ok]
+                self._place_by_queues(program, cells.group, cells, chosen)
+                rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
 
     def _compile(self, group: Group, params: dict[str, Value], cells: tuple[str, ...]) -> tir.Program:
         unit = ProgramUnit(self.unit)

@@ -11,7 +11,7 @@ from openwafer.csl._eval_names import active_field, global_place, lookup, read
 from openwafer.csl._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl._module import Module
 from openwafer.csl._packed import inserted
-from openwafer.csl._unit import Untraceable
+from openwafer.csl._unit import Untraceable, fingerprint
 from openwafer.csl._values import (
     BitsPlace,
     CellPlace,
@@ -73,12 +73,15 @@ def address_of(ev: Evaluator, place: Place, span: Span) -> Value:
 
 
 def in_memory(ev: Evaluator, place: ValuePlace, span: Span) -> MemoryPlace:
-    """A constant's place in memory; made once for each declaration."""
+    """A constant's place in memory; made once for each declaration and value."""
     value = place.value
     if isinstance(place.type, ty.ArrayType) and value.ir is not None and not value.is_known:
         return MemoryPlace(place.type, value.ir, True)
     statics = ev.program.constants
-    found = statics.get(id(place.owner)) if place.owner is not None else None
+    key = None if place.owner is None else (id(place.owner), id(value))
+    found = statics.get(key)
+    if found is None and place.owner is not None and value.is_known:
+        found = statics.get((id(place.owner), fingerprint(value)))
     if found is None:
         name = place.owner.name if isinstance(place.owner, ast.VarDecl) else "const"
         if value.is_known or ev.builder is None:
@@ -88,7 +91,9 @@ def in_memory(ev: Evaluator, place: ValuePlace, span: Span) -> MemoryPlace:
             store(ev, MemoryPlace(place.type, tir.Addr(static.symbol)), value, span)
         found = (static, value)
         if place.owner is not None:
-            statics[id(place.owner)] = found
+            statics[id(place.owner), fingerprint(value)] = found
+    if key is not None:
+        statics[key] = (found[0], value)
     static = found[0]
     return MemoryPlace(place.type, tir.Addr(static.symbol), True, static)
 
