@@ -12,8 +12,8 @@ from openwafer.csl._builtins_args import argument, arity
 from openwafer.csl._builtins_routes import color_config, fields_of
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
 from openwafer.csl._layout import ExportName, config_row
-from openwafer.csl._tiles import Batch, TileCode, Tiles
 from openwafer.csl._leaves import clean, computed, undecided, varying_numbers
+from openwafer.csl._tiles import Batch, TileCode, Tiles
 from openwafer.csl._trace import Code, Route
 from openwafer.csl._unit import LayoutUnit, Rectangle, Untraceable
 from openwafer.csl._values import Value

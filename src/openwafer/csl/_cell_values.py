@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from openwafer.csl import _tir as tir
 
@@ -35,13 +35,13 @@ def evaluate(expr: tir.Expr, columns: list[Column]) -> Any:
         return _value(expr, columns)
 
 
-def agrees(expr: tir.Expr, expected: object, columns: list[Column]) -> Any:
+def agrees(expr: tir.Expr, expected: float, columns: list[Column]) -> NDArray[np.bool_]:
     """For which rows the expression gives `expected`; zeros of different sign are different."""
     value = evaluate(expr, columns)
-    same = value == expected
-    if isinstance(expected, float) and expected == 0:
-        same = same & (np.signbit(value) == np.signbit(expected))
-    return np.asarray(same)
+    same = np.asarray(value == expected)
+    if isinstance(expected, float) and expected == 0.0:
+        same &= np.signbit(value) == np.signbit(expected)
+    return same
 
 
 def _value(expr: tir.Expr, columns: list[Column]) -> Any:
@@ -59,9 +59,13 @@ def _value(expr: tir.Expr, columns: list[Column]) -> Any:
         case tir.Bitcast(type=t, a=a) if _is_integer(t) and _is_integer(a.type):
             return wrap(_value(a, columns), t)
         case tir.Select(cond=c, a=a, b=b):
-            return np.where(_value(c, columns), _value(a, columns), _value(b, columns))
+            return _where(_value(c, columns), _value(a, columns), _value(b, columns))
         case _:
             raise Inexact
+
+
+def _where(condition: ArrayLike, a: ArrayLike, b: ArrayLike) -> Column:
+    return np.where(condition, a, b)
 
 
 def _is_integer(t: str) -> bool:
@@ -80,7 +84,7 @@ def wrap(x: Any, t: str) -> Any:
         raise Inexact
     bits = int(t[1:])
     x = np.asarray(x).astype(np.int64) & ((1 << bits) - 1)
-    return np.where(x >> (bits - 1), x - (1 << bits), x) if t[0] == "i" and bits else x
+    return _where(x >> (bits - 1), x - (1 << bits), x) if t[0] == "i" and bits else x
 
 
 def _rounded(x: Any, t: str) -> Any:
@@ -172,8 +176,8 @@ def _divided(t: str, a: Any, b: Any) -> Any:
     """Towards zero; where an integer divisor is 0, anything."""
     if t[0] == "f":
         return np.asarray(a, np.float64) / b
-    quotient = np.abs(a) // np.where(np.asarray(b) == 0, 1, np.abs(b))
-    return np.where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)
+    quotient = np.abs(a) // _where(np.asarray(b) == 0, 1, np.abs(b))
+    return _where((np.asarray(a) < 0) == (np.asarray(b) < 0), quotient, -quotient)
 
 
 def _shifted(op: str, t: str, a: Any, b: Any) -> Any:

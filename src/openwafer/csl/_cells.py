@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._cell_values import Inexact, agrees, evaluate
+from openwafer.csl._cell_values import Column, Inexact, agrees, evaluate
 from openwafer.csl._coerce import CELL_BITS
 from openwafer.csl._leaves import Path, is_number, opened, replaced
 from openwafer.csl._tiles import Batch, TileCode
 from openwafer.csl._unit import Guard, fingerprint
 from openwafer.csl._values import Value
+
+Rows = NDArray[np.int64]
+"""Numbers of rows."""
 
 
 @dataclass(slots=True)
@@ -124,20 +127,31 @@ def _is_negative_zero(known: object) -> bool:
 
 @dataclass(slots=True)
 class Cells:
-    """The numbers of a group that vary: `columns` are their places among the leaves."""
+    """The rows of a group. Of the numbers that vary, `places` are their places among the leaves, `types` the
+    types of their cells, `columns` their values by row."""
 
     group: Group
-    columns: list[int]
+    rows: list[tuple[Any, ...]]
+    places: list[int]
     types: tuple[str, ...]
+    columns: list[Column]
 
-    def params(self, row: tuple[Any, ...]) -> dict[str, Value]:
+    @property
+    def members(self) -> list[list[tuple[int, int]]]:
+        """The PEs of each row."""
+        return list(self.group.rows.values())
+
+    def params(self, row: int) -> dict[str, Value]:
         """The parameters of the PEs of a row, with varying numbers readable from cells."""
         leaves = {path: i for i, (path, _) in enumerate(self.group.leaves)}
-        cells = {column: i for i, column in enumerate(self.columns)}
+        cells = {place: i for i, place in enumerate(self.places)}
+        numbers = self.rows[row]
 
         def leaf(path: Path, value: Value) -> Value:
             at = leaves.get(path)
-            return value if at is None else Value(value.type, row[at], self._cell(value.type, cells.get(at)))
+            if at is None:
+                return value
+            return Value(value.type, numbers[at], self._cell(value.type, cells.get(at)))
 
         return {n: replaced(v, (n,), leaf) for n, v in self.group.tile.params.items()}
 
@@ -150,79 +164,88 @@ class Cells:
 
 
 def parts_of(group: Group) -> list[Cells]:
-    """The group, apart by the numbers that no cell can hold; varying ones become cells."""
-    wide = [i for i in _varying(list(group.rows)) if _cell_type(group, i) is None]
+    """The group, taken apart by the numbers that no cell can hold; the other varying ones become cells."""
+    found = _cells_of(group)
+    wide = [place for place, kind in found.items() if kind is None]
     if not wide:
-        return [_cells_of(group)]
+        return [_cells(group, found)]
     parts: dict[tuple[Any, ...], Group] = {}
     for row, members in group.rows.items():
         key = tuple(row[i] for i in wide)
         parts.setdefault(key, Group(group.tile, group.leaves)).rows[row] = members
-    return [_cells_of(part) for part in parts.values()]
+    return [_cells(part, _cells_of(part)) for part in parts.values()]
 
 
-def _cells_of(group: Group) -> Cells:
-    columns = _varying(list(group.rows))
-    types = [_cell_type(group, i) for i in columns]
-    return Cells(group, columns, tuple(t for t in types if t is not None))
+def _cells_of(group: Group) -> dict[int, str | None]:
+    """The varying numbers by their place, and as what a cell holds each."""
+    rows = list(group.rows)
+    varying = [i for i in range(len(rows[0])) if any(row[i] != rows[0][i] for row in rows)]
+    return {i: _cell_type(group.leaves[i][1], rows, i) for i in varying}
 
 
-def _varying(rows: list[tuple[Any, ...]]) -> list[int]:
-    return [i for i in range(len(rows[0])) if any(row[i] != rows[0][i] for row in rows)]
-
-
-def _cell_type(group: Group, column: int) -> str | None:
-    """As what a cell holds a number; None for integers, of types without that bound, beyond 32 bits."""
-    t = group.leaves[column][1]
-    if t is not ty.COMPTIME_INT and not (isinstance(t, ty.IntType) and t.bits > CELL_BITS):
-        return ty.tir_type(t)
+def _cell_type(t: ty.Type, rows: list[tuple[Any, ...]], place: int) -> str | None:
+    """As what a cell holds a number; None for numbers that may not fit."""
     if t is not ty.COMPTIME_INT:
-        return None
-    numbers = [row[column] for row in group.rows]
+        return None if isinstance(t, ty.IntType) and t.bits > CELL_BITS else ty.tir_type(t)
+    numbers = [row[place] for row in rows]
     low, high = min(numbers), max(numbers)
-    wanted = (ty.I32, ty.U32)
-    return next((str(c) for c in wanted if c.low <= low and high <= c.high), None)
+    return next((str(c) for c in (ty.I32, ty.U32) if c.low <= low and high <= c.high), None)
 
 
-def encode_cells(cells: Cells, rows: list[tuple[Any, ...]]) -> NDArray[np.uint32]:
+def _cells(group: Group, found: dict[int, str | None]) -> Cells:
+    rows = list(group.rows)
+    types = tuple(kind for kind in found.values() if kind is not None)
+    columns = [
+        np.array([row[i] for row in rows], np.float64 if kind in ("f16", "f32") else np.int64)
+        for i, kind in found.items()
+    ]
+    return Cells(group, rows, list(found), types, columns)
+
+
+def encode_cells(cells: Cells, at: Rows) -> NDArray[np.uint32]:
     """Cell contents `[row, cell]` as u32 words: integers modulo 2**32, floats as bits."""
-    out = np.zeros((len(rows), len(cells.columns)), np.uint32)
-    for i, (kind, column) in enumerate(zip(cells.types, _columns(cells, rows), strict=True)):
+    out = np.zeros((len(at), len(cells.columns)), np.uint32)
+    for i, (kind, column) in enumerate(zip(cells.types, cells.columns, strict=True)):
         if kind == "f32":
-            out[:, i] = column.astype(np.float32).view(np.uint32)
+            out[:, i] = column[at].astype(np.float32).view(np.uint32)
         elif kind == "f16":
-            out[:, i] = column.astype(np.float16).view(np.uint16)
+            out[:, i] = column[at].astype(np.float16).view(np.uint16)
         else:
-            out[:, i] = (column & 0xFFFFFFFF).astype(np.uint32)
+            out[:, i] = column[at] & 0xFFFFFFFF
     return out
 
 
-def _columns(cells: Cells, rows: list[tuple[Any, ...]]) -> list[NDArray[Any]]:
-    return [
-        np.array([row[c] for row in rows], np.float64 if kind in ("f16", "f32") else np.int64)
-        for kind, c in zip(cells.types, cells.columns, strict=True)
-    ]
-
-
-def matching(guards: list[Guard], cells: Cells, rows: list[tuple[Any, ...]]) -> NDArray[np.bool_]:
-    """For which rows every guard gives what it gave for the first, the row that was compiled."""
-    fits = np.ones(len(rows), np.bool_)
-    columns = _columns(cells, rows)
-    try:
-        for expr, expected in {(repr(g.expr), repr(g.expected)): (g.expr, g.expected) for g in guards}.values():
-            fits &= agrees(expr, expected, columns)
-    except Inexact:
-        fits[:] = False
-    fits[0] = True
+def matching(guards: list[Guard], cells: Cells, at: Rows) -> NDArray[np.bool_]:
+    """For which of the rows every guard gives what it gave for the first, the row that was compiled. A guard
+    is asked only of rows that pass the ones before it, as the evaluator does."""
+    fits = np.ones(len(at), np.bool_)
+    rest = np.arange(1, len(at))
+    if not cells.columns:
+        return fits
+    for guard in {(repr(g.expr), repr(g.expected)): g for g in guards}.values():
+        ok = _passing(guard, [column[at[rest]] for column in cells.columns])
+        rest = rest[np.broadcast_to(ok, rest.shape)]
+    fits[1:] = False
+    fits[rest] = True
     return fits
 
 
+def _passing(guard: Guard, columns: list[Column]) -> NDArray[np.bool_]:
+    try:
+        return agrees(guard.expr, guard.expected, columns)
+    except Inexact:
+        return np.zeros(1, np.bool_)
+
+
 def queue_colors(
-    queues: dict[tuple[str, int], tir.Expr], cells: Cells, rows: list[tuple[Any, ...]]
-) -> list[tuple[int, ...]]:
-    """The colors of the queues for each row."""
+    queues: dict[tuple[str, int], tir.Expr], cells: Cells, at: Rows
+) -> list[tuple[tuple[int, ...], Rows]]:
+    """The ways in which queues are bound to colors, and the rows of each."""
     if not queues:
-        return [()] * len(rows)
-    columns = _columns(cells, rows)
-    colors = [np.broadcast_to(evaluate(expr, columns), len(rows)) for expr in queues.values()]
-    return [tuple(int(color[i]) for color in colors) for i in range(len(rows))]
+        return [((), at)]
+    columns = [column[at] for column in cells.columns]
+    colors = [np.broadcast_to(evaluate(expr, columns), len(at)) for expr in queues.values()]
+    found: dict[tuple[int, ...], list[int]] = {}
+    for row, bound in zip(at.tolist(), zip(*colors, strict=True), strict=True):
+        found.setdefault(tuple(map(int, bound)), []).append(row)
+    return [(bound, np.array(rows)) for bound, rows in found.items()]

@@ -101,7 +101,7 @@ class Decisions:
         fits[at] = True
         return fits
 
-    def _outcome(self, expr: tir.Expr, expected: object, left: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _outcome(self, expr: tir.Expr, expected: float, left: NDArray[np.int64]) -> NDArray[np.bool_]:
         if len(self._columns[0]) > MAX_REMEMBERED:
             return agrees(_exact(expr), expected, [c[left] for c in self._columns])
         found = self._known.get((expr, expected))
