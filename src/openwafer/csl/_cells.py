@@ -1,18 +1,14 @@
 """Parameters that differ from PE to PE: which become cells, and which PEs can share a program.
 
-All PEs with the same file and the same non-numeric parameters form a group. Numbers that vary inside a
-group are
-kept in cells of the PE; the program is compiled for one PE of the group, and every decision taken on a cell
-is
-recorded as a guard. The PEs for which all guards come out the same share the program; the rest are compiled
-again.
+Numbers that vary inside a group (`_groups`) are kept in cells of the PE; the program is compiled for one PE
+of the group, and every decision taken on a cell is recorded as a guard. The PEs for which all guards come out
+the same share the program; the rest are compiled again.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,108 +17,13 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._cell_values import Column, Inexact, agrees, evaluate
 from openwafer.csl._coerce import CELL_BITS
-from openwafer.csl._leaves import Path, is_number, opened, replaced
-from openwafer.csl._tiles import Batch, TileCode
-from openwafer.csl._unit import Guard, fingerprint
+from openwafer.csl._groups import Group
+from openwafer.csl._leaves import Path, replaced
+from openwafer.csl._unit import Guard
 from openwafer.csl._values import Value
 
 Rows = NDArray[np.int64]
 """Numbers of rows."""
-
-
-@dataclass(slots=True)
-class Group:
-    """PEs with the same file and the same parameters but for numbers. `leaves` are the paths of all numbers,
-    `rows` the distinct combinations of their values, `members` the PEs of each row."""
-
-    tile: TileCode
-    leaves: list[tuple[Path, ty.Type]]
-    rows: dict[tuple[Any, ...], list[tuple[int, int]]] = field(
-        default_factory=dict[tuple[Any, ...], list[tuple[int, int]]]
-    )
-
-
-def group_tiles(batches: list[Batch]) -> list[Group]:
-    groups: dict[object, Group] = {}
-    structs: dict[tuple[int, str], tuple[Value, Parts]] = {}
-    for batch in batches:
-        tile = batch.tile
-        shape: list[object] = []
-        numbers: list[Any] = []
-        leaves: list[tuple[Path, ty.Type]] = []
-        for name, value in tile.params.items():
-            if value.known.__class__ is not dict:
-                _flatten(name, value, (), shape, numbers, leaves)
-                continue
-            parts = _parts_of_struct(name, value, structs)
-            shape += parts[0]
-            numbers += parts[1]
-            leaves += parts[2]
-        key = (tile.path, tuple(shape))
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = Group(tile, leaves)
-        _add_rows(group, batch, numbers)
-    return list(groups.values())
-
-
-def _add_rows(group: Group, batch: Batch, numbers: list[Any]) -> None:
-    """Sorts the PEs of a batch by the numbers that they are given."""
-    places = zip(batch.xs.tolist(), batch.ys.tolist(), strict=True)
-    if not batch.varying:
-        group.rows.setdefault(tuple(numbers), []).extend(places)
-        return
-    count = len(batch.xs)
-    given = {i: column.tolist() for i, column in batch.varying.items()}
-    columns = [given.get(i) or [number] * count for i, number in enumerate(numbers)]
-    for row, place in zip(zip(*columns, strict=True), places, strict=True):
-        group.rows.setdefault(row, []).append(place)
-
-
-Parts = tuple[list[object], list[Any], list[tuple[Path, ty.Type]]]
-
-
-def _parts_of_struct(name: str, value: Value, known: dict[tuple[int, str], tuple[Value, Parts]]) -> Parts:
-    """The parts of a struct; many PEs are given the very same one."""
-    found = known.get((id(value), name))
-    if found is None:
-        parts: Parts = ([], [], [])
-        _flatten(name, value, (), *parts)
-        found = known[id(value), name] = (value, parts)
-    return found[1]
-
-
-def _flatten(
-    name: str,
-    value: Value,
-    path: Path,
-    shape: list[object],
-    numbers: list[Any],
-    leaves: list[tuple[Path, ty.Type]],
-) -> None:
-    """Splits a parameter into what must be the same (`shape`) and numbers that may differ."""
-    path = (*path, name)
-    parts = opened(value)
-    if parts is not None:
-        shape.append((path, _outline(value.type)))
-        for part, inner in parts.items():
-            _flatten(part, inner, path, shape, numbers, leaves)
-    elif is_number(value):
-        shape.append((path, value.type, _is_negative_zero(value.known)))
-        numbers.append(value.known)
-        leaves.append((path, value.type))
-    else:
-        shape.append((path, fingerprint(value)))
-
-
-def _outline(t: ty.Type) -> object:
-    """What tells a type from others whose parts have the same names and types."""
-    return t.is_tuple if isinstance(t, ty.StructType) else t
-
-
-def _is_negative_zero(known: object) -> bool:
-    """Such a number equals 0.0 and would stand with it in one row."""
-    return known.__class__ is float and known == 0 and math.copysign(1, cast("float", known)) < 0
 
 
 @dataclass(slots=True)

@@ -17,16 +17,15 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._cells import (
     Cells,
-    Group,
     Rows,
     encode_cells,
-    group_tiles,
     matching,
     parts_of,
     queue_colors,
 )
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
+from openwafer.csl._groups import Group, group_tiles
 from openwafer.csl._layout import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
 from openwafer.csl._literals import LiteralError, number_value
 from openwafer.csl._options import CompileOptions

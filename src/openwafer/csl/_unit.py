@@ -86,7 +86,7 @@ class Unit:
                 raise Untraceable
             if len(self.modules) >= MAX_MODULES:
                 raise error("too-many-modules", f"more than {MAX_MODULES:,} module instances", span)
-            found = self.modules[key] = Module(file, params, len(self.modules), span)
+            found = self.modules[key] = Module(self, file, params, len(self.modules), span)
             self.new_modules.append(found)
         return found
 
