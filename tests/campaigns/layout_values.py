@@ -92,7 +92,7 @@ def _kind_of(text: str) -> Kind:
 def random_kind(scope: Scope, depth: int = 2) -> Kind:
     rng, pick = scope.rng, scope.rng.random()
     if depth == 0 or pick < 0.35:
-        return rng.choice(NUMBERS + IDS if rng.random() < 0.9 else NO_NUMBERS)
+        return rng.choice(NUMBERS + IDS if rng.random() < 0.93 else NO_NUMBERS)
     if pick < 0.75:
         return _random_array(scope, depth)
     count = rng.randint(1, 3)
@@ -104,7 +104,7 @@ def random_kind(scope: Scope, depth: int = 2) -> Kind:
 
 def _random_array(scope: Scope, depth: int) -> Array:
     rng = scope.rng
-    element = rng.choice((*NUMBERS, *NUMBERS, *IDS, "comptime_string", "u64"))
+    element = rng.choice((*NUMBERS, *NUMBERS, *NUMBERS, *IDS, "comptime_string", "u64"))
     if depth > 1 and rng.random() < 0.35:
         element = rng.choice((named("P"), named("Q"), Array((rng.randint(1, 3),), rng.choice(NUMBERS))))
     shape = rng.choice(((1,), (2,), (3,), (4,), (4,), (5,), (2, 2), (2, 3)))
