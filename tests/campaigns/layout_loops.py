@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from campaigns.layout_numbers import Env, Scope, condition, number, wrapped
+from campaigns.layout_numbers import Condition, Env, Int, Scope, condition, number, wrapped
 
 Steps = Callable[[Env], Iterator[Env]]
 """All values of the names when the body of a loop is reached, one after another."""
@@ -30,6 +30,7 @@ class Lets:
 
 def lets(scope: Scope, prefix: str) -> Lets:
     """Constants and variables of a block, some changed under a condition."""
+    type = scope.type
     lines: list[str] = []
     steps: list[Callable[[dict[str, int]], None]] = []
     for i in range(scope.rng.choice((0, 0, 1, 2))):
@@ -38,8 +39,8 @@ def lets(scope: Scope, prefix: str) -> Lets:
         start = f"@as({scope.type}, {first.text})"
         lines.append(f"{'var' if is_variable else 'const'} {name}: {scope.type} = {start};")
 
-        def begin(env: dict[str, int], name: str = name, first=first) -> None:
-            env[name] = wrapped(first.value(env), scope.type)
+        def begin(env: dict[str, int], name: str = name, first: Int = first) -> None:
+            env[name] = wrapped(first.value(env), type)
 
         steps.append(begin)
         scope = scope.inner(name)
@@ -47,9 +48,11 @@ def lets(scope: Scope, prefix: str) -> Lets:
             test, other = condition(scope), number(scope)
             lines.append(f"if ({test.text}) {{ {name} = @as({scope.type}, {other.text}); }}")
 
-            def change(env: dict[str, int], name: str = name, test=test, other=other) -> None:
+            def change(
+                env: dict[str, int], name: str = name, test: Condition = test, other: Int = other
+            ) -> None:
                 if test.value(env):
-                    env[name] = wrapped(other.value(env), scope.type)
+                    env[name] = wrapped(other.value(env), type)
 
             steps.append(change)
 
@@ -116,7 +119,8 @@ def _carried(scope: Scope, width: int, height: int) -> Loops:
                 yield {"x": x, "y": y, "k": k}
 
     head = (
-        f"var k: {scope.type} = 1;\nfor (@range({scope.type}, {width})) |x| {{ {'' if is_inside else assign}\n"
+        f"var k: {scope.type} = 1;\n"
+        f"for (@range({scope.type}, {width})) |x| {{ {'' if is_inside else assign}\n"
         f"for (@range({scope.type}, {height})) |y| {{ {assign if is_inside else ''}"
     )
     return Loops(head, "} }", scope.inner("x", "y", "k"), envs)

@@ -25,8 +25,8 @@ class ParsedFile:
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One instance of a file, of a layout or of a program. `globals` fills as names are used; `params` are the
-    given arguments, `imported` is the place of the first import."""
+    """One instance of a file, of a layout or of a program. `globals` fills as names are used; `params` are
+    the given arguments, `imported` is the place of the first import."""
 
     unit: Unit
     file: ParsedFile
