@@ -7,6 +7,7 @@ from openwafer.csl import _dsd_value as dsd
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity, choice, flag, struct_fields
+from openwafer.csl._coerce import bare_cell
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_place import address_of, place_of
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
@@ -150,8 +151,9 @@ def _word(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
     if value.is_known and value.ir is None:
         return tir.Const("u16", value.known & 0xFFFF)
     ir = ev.runtime(value)
-    if isinstance(ir, tir.Param):
-        return tir.Param("u16", ir.index)
+    cell = bare_cell(ir)
+    if cell is not None:
+        return tir.Param("u16", cell.index)
     return ir if ir.type in ("u16", "i16") else tir.Cast("u16", ir)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from openwafer.csl import _ast as ast
@@ -10,8 +12,9 @@ from openwafer.csl._builtins_args import argument, arity
 from openwafer.csl._builtins_routes import color_config, fields_of
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
 from openwafer.csl._layout import ExportName, config_row
+from openwafer.csl._leaves import clean, computed, undecided, varying_numbers
 from openwafer.csl._tiles import Batch, TileCode, Tiles
-from openwafer.csl._trace import Code, Route, clean, undecided, varying_numbers
+from openwafer.csl._trace import Code, Route
 from openwafer.csl._unit import LayoutUnit, Rectangle, Untraceable
 from openwafer.csl._values import Value
 from openwafer.diag import Label, Span, error
@@ -100,12 +103,20 @@ def _set_tile_code(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     if unit.trace is None:
         unit.tiles.add(Batch(TileCode(path, params, node.span), np.array([x]), np.array([y])))
         return _void()
-    for part in (u for value in params.values() for u in undecided(value)):
-        ev.decide(part, node.span)
-    numbers = {at: value.ir for at, value in varying_numbers(list(params.values())) if value.ir is not None}
-    tile = TileCode(path, {name: clean(value) for name, value in params.items()}, node.span)
-    unit.trace.codes.append(Code(a, b, tile, numbers))
+    unit.trace.codes.append(_code(ev, a, b, TileCode(path, params, node.span)))
     return _void()
+
+
+def _code(ev: Evaluator, x: Value, y: Value, tile: TileCode) -> Code:
+    """What a recorded `@set_tile_code` says: numbers that vary apart, all else decided. Expressions of the
+    loop end here: none goes into a program."""
+    values = list(tile.params.values())
+    _decide_all(ev, (part for value in values for part in undecided(value)), tile.span)
+    numbers = {at: value.ir for at, value in varying_numbers(values) if value.ir is not None}
+    params = {name: clean(value) for name, value in tile.params.items()}
+    if any(True for value in params.values() for _ in computed(value)):
+        raise Untraceable
+    return Code(x, y, TileCode(tile.path, params, tile.span), numbers)
 
 
 def _tile_path(ev: Evaluator, unit: LayoutUnit, node: ast.Builtin) -> str:
@@ -135,18 +146,16 @@ def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
     if unit.trace is None:
         unit.routes[y, x, number] = _config_number(ev, unit, config, node)
         return _void()
-    _decide_all(ev, config, node.span)
+    _decide_all(ev, [config], node.span)
     unit.trace.routes.append(Route(a, b, number, _config_number(ev, unit, config, node)))
     return _void()
 
 
-def _decide_all(ev: Evaluator, value: Value, span: Span) -> None:
-    """Decides on every part of a value."""
-    if value.parts is None:
-        ev.decide(value, span)
-        return
-    for part in value.parts.values():
-        _decide_all(ev, part, span)
+def _decide_all(ev: Evaluator, values: Iterable[Value], span: Span) -> None:
+    """Decides on all that an expression computes in the values."""
+    for value in values:
+        for part in computed(value):
+            ev.decide(part, span)
 
 
 def _config_number(ev: Evaluator, unit: LayoutUnit, config: Value, node: ast.Builtin) -> int:

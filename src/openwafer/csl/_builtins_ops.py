@@ -158,7 +158,7 @@ def _scalar(ev: Evaluator, op: DsdOp, value: Value, element: str, span: Span) ->
         ir = ev.runtime(value)
         return ir if ir.type == element else tir.Bitcast(element, ir)
     if t is ty.COMPTIME_INT and isinstance(target, ty.IntType) and value.is_known and value.known < 0:
-        return tir.Const(element, target.wrap(int(value.known)))
+        return tir.Const(element, target.wrap(int(ev.decide(value, span))))
     return ev.runtime(coerce(ev, value, target, span))
 
 

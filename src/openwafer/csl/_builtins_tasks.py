@@ -89,7 +89,7 @@ def task_number(ev: Evaluator, node: ast.Expr, value: Value, allowed: tuple[ty.T
     """A task id as IR: an id of one of the types, or the name of a bound task."""
     unit = ev.program
     if isinstance(value.known, FnValue) and value.known.decl.kind == "task":
-        index = unit.instances.get((value.known.module.instance, id(value.known.decl)))
+        index = unit.instances.get((value.known.module, id(value.known.decl)))
         for task in unit.tasks.values():
             if task.function == index:
                 return tir.Const("u16", task.id)

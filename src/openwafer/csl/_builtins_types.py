@@ -14,6 +14,7 @@ from openwafer.csl._builtins_args import argument, arity
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
 from openwafer.csl._eval_names import check_params
+from openwafer.csl._leaves import items_of
 from openwafer.csl._operators import bitcast, cast
 from openwafer.csl._packed import pack, unpack
 from openwafer.csl._unit import Untraceable
@@ -283,6 +284,8 @@ def show(value: Value) -> str:
     if value.parts is not None:
         parts = [f".{n} = {show(v)}" for n, v in value.parts.items()]
         return f".{{ {', '.join(parts)} }}"
+    if value.elements is not None:
+        return f"[{', '.join(show(item) for item in items_of(value))}]"
     if isinstance(known, bool):
         return str(known).lower()
     if known is UNKNOWN:

@@ -13,6 +13,9 @@ from openwafer.diag import Span, error
 if TYPE_CHECKING:
     from openwafer.csl._eval import Evaluator
 
+CELL_BITS = 32
+"""Width of a parameter cell."""
+
 
 def mismatch(expected: object, value: Value, span: Span | None) -> Exception:
     return error("type-mismatch", f"expected {expected}, found {value.type}", span)
@@ -72,7 +75,16 @@ def _to_integer(ev: Evaluator, value: Value, target: ty.IntType, span: Span | No
 
 def narrow(ir: tir.Expr, target: str) -> tir.Expr:
     """`ir`, an integer that fits, in type `target`; a bare parameter cell is simply read in that type."""
-    return tir.Param(target, ir.index) if isinstance(ir, tir.Param) else tir.Cast(target, ir)
+    cell = bare_cell(ir)
+    fits = cell is not None and int(target[1:]) <= CELL_BITS
+    return tir.Param(target, cell.index) if cell is not None and fits else tir.Cast(target, ir)
+
+
+def bare_cell(ir: tir.Expr) -> tir.Param | None:
+    """The cell that an expression reads and does nothing else with; a comptime_int is read by way of i64."""
+    if isinstance(ir, tir.Cast) and ir.type == "i64":
+        ir = ir.a
+    return ir if isinstance(ir, tir.Param) and ir.type[0] in "iu" else None
 
 
 def _to_float(ev: Evaluator, value: Value, target: ty.FloatType, span: Span | None) -> Value:
@@ -152,7 +164,8 @@ def _to_struct(
 def _to_array(ev: Evaluator, value: Value, target: ty.ArrayType, span: Span | None) -> Value:
     source = value.type
     element = source.element if isinstance(source, ty.ArrayType) and source.shape == target.shape else None
-    if value.elements is not None and element is not None and ty.is_number(element):
-        items = [coerce(ev, Value(element, v), target.element, span).known for v in value.elements]
-        return Value(target, items)
-    raise mismatch(target, value, span)
+    if value.elements is None or element is None or not ty.is_number(element):
+        raise mismatch(target, value, span)
+    given = [item if isinstance(item, Value) else Value(element, item) for item in value.elements]
+    items = [coerce(ev, item, target.element, span) for item in given]
+    return Value(target, [item.known if item.ir is None else item for item in items])

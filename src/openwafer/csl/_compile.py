@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain
 
 import msgspec
 import numpy as np
@@ -17,15 +17,15 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._cells import (
     Cells,
-    Group,
+    Rows,
     encode_cells,
-    group_tiles,
-    make_cells,
     matching,
+    parts_of,
     queue_colors,
 )
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
+from openwafer.csl._groups import Group, group_tiles
 from openwafer.csl._layout import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
 from openwafer.csl._literals import LiteralError, number_value
 from openwafer.csl._options import CompileOptions
@@ -37,6 +37,8 @@ from openwafer.diag import error, suggest
 from openwafer.machine import load_machine
 
 Progress = Callable[[str], None]
+Members = list[list[tuple[int, int]]]
+"""The PEs of rows."""
 RECURSION_LIMIT = 20_000
 
 
@@ -181,15 +183,14 @@ class _Programs:
         )
 
     def _compile_group(self, group: Group) -> None:
-        cells = make_cells(group)
-        rows = list(group.rows)
-        while rows:
-            program = self._compile(group, cells.params(rows[0]), cells.types)
-            fits = matching(self.guards, cells, rows) if cells.columns else np.ones(len(rows), np.bool_)
-            fits[0] = True
-            chosen = [row for row, ok in zip(rows, fits, strict=True) if ok]
-            self._place_by_queues(program, group, cells, chosen)
-            rows = [row for row, ok in zip(rows, fits, strict=True) if not ok]
+        for cells in parts_of(group):
+            left = np.arange(len(cells.rows))
+            members = cells.members
+            while len(left):
+                program = self._compile(group, cells.params(int(left[0])), cells.types)
+                fits = matching(self.guards, cells, left)
+                self._place_by_queues(program, cells, members, left[fits])
+                left = left[~fits]
 
     def _compile(self, group: Group, params: dict[str, Value], cells: tuple[str, ...]) -> tir.Program:
         unit = ProgramUnit(self.unit)
@@ -200,26 +201,22 @@ class _Programs:
         self.guards, self.queue_cells = unit.guards, unit.queue_cells
         return program
 
-    def _place_by_queues(self, program: tir.Program, group: Group, cells: Cells, rows: list[Any]) -> None:
-        """Places the PEs of `rows`: one program for each way in which their queues are bound to colors."""
-        bindings: dict[tuple[int, ...], list[Any]] = {}
-        for row, colors in zip(rows, queue_colors(self.queue_cells, cells, rows), strict=True):
-            bindings.setdefault(colors, []).append(row)
-        for colors, chosen in bindings.items():
+    def _place_by_queues(self, program: tir.Program, cells: Cells, members: Members, at: Rows) -> None:
+        """Places the PEs of rows: one program for each way in which their queues are bound to colors."""
+        for colors, chosen in queue_colors(self.queue_cells, cells, at):
             bound = dict(zip(self.queue_cells, colors, strict=True))
             queues = tuple(
                 tir.Queue(q.direction, q.id, bound.pop((q.direction, q.id), q.color)) for q in program.queues
             )
             variant = msgspec.structs.replace(program, queues=queues)
-            self._place(variant, group, chosen, encode_cells(cells, chosen))
+            self._place(variant, [members[row] for row in chosen.tolist()], encode_cells(cells, chosen))
 
-    def _place(self, program: tir.Program, group: Group, rows: list[Any], words: NDArray[np.uint32]) -> None:
+    def _place(self, program: tir.Program, members: Members, words: NDArray[np.uint32]) -> None:
         index = len(self.programs)
         self.programs.append(msgspec.structs.replace(program, name=f"{program.name}#{index}"))
-        counts = [len(group.rows[row]) for row in rows]
-        places = np.array([p for row in rows for p in group.rows[row]], np.int32)
+        places = np.array(list(chain.from_iterable(members)), np.int32)
         self.program_of[places[:, 1], places[:, 0]] = index
-        self.parts.append((places, np.repeat(words, counts, axis=0)))
+        self.parts.append((places, np.repeat(words, list(map(len, members)), axis=0)))
 
     def _cells(self) -> NDArray[np.uint32]:
         width = max((words.shape[1] for _, words in self.parts), default=0)

@@ -188,7 +188,7 @@ def instance(ev: Evaluator, fn: FnValue, span: Span, fixed: tuple[Value, ...] = 
     """Index in the program of the typed function made from `fn` with the numbers `fixed` for its comptime
     parameters; its body is compiled after all comptime blocks."""
     program = ev.program
-    key = (fn.module.instance, id(fn.decl), *((str(v.type), repr(v.known)) for v in fixed))
+    key = (fn.module, id(fn.decl), *((str(v.type), repr(v.known)) for v in fixed))
     found = program.instances.get(key)
     if found is None:
         if len(program.functions) >= MAX_FUNCTIONS:

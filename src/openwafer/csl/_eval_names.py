@@ -95,9 +95,16 @@ def read(ev: Evaluator, place: Place, span: Span) -> Value:
         case BitsPlace():
             return extract(ev, load(ev, place.word), place.type, place.low, span)
         case CellPlace():
+            check_reachable(ev, place, span)
             return read_cell(place, span)
         case FieldsPlace():
             return Value(place.type, {n: read(ev, p, span) for n, p in place.fields.items()})
+
+
+def check_reachable(ev: Evaluator, place: CellPlace, span: Span) -> None:
+    """Raises `wrong-context` where a program uses a variable of the layout."""
+    if place.cell.is_of_layout and not isinstance(ev.unit, LayoutUnit):
+        raise error("wrong-context", "a variable of the layout does not exist in the code of a PE", span)
 
 
 def read_cell(place: CellPlace, span: Span) -> Value:
@@ -137,7 +144,7 @@ def global_place(ev: Evaluator, module: Module, name: str, span: Span) -> Place:
         raise error("cyclic-definition", f"`{name}` is defined by itself", decl.span)
     module.evaluating.add(name)
     try:
-        place = _declare(Evaluator(ev.unit, module), decl, name)
+        place = _declare(Evaluator(module.unit, module), decl, name)
     finally:
         module.evaluating.discard(name)
     module.globals[name] = place
@@ -235,7 +242,9 @@ def _global_variable(ev: Evaluator, decl: ast.VarDecl) -> Place:
     if decl.const and decl.align is None and decl.storage == "" and value is not None:
         return _constant(ev, decl, t, value)
     if isinstance(ev.unit, LayoutUnit) or ty.is_comptime_only(t):
-        return CellPlace(t, Cell(value if value is not None else zero(t, decl.span)), (), decl.const)
+        content = value if value is not None else zero(t, decl.span)
+        cell = Cell(content, is_of_layout=isinstance(ev.unit, LayoutUnit) and not decl.const)
+        return CellPlace(t, cell, (), decl.const)
     return _static(ev, decl, t, value)
 
 

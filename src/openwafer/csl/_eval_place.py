@@ -7,11 +7,11 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, expr_rule, is_constant
-from openwafer.csl._eval_names import active_field, global_place, lookup, read
+from openwafer.csl._eval_names import active_field, check_reachable, global_place, lookup, read
 from openwafer.csl._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl._module import Module
 from openwafer.csl._packed import inserted
-from openwafer.csl._unit import Untraceable
+from openwafer.csl._unit import LayoutUnit, Untraceable, fingerprint
 from openwafer.csl._values import (
     BitsPlace,
     CellPlace,
@@ -66,6 +66,8 @@ def address_of(ev: Evaluator, place: Place, span: Span) -> Value:
             return pointer_to(place)
         case CellPlace(path=()):
             return Value(ty.PtrType(place.type, False, place.const), Ref(place.cell))
+        case ValuePlace() if isinstance(ev.unit, LayoutUnit):
+            raise error("no-address", "a constant has no address in a layout", span)
         case ValuePlace() if not ty.is_comptime_only(place.type) and place.type is not ty.VOID:
             return pointer_to(in_memory(ev, place, span))
         case _:
@@ -73,12 +75,15 @@ def address_of(ev: Evaluator, place: Place, span: Span) -> Value:
 
 
 def in_memory(ev: Evaluator, place: ValuePlace, span: Span) -> MemoryPlace:
-    """A constant's place in memory; made once for each declaration."""
+    """A constant's place in memory; made once for each declaration and value."""
     value = place.value
     if isinstance(place.type, ty.ArrayType) and value.ir is not None and not value.is_known:
         return MemoryPlace(place.type, value.ir, True)
     statics = ev.program.constants
-    found = statics.get(id(place.owner)) if place.owner is not None else None
+    key = None if place.owner is None else (id(place.owner), id(value))
+    found = statics.get(key)
+    if found is None and place.owner is not None and value.is_known:
+        found = statics.get((id(place.owner), fingerprint(value)))
     if found is None:
         name = place.owner.name if isinstance(place.owner, ast.VarDecl) else "const"
         if value.is_known or ev.builder is None:
@@ -88,7 +93,9 @@ def in_memory(ev: Evaluator, place: ValuePlace, span: Span) -> MemoryPlace:
             store(ev, MemoryPlace(place.type, tir.Addr(static.symbol)), value, span)
         found = (static, value)
         if place.owner is not None:
-            statics[id(place.owner)] = found
+            statics[id(place.owner), fingerprint(value)] = found
+    if key is not None:
+        statics[key] = (found[0], value)
     static = found[0]
     return MemoryPlace(place.type, tir.Addr(static.symbol), True, static)
 
@@ -328,6 +335,7 @@ def _assign_cell(ev: Evaluator, place: CellPlace, value: Value, span: Span) -> N
     if not value.is_known:
         raise error("not-comptime", f"a compile-time variable of type {place.type} needs a known value", span)
     cell = place.cell
+    check_reachable(ev, place, span)
     if ev.unit.trace is not None and not cell.is_recorded:
         raise Untraceable
     if place.path and cell.shared:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
+from openwafer.csl._cell_values import Inexact
 from openwafer.csl._eval import Evaluator, Signal
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import place_of
@@ -58,7 +59,7 @@ def recorded(
     ev: Evaluator, node: ast.For, t: ty.Type, values: range, first: int
 ) -> list[tuple[int, int]] | enumerate[int]:
     """Executes what can be executed at once; gives the other iterations, (number, value), in their order."""
-    kind = cell_type(t)
+    kind = cell_type(t, values)
     if kind is None or not _may_record(ev, node):
         return enumerate(values, first)
     value, number = _serve(ev, [Level(node, t, kind, values, first)])
@@ -93,7 +94,7 @@ def execute_nest(ev: Evaluator, node: ast.For, t: ty.Type, values: range, first:
 def _nest(ev: Evaluator, node: ast.For, t: ty.Type, values: range, first: int) -> list[Level]:
     """The loop and those that make up its body, as far inwards as all are over known ranges."""
     levels: list[Level] = []
-    kind = cell_type(t)
+    kind = cell_type(t, values)
     inner: ast.For | None = node
     while kind is not None and inner is not None and len(values):
         levels.append(Level(inner, t, kind, values, first))
@@ -102,7 +103,7 @@ def _nest(ev: Evaluator, node: ast.For, t: ty.Type, values: range, first: int) -
         if found is None:
             break
         t, values, first = found
-        kind = cell_type(t)
+        kind = cell_type(t, values)
     return levels
 
 
@@ -126,7 +127,7 @@ def _range_of(ev: Evaluator, node: ast.For, outer: Sequence[Level]) -> tuple[ty.
             assert isinstance(known, RangeValue)
             values = range(*(ev.decide(v) for v in (known.start, known.stop, known.step)))
             first = 0 if node.start is None else ev.integer(node.start, "the first index")
-    except (Untraceable, DiagnosticError, ValueError):
+    except (Untraceable, Inexact, DiagnosticError, ValueError):
         return None
     if trace.guards or trace.codes or trace.routes:
         return None
@@ -163,7 +164,7 @@ def _serve(ev: Evaluator, levels: Sequence[Level]) -> Columns:
             trace = _record(ev, levels, [int(c[left[at]]) for c in columns])
             fits = decisions.served(trace, left, at)
             apply(unit, trace, [c[left[fits]] for c in columns])
-        except (Untraceable, DiagnosticError):
+        except (Untraceable, Inexact, DiagnosticError):
             break
         left = left[~fits]
         passes += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, cast
 
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
@@ -77,11 +78,16 @@ def _scalar_bytes(known: object, t: ty.Type) -> bytes:
 
 
 def _array_bytes(items: list[object], t: ty.ArrayType) -> bytes | None:
-    if not items or not any(items):
+    if not items or not any(map(_is_content, items)):
         return bytes(ty.size_of(t)) if all(isinstance(i, (bool, int, float)) for i in items) else None
     parts = [_bytes(i if isinstance(i, Value) else Value(t.element, i), t.element) for i in items]
     known = [p for p in parts if p is not None]
     return b"".join(known) if len(known) == len(parts) else None
+
+
+def _is_content(item: object) -> bool:
+    """Whether an element is more than zero bytes: -0.0 is."""
+    return bool(item) or (item.__class__ is float and math.copysign(1, cast("float", item)) < 0)
 
 
 def _struct_bytes(fields: dict[str, Value], t: ty.StructType | ty.NamedStruct) -> bytes | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from openwafer.csl import _ast as ast
 from openwafer.csl._values import Place, Value
 from openwafer.diag import Source, Span
+
+if TYPE_CHECKING:
+    from openwafer.csl._unit import Unit
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -21,9 +25,10 @@ class ParsedFile:
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One instance of a file. `globals` fills as names are used; `params` are the given arguments,
-    `imported` is the place of the first import."""
+    """One instance of a file, of a layout or of a program. `globals` fills as names are used; `params` are
+    the given arguments, `imported` is the place of the first import."""
 
+    unit: Unit
     file: ParsedFile
     params: dict[str, Value]
     instance: int

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
+from openwafer.csl._cell_values import LIMIT
 from openwafer.csl._coerce import coerce, finite_float
 from openwafer.csl._unit import Guard
 from openwafer.csl._values import Value
@@ -46,7 +48,7 @@ def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Val
         if b.ir is not None and op in "/%":
             ev.unit.guards.append(Guard(tir.Binary("ne", "bool", b.ir, tir.Const(b.ir.type, 0)), True))
         ir = None if a.ir is None and b.ir is None else _ir(ev, op, t, a, b)
-        return Value(t, known, ir)
+        return _with_ir(ev, Value(t, known, ir), (a, b), op)
     if op in "&|^" and ty.is_float(t):
         raise error("bad-operand", f"`{op}` needs integers, found {t}", span)
     return Value(t, ir=_ir(ev, op, t, a, b))
@@ -69,6 +71,21 @@ def _known(op: str, t: ty.Type, a: Value, b: Value, span: Span | None) -> object
         return numbers.binary(op, t, a.known, b.known)
     except numbers.NumberError as problem:
         raise error(problem.args[0], problem.args[1], span) from None
+
+
+def _with_ir(ev: Evaluator, result: Value, operands: tuple[Value, Value], op: str) -> Value:
+    """The result of known operands. A comptime_int that differs between PEs stays within 64 bits on all of
+    them; one that does not is decided on."""
+    ir = result.ir
+    if ir is None or result.type is not ty.COMPTIME_INT:
+        return result
+    if any(abs(int(v.known)) >= LIMIT for v in (result, *operands)):
+        for operand in operands:
+            ev.decide(operand)
+        return Value(result.type, result.known)
+    if op in ("*", "<<"):
+        ev.unit.guards.append(Guard(tir.Binary("lt", "bool", ir, tir.Const("i64", LIMIT)), True))
+    return result
 
 
 def _ir(ev: Evaluator, op: str, t: ty.Type, a: Value, b: Value) -> tir.Expr:
@@ -148,10 +165,12 @@ def _shift(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Val
             raise error(problem.args[0], problem.args[1], span) from None
         if a.ir is None and b.ir is None:
             return Value(a.type, known)
+        if b.ir is not None and ev.decide(_compare(ev, "<", b, Value(b.type, 0), span)):
+            raise AssertionError("numbers.shift")
     left = ev.runtime(a)
     amount = ev.runtime(coerce(ev, b, ty.U16, span) if b.type is ty.COMPTIME_INT and b.ir is None else b)
     ir = tir.Binary(IR_OPS[op], left.type, left, amount)
-    return Value(a.type, known, ir) if known is not None else Value(a.type, ir=ir)
+    return Value(a.type, ir=ir) if known is None else _with_ir(ev, Value(a.type, known, ir), (a, b), op)
 
 
 def unary(ev: Evaluator, op: ast.UnaryOp, a: Value, span: Span | None) -> Value:
@@ -207,7 +226,14 @@ def _to_enum(ev: Evaluator, value: Value, target: ty.EnumType, span: Span | None
     number = cast(ev, value, target.tag, span)
     if number.is_known and number.known not in dict(target.members).values():
         raise error("unknown-member", f"{target} has no member with the value {number.known}", span)
+    if number.is_known and number.ir is not None:
+        members = (binary(ev, "==", number, Value(target.tag, n), span).ir for _, n in target.members)
+        ev.unit.guards.append(Guard(reduce(_or, (m for m in members if m is not None)), True))
     return Value(target, number.known, number.ir)
+
+
+def _or(a: tir.Expr, b: tir.Expr) -> tir.Expr:
+    return tir.Binary("or", "bool", a, b)
 
 
 def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> Value:

@@ -11,7 +11,7 @@ executed plainly.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._cells import evaluate, is_number
+from openwafer.csl._cell_values import LIMIT, agrees, evaluate
 from openwafer.csl._tiles import Batch, Places, TileCode
 from openwafer.csl._unit import Guard, LayoutUnit, Untraceable
 from openwafer.csl._values import Value
@@ -86,36 +86,6 @@ def _nodes(root: object) -> Iterator[object]:
             stack.extend(getattr(item, f.name) for f in dataclasses.fields(item) if f.name != "span")
 
 
-def clean(value: Value) -> Value:
-    """The value without the expressions that computed it."""
-    if value.parts is not None:
-        parts = {name: clean(part) for name, part in value.parts.items()}
-        return value if all(parts[n] is p for n, p in value.parts.items()) else Value(value.type, parts)
-    return value if value.ir is None else Value(value.type, value.known)
-
-
-def varying_numbers(values: Sequence[Value], at: int = 0) -> Iterator[tuple[int, Value]]:
-    """The numbers among parameters (in their order, structs opened) that an expression computes."""
-    stack = list(reversed(values))
-    while stack:
-        value = stack.pop()
-        if value.parts is not None:
-            stack += reversed(value.parts.values())
-        elif is_number(value):
-            if value.ir is not None:
-                yield at, value
-            at += 1
-
-
-def undecided(value: Value) -> Iterator[Value]:
-    """The parts of a value, other than numbers, that an expression computes."""
-    if value.parts is not None:
-        for part in value.parts.values():
-            yield from undecided(part)
-    elif value.ir is not None and not is_number(value):
-        yield value
-
-
 class Decisions:
     """How guards come out in all iterations, each computed once."""
 
@@ -131,12 +101,12 @@ class Decisions:
         fits[at] = True
         return fits
 
-    def _outcome(self, expr: tir.Expr, expected: object, left: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _outcome(self, expr: tir.Expr, expected: float, left: NDArray[np.int64]) -> NDArray[np.bool_]:
         if len(self._columns[0]) > MAX_REMEMBERED:
-            return np.asarray(evaluate(_exact(expr), [c[left] for c in self._columns]) == expected)
+            return agrees(_exact(expr), expected, [c[left] for c in self._columns])
         found = self._known.get((expr, expected))
         if found is None:
-            outcome = np.asarray(evaluate(_exact(expr), self._columns) == expected)
+            outcome = agrees(_exact(expr), expected, self._columns)
             found = self._known[expr, expected] = np.broadcast_to(outcome, self._columns[0].shape)
         return found[left]
 
@@ -214,8 +184,8 @@ def _is_exact(t: str) -> bool:
     return t in ("bool", "i64") or (t[0] in "iu" and int(t[1:]) <= EXACT_BITS)
 
 
-def cell_type(t: ty.Type) -> str | None:
-    """The type of a loop variable as a cell; None if it is too wide to be one."""
+def cell_type(t: ty.Type, values: range) -> str | None:
+    """The type of a loop variable as a cell; None if it, or a value, is too wide to be one."""
     if t is ty.COMPTIME_INT:
-        return "i64"
+        return "i64" if all(abs(v) < LIMIT for v in (values.start, values.stop)) else None
     return ty.tir_type(t) if isinstance(t, ty.IntType) and t.bits <= EXACT_BITS else None

@@ -18,7 +18,7 @@ from openwafer.csl._layout import ExportName
 from openwafer.csl._module import Module
 from openwafer.csl._options import CompileOptions
 from openwafer.csl._tiles import Tiles
-from openwafer.csl._values import FnValue, Static, Value
+from openwafer.csl._values import FnValue, RangeValue, Ref, Static, Value
 from openwafer.diag import Label, Span, error
 from openwafer.machine import Machine
 
@@ -86,7 +86,7 @@ class Unit:
                 raise Untraceable
             if len(self.modules) >= MAX_MODULES:
                 raise error("too-many-modules", f"more than {MAX_MODULES:,} module instances", span)
-            found = self.modules[key] = Module(file, params, len(self.modules), span)
+            found = self.modules[key] = Module(self, file, params, len(self.modules), span)
             self.new_modules.append(found)
         return found
 
@@ -152,8 +152,9 @@ class ProgramUnit(Unit):
         self.pending: list[tuple[int, FnValue, tuple[Value, ...]]] = []
         self.init = FnBuilder("<init>", ty.VOID, 0)
         self.locations: dict[tuple[str, int], int] = {}
-        self.constants: dict[int, tuple[Static, Value]] = {}
-        """Constants that have been given a place in memory, by the identity of their declaration."""
+        self.constants: dict[object, tuple[Static, Value]] = {}
+        """Constants that have been given a place in memory, by the identity of their declaration and their
+        value: a module that is imported twice, or a function with a comptime parameter, declares several."""
 
     def loc(self, span: Span) -> int:
         """Index of the place in `Program.locations`."""
@@ -218,7 +219,13 @@ def fingerprint(value: object) -> object:
     if isinstance(value, Value):
         ir = None if value.ir is None else str(value.ir)
         known = fingerprint(value.known)
-        return (str(value.type), known, ir)
-    if isinstance(value, (int, float, str, bool, ty.Type)) or value in ((), None):
+        return (value.type, known, ir)
+    if isinstance(value, float):
+        return ("float", repr(value))
+    if isinstance(value, (int, str, bool, ty.Type)) or value in ((), None):
         return (type(value).__name__, value)
+    if isinstance(value, RangeValue):
+        return tuple(map(fingerprint, (value.start, value.stop, value.step)))
+    if isinstance(value, Ref):
+        return (id(value.base), value.offset)
     return id(value)

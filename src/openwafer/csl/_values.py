@@ -84,6 +84,8 @@ class Cell:
     shared: bool = True
     is_recorded: bool = False
     """Whether it came into being in the pass over a loop that is being recorded (`_trace`)."""
+    is_of_layout: bool = False
+    """Whether it is a global variable of a layout: programs do not have it."""
 
 
 @dataclass(slots=True, eq=False)
