@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from openwafer.codegen._compile import bind_memory_op, code_of, compile_code
-from openwafer.codegen._memory_op import compiled_memory_op
+from openwafer.codegen._memory_entry import compiled_memory_op
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.csl import _tir as tir
 from openwafer.machine import load_machine

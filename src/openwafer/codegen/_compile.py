@@ -15,11 +15,16 @@ from llvmlite import ir
 
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
+from openwafer.codegen._closure import source_digest
 from openwafer.codegen._cost import add_costs
 from openwafer.codegen._llvm_layout import Piece, ProgramLayout
 from openwafer.codegen._llvm_module import build_module, entry_functions, entry_name
 from openwafer.csl import _tir as tir
 from openwafer.machine import Machine
+
+
+ROOT = "openwafer.codegen._compile"
+"""What machine code is made by: the sources of this module."""
 
 
 class ObjectFile(msgspec.Struct, frozen=True):
@@ -112,7 +117,7 @@ def _host() -> bytes:
     """What of this host and of this compiler decides the machine code."""
     parts = (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name())
     features = llvm.get_host_cpu_features().flatten()
-    return "\0".join((*parts, features, _cache.source_digest())).encode()
+    return "\0".join((*parts, features, source_digest(ROOT))).encode()
 
 
 def _key(program: tir.Program, machine: Machine, *stages: str) -> str:

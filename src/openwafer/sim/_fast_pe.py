@@ -210,10 +210,8 @@ def _serve_datapath(w: Any, pe: Any, now: Any) -> Any:
         return False
     step_slot(w, pe, slot_record(w, pe, winner), now)
     if load64(pe + P_STATE) == BUSY:
-        wake = load64(pe + P_WAKE)
-        later = max(wake, now) + 1
-        store64(pe + P_WAKE, later)
-        _count_busy(w, later - wake)
+        store64(pe + P_WAKE, max(load64(pe + P_WAKE), now) + 1)
+        _count_busy(w, 1)
     return True
 
 

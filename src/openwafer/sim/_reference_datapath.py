@@ -206,7 +206,8 @@ class Datapath(Memory, Queues):
             return False
         self._step(candidates[winner], now)
         if self.is_busy():
-            self.wait(max(self.wake, now) + 1 - self.wake)
+            self.wake = max(self.wake, now)
+            self.wait(1)
         return True
 
     def _step(self, slot: Slot, now: int) -> None:
