@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from engine_cases import machine_of
 from random_programs import REGION, TYPES, Scalars, Vectors
 
 from openwafer.csl import _tir as tir
 from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
-from openwafer.machine import Fabric, load_machine
+from openwafer.machine import Fabric
 from tir_kit import Kit, binary, const, count_to, delay, dsd_op, local, mem1d, record, u16
 
 LINES = tuple((file, line) for file in ("layout.csl", "pe.csl") for line in range(1, 12))
@@ -31,19 +32,23 @@ Statements = Sequence[tir.Stmt]
 class Tile(Scalars, Vectors):
     """One PE. `groups` are pieces of the launched function; `finish` puts them in some order."""
 
-    def __init__(self, rng: random.Random, arch: str, name: str) -> None:
+    def __init__(self, rng: random.Random, arch: str, name: str, arguments: int) -> None:
         self.rng, self.kit, self.arch = rng, Kit(arch, name), arch
         self.arrays = {type: self._array(type) for type in TYPES}
         self.regions = {type: self._region(type) for type in REGION_TYPES}
         self.data = self.kit.symbol("data", rng.randbytes(256), export="u32")
         self.stamps, self.stamp_count = self.kit.symbol("stamps", 8 * 64), 0
         self.callees: list[tir.Function] = []
-        self.params, self.slots = 0, list[str]()
+        for _ in range(rng.randrange(3)):
+            self.callees.append(self.function("", rng.choice(TYPES)))
+        self.arguments = [rng.choice(["u16", "i16", "u32", "f32", "bool"]) for _ in range(arguments)]
+        self.params = 0
+        self.slots = [*self.arguments, *rng.choices(TYPES, k=8)][:8] + ["u16"] * 3
         self.ids = iter(range(24, 31) if arch == "wse2" else range(8, 31))
         self.bound: list[int] = []
         self.queues = {"in": rng.sample(range(8), 8), "out": rng.sample(range(6), 6)}
         self.groups: list[Statements] = []
-        self.fabric: Fabric = load_machine(arch).fabric
+        self.fabric: Fabric = machine_of(arch).fabric
         self.colors: list[int] = []
         """Colors with a route here: those of which registers can be read and written."""
 
@@ -51,15 +56,15 @@ class Tile(Scalars, Vectors):
 
     def finish(self) -> tir.Program:
         """The program: some callees, `init`, the launched function, and what holds for the whole PE."""
-        rng, arguments = self.rng, rng_types(self.rng)
+        rng = self.rng
         self._cells()
-        for _ in range(rng.randrange(3)):
-            self.callees.append(self.function("", rng.choice(TYPES)))
         groups = [*self.groups, *(self.piece() for _ in range(rng.randrange(6)))]
+        if rng.random() < 0.02:
+            groups.append(self.fault())
         rng.shuffle(groups)
         body = [statement for group in groups for statement in group]
         ends = [tir.UnblockCommands(0)] if rng.random() < 0.8 else []
-        self.code([*body, *ends], params=arguments, export="go")
+        self.code([*body, *ends], len(self.arguments), export="go")
         if rng.random() < 0.3 and (id := self.task_id()) is not None:
             self.kit.activated.append(id)
         if rng.random() < 0.2 and self.bound:
@@ -77,16 +82,11 @@ class Tile(Scalars, Vectors):
             body = [tir.Store(start, tir.Param("u32", 0)), tir.SeedRandom(tir.Param("u32", 0))]
             self.kit.init = self.kit.function(body)
 
-    def code(self, body: Statements, params: Sequence[str] = (), export: str = "") -> int:
-        """A function whose slots are those that statements expect; parameters lie behind them in `Scalars`."""
-        slots = [*params, *self.all_slots()[len(params) :]]
-        return self.kit.function(body, slots, params=len(params), export=export)
-
-    def all_slots(self) -> list[str]:
-        """Slot types for `statements`: chosen once, so that all functions of the PE can share pieces."""
-        if len(self.slots) < SLOTS:
-            self.slots = [*self.rng.choices(TYPES, k=8), "u16", "u16", "u16"]
-        return [*self.slots, "bool", "u16", "u16"]
+    def code(self, body: Statements, params: int = 0, export: str = "") -> int:
+        """A function with the slots that all pieces of this PE use; the first may be parameters."""
+        slots = [*self.slots, "bool", "u16", "u16"]
+        first = [tir.Set(i, tir.Const(type, 0)) for i, type in enumerate(slots) if i >= params]
+        return self.kit.function([*first, *body], slots, params=params, export=export)
 
     def task_id(self) -> int | None:
         """The id of a new local task with some code; None if all ids are taken."""
@@ -98,6 +98,9 @@ class Tile(Scalars, Vectors):
         function = self.code(body)
         self.kit.tasks.append(tir.Task(id, "local", function, ()))
         return id
+
+    def expr(self, type: str, depth: int) -> tir.Expr:
+        return super().expr(type, min(depth, 2))
 
     # --- pieces -----------------------------------------------------------------------------
 
@@ -112,7 +115,6 @@ class Tile(Scalars, Vectors):
         return self.rng.choice(kinds)()
 
     def scalars(self) -> Statements:
-        self.all_slots()
         return self.statements(self.rng.randrange(1, 4), 1, ())
 
     def vectors(self) -> Statements:
@@ -140,6 +142,19 @@ class Tile(Scalars, Vectors):
 
     def check(self) -> Statements:
         return [tir.Assert(binary("lt", u16(1), u16(2)), "never", 0)]
+
+    def fault(self) -> Statements:
+        """Something that ends the run, now or once some data are as they must not be."""
+        zero = binary("and", tir.Load("u16", self.data), u16(self.rng.choice([0, 1])))
+        outside = mem1d(u16(49100), 60, 2)
+        wrong: list[Statements] = [
+            [tir.Assert(binary("ne", zero, u16(0)), "data are even", 0)],
+            [tir.Store(self.data, tir.Binary("div", "u16", u16(7), zero))],
+            [tir.Store(binary("add", self.data, u16(49000)), zero)],
+            [dsd_op("mov16", mem1d(self.regions["u16"], 60, 2), outside)],
+            [tir.ReadConfig(WORD_SLOT, u16(3), 0)],
+        ]
+        return self.rng.choice(wrong)
 
     def activate(self) -> Statements:
         id = self.rng.choice(self.bound) if self.bound and self.rng.random() < 0.5 else self.task_id()
@@ -173,7 +188,9 @@ class Tile(Scalars, Vectors):
         n = self.rng.randrange(1, 40)
         dest, source = self.memory("u16", n), self.memory("u16", n)
         is_async = self.rng.random() < 0.5
-        return [dsd_op("add16", dest, source, tir.Scalar(u16(3)), activate=id, unblock=unblock, is_async=is_async)]
+        return [
+            dsd_op("add16", dest, source, tir.Scalar(u16(3)), activate=id, unblock=unblock, is_async=is_async)
+        ]
 
     def dsr(self) -> Statements:
         """An operation whose operands lie in DSRs, of which one word is changed in between."""
@@ -184,7 +201,9 @@ class Tile(Scalars, Vectors):
             tir.LoadDsr(dest.index, mem1d(self.regions["u16"], n, 2, flags=flags), 0),
             tir.LoadDsr(source.index, mem1d(self.regions["i16"], n, 2, flags=flags), 0),
         ]
-        change = tir.SetDsr(source.index, rng.choice([DsdWord.EXTENT0, DsdWord.BASE]), u16(rng.randrange(1, 60)), 0)
+        change = tir.SetDsr(
+            source.index, rng.choice([DsdWord.EXTENT0, DsdWord.BASE]), u16(rng.randrange(1, 60)), 0
+        )
         run = dsd_op(rng.choice(["mov16", "popcnt"]), dest, source)
         return [*loads, run, *([change] if rng.random() < 0.5 else []), run]
 
@@ -250,7 +269,7 @@ class Tile(Scalars, Vectors):
     # --- operands ---------------------------------------------------------------------------
 
     def memory(self, type: str, n: int, **words: Any) -> tir.DsdMake:
-        """n elements within the region of a type: in a row, in four dimensions, around a ring, or one place."""
+        """n elements of the region of a type: in a row, in four dimensions, around a ring, or one place."""
         size, base = ELEMENT_BYTES[type], self.regions[type]
         if n * size > REGION:
             return mem1d(base, n, 0, **words)
@@ -277,11 +296,6 @@ class Tile(Scalars, Vectors):
         return free.pop()
 
 
-def rng_types(rng: random.Random) -> tuple[str, ...]:
-    """Types of the parameters of the launched function."""
-    return tuple(rng.choice(["u16", "i16", "u32", "f32", "bool"]) for _ in range(rng.choice([0, 0, 1, 2, 3])))
-
-
 def relocate(node: Any, rng: random.Random) -> Any:
     """The same code with each statement on some line."""
     if isinstance(node, tuple):
@@ -289,7 +303,11 @@ def relocate(node: Any, rng: random.Random) -> Any:
     if not isinstance(node, msgspec.Struct):
         return node
     names = [f for f in node.__struct_fields__ if isinstance(getattr(node, f), tuple)]
-    changes = {name: relocate(getattr(node, name), rng) for name in names if name in ("body", "step", "then", "otherwise")}
+    changes = {
+        name: relocate(getattr(node, name), rng)
+        for name in names
+        if name in ("body", "step", "then", "otherwise")
+    }
     if "loc" in node.__struct_fields__:
         changes["loc"] = rng.randrange(len(LINES))
     return msgspec.structs.replace(node, **changes) if changes else node

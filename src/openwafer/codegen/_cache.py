@@ -1,8 +1,8 @@
 """Caches of compiled code on disk. They are never trusted: what is not as written counts as absent.
 
-An entry is a file: the SHA-256 of its content, then the content. Files are written to a temporary name and
-renamed, so that processes can share a folder (`_folder`). A cache keeps a bounded number of entries and bytes,
-those that were used last; a use is noted once a day.
+An entry is a file: the SHA-256 of its content, then the content. Files are written to a temporary name
+and renamed, so that processes can share a folder (`_folder`). A cache keeps a bounded number of entries
+and bytes, those that were used last; a use is noted once a day.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The modules of OpenWafer that a module is made of, and a digest of their sources: the key of what is compiled
-from them.
+"""The modules of OpenWafer that a module is made of, and a digest of their sources.
 
-The closure goes along the imports of names: `from openwafer.diag import error` leads to the module that defines
-`error`, not to all that `diag` offers. Sources are read, not imported, so that a key costs a few milliseconds.
+The digest is in the key of what is compiled from them. The closure goes along the imports of names:
+`from openwafer.diag import error` leads to the module that defines `error`, not to all that `diag` offers.
+Sources are read, not imported, so that a key costs a few milliseconds.
 """
 
 from __future__ import annotations

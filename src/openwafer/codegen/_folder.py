@@ -1,8 +1,9 @@
 """Folders of compiled code. What lies there is run, so only the user may be able to write it.
 
-`OPENWAFER_CACHE`, else `openwafer` in the user's cache directory, is used if it belongs to the user (or to
-root) and neither group nor others can write it, and if no folder above lets everyone rename it. Otherwise, and
-where it cannot be made, a folder of the user among the temporary files takes its place, which is told.
+`OPENWAFER_CACHE`, else `openwafer` in the user's cache directory, is used if it belongs to the user (or
+to root) and neither group nor others can write it, and if no folder above lets everyone rename it.
+Otherwise, and where it cannot be made, a folder of the user among the temporary files takes its place,
+which is told.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ HELP = "set OPENWAFER_CACHE to a folder of yours, so that compiled code is kept"
 
 
 def cache_folders(kind: str) -> tuple[Path, ...]:
-    """The folders of one kind of entries, made if they are missing: all are read, the last is written to. None
-    if there is no place for them at all.
+    """The folders of one kind of entries, made if they are missing: all are read, the last is written to.
+    None if there is no place for them at all.
 
     Warnings: cache-unsafe, cache-unusable."""
     return _folders(environment.CACHE.get(), environment.CACHE_TRUST.get() == "1", kind)

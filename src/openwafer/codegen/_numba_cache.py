@@ -1,7 +1,7 @@
 """What numba has compiled, kept in `_cache.ENGINE` under a key of all that it was compiled from.
 
-numba's own cache looks at the file of the compiled function only, lies in the installation, and unpickles what
-it finds there.
+numba's own cache looks at the file of the compiled function only, lies in the installation, and unpickles
+whatever it finds there.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class _Kept(NullCache):
 
     def save_overload(self, sig: Any, cres: Any) -> None:
         if not ENGINE.write(self._key, dumps(cres._reduce())):
-            warn_once("cache-unusable", "the compiled engine cannot be stored; the next run compiles it again", HELP)
+            warn_once(
+                "cache-unusable", "the compiled engine cannot be stored; the next run compiles it again", HELP
+            )
 
 
 def kept_function(function: Any, signature: str, root: str, **options: Any) -> Any:

@@ -66,7 +66,9 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return parse
 
 
-CACHE = Variable("OPENWAFER_CACHE", "folder of compiled code, by default `openwafer` in the user's cache", Path)
+CACHE = Variable(
+    "OPENWAFER_CACHE", "folder of compiled code, by default `openwafer` in the user's cache", Path
+)
 CACHE_TRUST = Variable(
     "OPENWAFER_CACHE_TRUST",
     "`1` uses a folder of compiled code that other users can write: they can then run code as you",
@@ -111,4 +113,6 @@ def check_names() -> None:
     known = [variable.name for variable in VARIABLES]
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            warn_once("unknown-variable", f"the environment variable {name} has no effect", suggest(name, known))
+            warn_once(
+                "unknown-variable", f"the environment variable {name} has no effect", suggest(name, known)
+            )

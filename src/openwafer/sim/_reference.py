@@ -43,7 +43,7 @@ class ReferenceEngine:
         self._heap: list[tuple[int, bool, int]] = []
         self._scheduled: set[tuple[int, bool, int]] = set()
         self._programs: tuple[Program, ...] = image.layout.programs
-        self._codes = [Code(add_costs(p, machine, profile=profile), machine) for p in self._programs]
+        self._codes = [Code(add_costs(p, machine, profile=profile), machine, p) for p in self._programs]
         self._routers: dict[Place, Router] = {}
         self._pes: dict[Place, Pe] = {}
         for y in range(image.layout.height):
