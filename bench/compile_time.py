@@ -76,8 +76,8 @@ def child(step: str, machine: str, side: int) -> dict[str, Any]:
 
 
 def _start_engine() -> None:
-    from openwafer.codegen._memory_op import compiled_memory_op
-    from openwafer.sim._fast_loop import entry_point
+    from openwafer.codegen._memory_entry import compiled_memory_op
+    from openwafer.sim._fast_entry import entry_point
 
     compiled_memory_op()
     entry_point()

@@ -18,7 +18,7 @@ SOURCE = program(function(tir.Store(tir.Const("u16", 0), tir.Const("u16", 42))))
 
 @pytest.fixture(autouse=True)
 def cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path / "objects"))
+    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path))
     return tmp_path / "objects"
 
 
@@ -57,10 +57,14 @@ def test_a_damaged_entry_is_compiled_again(cache_directory: Path, damage: str):
     assert path.read_bytes() == whole
 
 
-def test_a_directory_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_directory_that_cannot_be_written_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path / "file" / "objects"))
-    assert [works(), works()] == [False, False]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path / "file"))
+    assert [works(), works()] == [False, True]
+    assert capsys.readouterr().err.count("cache-unusable") == 1
 
 
 def test_without_the_cache_nothing_is_written(cache_directory: Path):

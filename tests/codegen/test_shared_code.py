@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from openwafer.codegen._compile import bind_memory_op, code_of, compile_code
-from openwafer.codegen._memory_op import compiled_memory_op
+from openwafer.codegen._memory_entry import compiled_memory_op
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.csl import _tir as tir
 from openwafer.machine import load_machine
@@ -93,8 +93,8 @@ def test_queues_and_routes_do_not_matter(field: str, tmp_path: Path) -> None:
 def test_code_with_and_without_a_profile_is_kept_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path / "objects"))
     bind_memory_op(compiled_memory_op().address)
+    monkeypatch.setenv("OPENWAFER_CACHE", str(tmp_path / "cache"))
     code, wse3 = code_of(compiled(tmp_path)), load_machine("wse3")
     found = [compile_code(code, wse3, profile=profile).is_cached for profile in (False, True, False, True)]
     assert found == [False, False, True, True]

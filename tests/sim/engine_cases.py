@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from openwafer.csl import _tir as tir
-from openwafer.diag import DiagnosticError
+from openwafer.diag import DiagnosticError, to_json
 from openwafer.image import Image
-from openwafer.machine import load_machine
-from openwafer.sim._engine import Engine, Launch
+from openwafer.machine import Machine, load_machine
+from openwafer.sim._engine import Engine, Launch, PeStats
 from openwafer.sim._profile import Profile
 from openwafer.sim._reference import ReferenceEngine
 from tir_kit import used_bytes
@@ -41,25 +42,35 @@ class Case:
 
 @dataclass
 class Outcome:
+    """What is compared: results of the script, the diagnostic that ended it, all that can be read after."""
+
     results: list[Any] = field(default_factory=list)
     error: str = ""
+    told: list[Any] = field(default_factory=list)
     now: int = 0
     memory: dict[tuple[int, int], bytes] = field(default_factory=dict)
     printed: list[Any] = field(default_factory=list)
+    stats: PeStats = field(default_factory=PeStats)
     profile: Profile | None = None
+
+
+@cache
+def machine_of(name: str) -> Machine:
+    return load_machine(name)
 
 
 def outcome(make: Any, case: Case, *, profile: bool = False) -> Outcome:
     """Runs a case on an engine."""
     made = case.build()
-    machine = load_machine(made.machine)
+    machine = machine_of(made.machine)
     engine = make(made, machine, profile=True) if profile else make(made, machine)
     result = Outcome()
     try:
         result.results = case.script(engine)
     except DiagnosticError as reason:
         result.error = reason.diagnostics[0].id
-    result.now, result.printed = engine.now, engine.printed()
+        result.told = [to_json(d) for d in reason.diagnostics]
+    result.now, result.printed, result.stats = engine.now, engine.printed(), engine.stats()
     result.profile = engine.profile() if profile else None
     layout = made.layout
     for y in range(layout.height):
@@ -87,16 +98,32 @@ def agree(case: Case) -> None:
     from openwafer.sim._fast_engine import FastEngine
 
     expected = outcome(ReferenceEngine, case)
-    _same(expected, outcome(FastEngine, case))
+    assert differences(expected, outcome(FastEngine, case)) is None
     profiles = [outcome(make, case, profile=True) for make in (ReferenceEngine, FastEngine)]
-    for profiled in profiles:
-        _same(expected, profiled)
-    assert profiles[0].profile == profiles[1].profile
+    assert differences(expected, profiles[0]) is None
+    assert differences(*profiles) is None
 
 
-def _same(expected: Outcome, got: Outcome) -> None:
-    assert (got.error, got.now, got.results) == (expected.error, expected.now, expected.results)
-    assert got.printed == expected.printed
+def differences(expected: Outcome, got: Outcome) -> str | None:
+    """What the second outcome has otherwise, None for nothing; profiles count where both have one."""
+    for name in ("error", "told", "now", "results", "printed", "stats"):
+        a, b = getattr(expected, name), getattr(got, name)
+        if a != b:
+            return f"{name}: {b} instead of {a}"
     for place, memory in expected.memory.items():
-        differing = [i for i, (a, b) in enumerate(zip(memory, got.memory[place], strict=True)) if a != b]
-        assert not differing, f"PE {place}, bytes {differing[:20]}"
+        pairs = enumerate(zip(memory, got.memory[place], strict=True))
+        if differing := [i for i, (a, b) in pairs if a != b]:
+            return f"PE {place}: bytes {differing[:20]} of its memory differ"
+    if expected.profile and got.profile and expected.profile != got.profile:
+        return f"profile: {_first_difference(expected.profile, got.profile)}"
+    return None
+
+
+def _first_difference(expected: Profile, got: Profile) -> str:
+    for name in ("cycles", "lines", "tasks", "pes"):
+        a, b = getattr(expected, name), getattr(got, name)
+        if a != b:
+            pairs = [] if name == "cycles" else [(p, q) for p, q in zip(a, b, strict=False) if p != q]
+            wanted, found = pairs[0] if pairs else (a, b)
+            return f"{name}: {found} instead of {wanted}"
+    return ""

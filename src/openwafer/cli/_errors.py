@@ -12,16 +12,14 @@ from collections.abc import Iterable
 
 import click
 
-from openwafer.diag import Diagnostic, DiagnosticError, print_diagnostics, to_json
-
-DIAGNOSTICS_VARIABLE = "OPENWAFER_DIAGNOSTICS"
-"""Names a file to which every diagnostic shown is appended as a line of JSON."""
+from openwafer.diag import Diagnostic, DiagnosticError, environment, print_diagnostics, to_json
 
 OK, DIAGNOSTICS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def run_command(command: click.Command, name: str, args: list[str] | None = None) -> int:
     """Runs a click command and returns its exit code; what is wrong has then been said on standard error."""
+    environment.check_names()
     try:
         result = command.main(args, prog_name=name, standalone_mode=False)
         return result if isinstance(result, int) else OK
@@ -62,7 +60,7 @@ def internal_error(name: str, reason: BaseException) -> int:
 
 
 def _note(diagnostics: Iterable[Diagnostic]) -> None:
-    path = os.environ.get(DIAGNOSTICS_VARIABLE)
+    path = environment.DIAGNOSTICS.get()
     if path:
         with open(path, "a", encoding="utf-8") as file:
             file.writelines(json.dumps(to_json(d)) + "\n" for d in diagnostics)

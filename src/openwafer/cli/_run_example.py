@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from openwafer.cli._errors import DIAGNOSTICS_VARIABLE
 from openwafer.cli._examples import Example, copy_example
 
 Result = Literal["pass", "fail", "not yet supported"]
@@ -99,7 +98,7 @@ def _environment(commands: Path, logs: Path, setting: Setting) -> dict[str, str]
     environment = os.environ | {
         "PATH": f"{commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(filter(None, map(_absolute, _python_path()))),
-        DIAGNOSTICS_VARIABLE: str(logs / "diagnostics"),
+        "OPENWAFER_DIAGNOSTICS": str(logs / "diagnostics"),
         "OPENWAFER_STATS": str(logs / "stats"),
         "OPENWAFER_SEED": os.environ.get("OPENWAFER_SEED", "1"),
     }

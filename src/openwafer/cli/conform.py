@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from openwafer.diag import environment
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -146,7 +148,7 @@ def _as_json(outcomes: list[Outcome], engine: str | None) -> dict[str, object]:
     host = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     return {
         "openwafer": version(),
-        "engine": engine or os.environ.get("OPENWAFER_ENGINE") or "fast",
+        "engine": engine or environment.ENGINE.get() or "fast",
         "host": host | {"system": sys.platform},
         "counts": _counts(outcomes),
         "results": [o.as_json() for o in outcomes],

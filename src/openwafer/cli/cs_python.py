@@ -13,7 +13,7 @@ import click
 
 from openwafer.cli import _errors
 from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
-from openwafer.diag import DiagnosticError
+from openwafer.diag import DiagnosticError, environment
 
 _USAGE = """\
 Usage: cs_python SCRIPT [ARGS]...
@@ -37,8 +37,6 @@ Environment:
 
 `openwafer run` has the same as options.
 """
-HANG_VARIABLE = "OPENWAFER_HANG_REPORT"
-"""Names a directory for the report of a program that hangs."""
 
 
 def main() -> None:
@@ -120,15 +118,16 @@ def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
     return run_code
 
 
-def _seed(text: str) -> None:
+def _seed() -> None:
     """Makes runs of one script comparable: what it draws without a seed of its own is the same each time."""
-    if text.isdecimal():
+    seed = environment.SEED.get()
+    if seed is not None:
         import random
 
         import numpy
 
-        random.seed(int(text))
-        numpy.random.seed(int(text) % 2**32)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
 
 
 def _guarded(action: Callable[[], object]) -> int:
@@ -136,8 +135,8 @@ def _guarded(action: Callable[[], object]) -> int:
     from openwafer.host import install
 
     install()
-    _seed(os.environ.get("OPENWAFER_SEED", ""))
     try:
+        _seed()
         action()
         return _errors.OK
     except SystemExit:
@@ -159,7 +158,7 @@ def _guarded(action: Callable[[], object]) -> int:
 def _write_hang(failure: DiagnosticError) -> None:
     """A program that hangs: the report as JSON and as a picture, where the environment says."""
     data = next((d.data for d in failure.diagnostics if d.data and "chain" in d.data), None)
-    directory = os.environ.get(HANG_VARIABLE)
+    directory = environment.HANG_REPORT.get()
     if data is not None and directory:
         from openwafer.report import write_hang
 

@@ -11,27 +11,19 @@ from typing import Any
 import llvmlite
 import msgspec
 from llvmlite import binding as llvm
-from llvmlite import ir
 
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
+from openwafer.codegen._closure import source_digest
 from openwafer.codegen._cost import add_costs
 from openwafer.codegen._llvm_layout import Piece, ProgramLayout
-from openwafer.codegen._llvm_module import build_module, entry_functions, entry_name
+from openwafer.codegen._llvm_module import build_module, entry_name
+from openwafer.codegen._object_file import ObjectFile, initialize, make_object, target_machine
 from openwafer.csl import _tir as tir
 from openwafer.machine import Machine
 
-
-class ObjectFile(msgspec.Struct, frozen=True):
-    """What the cache keeps of a program. `entries` are function indices."""
-
-    code: bytes
-    entries: tuple[int, ...]
-    frame_bytes: int
-    dsr_offsets: tuple[int, ...]
-    messages: tuple[str, ...]
-    pieces: tuple[Piece, ...]
-    calls_engine: bool
+ROOTS = ("openwafer.codegen._cost", "openwafer.codegen._object_file")
+"""What makes machine code of a program: the sources of these modules."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,19 +47,19 @@ def compile_program(program: tir.Program, machine: Machine, *, use_cache: bool =
     """Machine code of a program that has been through `add_costs`.
 
     Cost: about 20 ms for a kernel, 1 ms from the cache. Raises `unknown-intrinsic`, `recursive-call`."""
-    return _compiled(_key(program, machine), lambda: _compile(program, machine), use_cache)
+    return _compiled(_key(program, machine), lambda: make_object(program, machine), use_cache)
 
 
 def compile_code(code: tir.Program, machine: Machine, *, profile: bool = False) -> CompiledProgram:
     """Machine code of a program that has not been through `add_costs`; costs are added on a miss of the cache
     only. Raises `unknown-intrinsic`, `recursive-call`."""
     key = _key(code, machine, "profile" if profile else "costs")
-    return _compiled(key, lambda: _compile(add_costs(code, machine, profile=profile), machine), True)
+    return _compiled(key, lambda: make_object(add_costs(code, machine, profile=profile), machine), True)
 
 
 def _compiled(key: str, make: Callable[[], ObjectFile], use_cache: bool) -> CompiledProgram:
     """What the cache has, or what is made and goes there."""
-    _initialize()
+    initialize()
     cached = _cache.read(key, ObjectFile) if use_cache else None
     if cached is not None:
         return _link(cached, is_cached=True)
@@ -95,24 +87,11 @@ def emit_llvm(program: tir.Program, machine: Machine) -> str:
 
 
 @cache
-def _initialize() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-
-
-def _target_machine() -> Any:
-    """A new one each time: an engine takes its own with it when it goes."""
-    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
-    )
-
-
-@cache
 def _host() -> bytes:
     """What of this host and of this compiler decides the machine code."""
     parts = (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name())
     features = llvm.get_host_cpu_features().flatten()
-    return "\0".join((*parts, features, _cache.source_digest())).encode()
+    return "\0".join((*parts, features, *map(source_digest, ROOTS))).encode()
 
 
 def _key(program: tir.Program, machine: Machine, *stages: str) -> str:
@@ -123,37 +102,10 @@ def _key(program: tir.Program, machine: Machine, *stages: str) -> str:
     return digest.hexdigest()
 
 
-def _compile(program: tir.Program, machine: Machine) -> ObjectFile:
-    layout = ProgramLayout(program)
-    module = build_module(layout, machine)
-    return ObjectFile(
-        code=_machine_code(module),
-        entries=tuple(entry_functions(program)),
-        frame_bytes=layout.frame_bytes,
-        dsr_offsets=layout.dsr_offsets,
-        messages=layout.messages,
-        pieces=layout.pieces,
-        calls_engine=MEMORY_OP_SYMBOL in module.globals,
-    )
-
-
-def _machine_code(module: ir.Module) -> bytes:
-    """An object file; optimised at level 2 without vectorisation, whose compile time does not pay here."""
-    target = _target_machine()
-    module.triple, module.data_layout = llvm.get_process_triple(), str(target.target_data)
-    parsed = llvm.parse_assembly(str(module))
-    parsed.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = options.slp_vectorization = False
-    passes = llvm.create_pass_builder(target, options)
-    passes.getModulePassManager().run(parsed, passes)
-    return target.emit_object(parsed)
-
-
 def _link(made: ObjectFile, *, is_cached: bool) -> CompiledProgram:
     if made.calls_engine and not llvm.address_of_symbol(MEMORY_OP_SYMBOL):
         raise RuntimeError("bind_memory_op must be called before a program with DSD operations is compiled")
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
     engine.add_object_file(llvm.ObjectFileRef.from_data(made.code))
     engine.finalize_object()
     entries = {index: engine.get_function_address(entry_name(index)) for index in made.entries}

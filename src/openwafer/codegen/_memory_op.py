@@ -6,10 +6,7 @@ else one by one through `alu`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba as nb
@@ -252,47 +249,9 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
     return setup + beats
 
 
-SOURCES = (
-    "_abi",
-    "_alu",
-    "_element_step",
-    "_half",
-    "_memory_lines",
-    "_memory_loops",
-    "_memory_op",
-    "_operand",
-    "_raw",
-    "_timing",
-)
-"""The modules of this package that `memory_op` is made of."""
-
-
-def source_hash() -> str:
-    """A digest of `SOURCES`, and of the tables of `csl`, by which a cached compilation is never out of
-    date."""
-    here = Path(__file__).parent
-    paths = [here / f"{name}.py" for name in SOURCES]
-    paths += [here.parent / "csl" / f"{name}.py" for name in ("_dsd_ops", "_tir")]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def compiled_memory_op() -> Any:
-    """The numba cfunc; `.address` is what `bind_memory_op` wants. Compiled once, then cached on disk."""
-    version = source_hash()
-
-    @nb.cfunc("int64(int64, int32, int64, int64, int64, int32, int32, int32)", cache=True)
-    def openwafer_memory_op(
-        ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
-    ) -> Any:
-        bits = nb.int64(scalar) & 0xFFFFFFFF
-        return (
-            memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc))
-            if version
-            else 0
-        )
-
-    return openwafer_memory_op
+def openwafer_memory_op(
+    ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
+) -> Any:
+    """The function behind `MEMORY_OP_SYMBOL`; `_memory_entry` compiles it."""
+    bits = nb.int64(scalar) & 0xFFFFFFFF
+    return memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc))

@@ -1,10 +1,12 @@
 """Spans, diagnostic ids and how they are shown. Every user error is a `Diagnostic`."""
 
+from openwafer.diag import _environment as environment
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
 from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
+from openwafer.diag._warn import warn_once
 
 __all__ = [
     "Diagnostic",
@@ -13,10 +15,12 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "environment",
     "error",
     "notice",
     "print_diagnostics",
     "render",
     "suggest",
     "to_json",
+    "warn_once",
 ]

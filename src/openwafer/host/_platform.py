@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from openwafer.diag import DiagnosticError
+from openwafer.diag import DiagnosticError, environment
 from openwafer.host._enums import SdkTarget
 from openwafer.host._missing import not_supported
-
-THREADS_VARIABLE = "OPENWAFER_THREADS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,7 @@ def hardware(cmaddr: str) -> DiagnosticError:
 
 
 def thread_count(asked: int | None) -> int:
-    """`OPENWAFER_THREADS`, else what the script asks for, but at most one a core; else 1."""
-    text = os.environ.get(THREADS_VARIABLE, "")
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    return max(1, min(asked or 1, os.cpu_count() or 1))
+    """`OPENWAFER_THREADS`, else what the script asks for, but at most one a core; else 1.
+
+    Diagnostics: bad-variable."""
+    return environment.THREADS.get() or max(1, min(asked or 1, os.cpu_count() or 1))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from openwafer.codegen._abi import Counter
+from openwafer.diag import environment
 from openwafer.sim import Engine, Profile
-
-PROFILE_VARIABLE = "OPENWAFER_PROFILE"
-"""Names a file to which the profile of every program run is appended as a line of JSON."""
 
 NAMES: dict[Counter, str] = {
     Counter.RUNS: "runs",
@@ -27,12 +24,12 @@ NAMES: dict[Counter, str] = {
 
 
 def is_profiling() -> bool:
-    return bool(os.environ.get(PROFILE_VARIABLE))
+    return environment.PROFILE.get() is not None
 
 
 def write_profile(engine: Engine) -> None:
     """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does."""
-    path = os.environ.get(PROFILE_VARIABLE)
+    path = environment.PROFILE.get()
     if path:
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(profile_to_json(engine.profile())) + "\n")

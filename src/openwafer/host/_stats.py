@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 
+from openwafer.diag import environment
 from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
 from openwafer.image import Image
 from openwafer.sim._engine import Engine
-
-STATS_VARIABLE = "OPENWAFER_STATS"
 
 
 def write_stats(engine: Engine, image: Image) -> None:
@@ -18,7 +16,7 @@ def write_stats(engine: Engine, image: Image) -> None:
     `OPENWAFER_STATS` names, if it does; a script that runs several programs gives several lines.
 
     `memory` is a checksum of what the PEs hold, "" if that is a lot."""
-    path = os.environ.get(STATS_VARIABLE)
+    path = environment.STATS.get()
     if not path:
         return
     pes = image.layout.width * image.layout.height

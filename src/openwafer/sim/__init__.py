@@ -33,8 +33,8 @@ def make_engine(
 
 def compile_engine() -> None:
     """Compiles the fast engine if this installation has not yet: one to two minutes. The first run would."""
-    from openwafer.codegen._memory_op import compiled_memory_op
-    from openwafer.sim._fast_loop import entry_point
+    from openwafer.codegen._memory_entry import compiled_memory_op
+    from openwafer.sim._fast_entry import entry_point
 
     entry_point()
     compiled_memory_op()

@@ -19,6 +19,7 @@ from openwafer.sim import _fast_report as report
 from openwafer.sim import _fast_state as st
 from openwafer.sim import _standstill as standstill
 from openwafer.sim._engine import Command, PeStats, check_command
+from openwafer.sim._fast_entry import entry_point
 from openwafer.sim._fast_load import World, words
 from openwafer.sim._fast_pace import Pace
 from openwafer.sim._fast_print import PRINT_FUNCTION, note_print
@@ -43,7 +44,7 @@ class FastEngine:
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1, profile: bool = False) -> None:
         self.world = World(image, machine, threads, profile=profile)
         self.world.team[TEAM_YIELD // 8] = _yield_address()
-        self._enter = loop.entry_point()
+        self._enter = entry_point()
         self.watchdog = Watchdog()
         self._log = PrintLog()
         self._pace = Pace()

@@ -22,6 +22,7 @@ from openwafer.sim._fast_state import (
     FILTERED_BIT,
     G_OUTPUT,
     G_OUTPUTS_OF,
+    HALTED,
     IDLE,
     NEVER,
     P_ACTIVE,
@@ -140,7 +141,9 @@ def pop(queue: Any, now: Any) -> Any:
 
 @kernel
 def fault(w: Any, kind: Any, pe: Any, loc: Any, detail: Any, now: Any) -> Any:
-    """Notes the first fault of the lowest PE; the loop stops after the phase in which it was made."""
+    """Halts a PE, and notes the first fault of the lowest one; the loop stops after the phase in which it was
+    made."""
+    store64(load64(w + W_PES) + pe * PE_BYTES + P_STATE, HALTED)
     if load64(w + W_FAULT) == 0 or pe < load64(w + W_FAULT_PE):
         store64(w + W_FAULT, kind)
         store64(w + W_FAULT_PE, pe)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
 from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_code
-from openwafer.codegen._memory_op import compiled_memory_op
+from openwafer.codegen._memory_entry import compiled_memory_op
 from openwafer.codegen._timing import timing_tables
 from openwafer.csl._layout import Layout
 from openwafer.csl._tir import Program

@@ -1,19 +1,11 @@
-"""The loop over cycles of the fast engine. Compiled code, and the function by which Python enters it."""
+"""The loop over cycles of the fast engine. Compiled code."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numba as nb
-
-from openwafer.codegen._memory_op import source_hash
 from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
-from openwafer.diag import notice
 from openwafer.sim._fast_commands import command_record, concerns, count_open
 from openwafer.sim._fast_fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim._fast_ops import UNSUPPORTED, slot_record
@@ -414,8 +406,8 @@ def _initialize(w: Any) -> Any:
     store64(w + W_BUSY, 0)
 
 
-@kernel
-def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
+def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
+    """The way in from Python; `_fast_entry` compiles it."""
     if what == RUN_CYCLES:
         return _run_round(w, a, b, c)
     if what == HELP:
@@ -430,25 +422,4 @@ def _enter(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 RUN_CYCLES, REWIND, SUBMIT, INITIALIZE, HELP = 0, 1, 2, 3, 4
-"""What `entry_point()` does; its other arguments are those of the functions above."""
-
-
-@cache
-def entry_point() -> Callable[[int, int, int, int, int], int]:
-    """The compiled way in: `f(what, w, a, b, c)`. One to two minutes the first time, then cached on disk."""
-    version = source_hash() + _own_hash()
-    with notice("Compiling the simulator, once for this installation; this takes one to two minutes."):
-
-        @nb.njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
-        def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
-            return _enter(what, w, a, b, c) if version else 0
-
-    return openwafer_engine
-
-
-def _own_hash() -> str:
-    digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in [*sorted(here.glob("_fast_*.py")), here / "_control.py"]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+"""What `openwafer_engine` does; its other arguments are those of the functions above."""

@@ -181,14 +181,14 @@ def take_wavelet(w: Any, pe: Any, queue: Any, now: Any) -> Any:
 
 @kernel
 def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
-    """Puts a wavelet into the output queue of a slot."""
+    """Puts a wavelet into the output queue of a slot; False if the PE has no route for it."""
     id, queue, index = load64(slot + S_OUT_ID), load64(slot + S_OUT), load64(pe + P_INDEX)
     color, id = id >> OUT_COLOR_SHIFT, id & OUT_ID_MASK
     router = router_record(w, index)
     has_route = (load64(router + R_COLORS) >> color) & 1 != 0
     if not has_route and (load64(load64(pe + P_PROGRAM) + G_HOST_OUT) >> color) & 1 == 0:
         fault(w, FAULT_NO_OWN_ROUTE, index, load64(slot + S_LOC), color, now)
-        return
+        return False
     if load64(slot + S_FLAGS) & SENDS_CONTROL:
         data |= CONTROL_BIT
     ready = now + 1 + load64(w + W_RAMP_UP)
@@ -196,6 +196,7 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
         store64(router + R_OUT, load64(router + R_OUT) | 1 << id)
         store64(router + R_COLORS_WAITING, load64(router + R_COLORS_WAITING) | 1 << color)
         schedule(load64(w + W_ROUTER_RING), index, ready, now)
+    return True
 
 
 @kernel
@@ -254,23 +255,26 @@ def step_slot(w: Any, pe: Any, slot: Any, now: Any) -> Any:
             store64(slot + S_TOTAL, result)
         elif out != 0:
             sent |= result << (16 * half)
-        elif fifo != 0:
-            push_element(pe, fifo, result)
-        else:
+        elif fifo == 0:
             is_inside = is_inside and _store_result(pe, slot, result)
+        elif is_inside:
+            push_element(pe, fifo, result)
+    store64(w + W_STEPS, load64(w + W_STEPS) + 1)
+    if is_inside and left == count:
+        is_inside = _write_once(pe, slot)
+    if not is_inside:
+        fault(w, OUT_OF_MEMORY, load64(pe + P_INDEX), load64(slot + S_LOC), _first_outside(pe, slot), now)
+        return
     if out != 0:
         if flags & SENDS_INDEX and flags & PACKED == 0:
             sent |= load64(slot + S_INDEX) << 16
-        _send_wavelet(w, pe, slot, sent, now)
-    store64(w + W_STEPS, load64(w + W_STEPS) + 1)
+        if not _send_wavelet(w, pe, slot, sent, now):
+            return
     store64(w + W_ELEMENTS, load64(w + W_ELEMENTS) + count)
     if left != ENDLESS:
         store64(slot + S_LEFT, left - count)
         if left == count:
-            is_inside = is_inside and _write_once(pe, slot)
             finish(w, pe, slot, now)
-    if not is_inside:
-        fault(w, OUT_OF_MEMORY, load64(pe + P_INDEX), load64(slot + S_LOC), _first_outside(pe, slot), now)
 
 
 @kernel

@@ -51,6 +51,7 @@ from openwafer.sim._fast_state import (
     G_MEMORY_BYTES,
     G_PLACES,
     G_TASK_QUEUE,
+    HALTED,
     IDLE,
     K_ARGUMENT_COUNT,
     K_ARGUMENTS,
@@ -131,7 +132,8 @@ def step_pe(w: Any, index: Any, now: Any) -> Any:
         happened = _retire_slots(w, pe, now) or happened
         if load64(pe + P_FIFOS) != 0:
             happened = _miss_elements(w, pe, now) or happened
-        happened = _serve_datapath(w, pe, now) or happened
+        if load64(pe + P_STATE) != HALTED:
+            happened = _serve_datapath(w, pe, now) or happened
     elif load64(pe + P_STATE) == BUSY:
         store64(pe + P_FIRST, 0)
     while load64(pe + P_STATE) == BUSY and load64(pe + P_WAKE) <= now:
@@ -178,9 +180,10 @@ def _miss_elements(w: Any, pe: Any, now: Any) -> Any:
 
 @kernel
 def _candidates(w: Any, pe: Any, now: Any) -> Any:
-    """Mask of those of the highest class who could have the datapath: slots, the main thread."""
+    """Mask of those of the highest class who could have the datapath: slots, the main thread. One that tries
+    to start an operation is of no higher class than they."""
     ready, highest = 0, 0
-    if load64(pe + P_STATE) == BUSY:
+    if load64(pe + P_STATE) == BUSY and load64(pe + P_ACTION) != TRY:
         ready, highest = 1 << MAIN, load64(load64(pe + P_PROGRAM) + G_MAIN_CLASS)
     left = load64(pe + P_USED)
     while left:
@@ -193,7 +196,10 @@ def _candidates(w: Any, pe: Any, now: Any) -> Any:
                 ready, highest = 0, its_class
             if its_class == highest:
                 ready |= 1 << number
-    return ready
+    if load64(pe + P_STATE) != BUSY or load64(pe + P_ACTION) != TRY:
+        return ready
+    joins = ready == 0 or load64(load64(pe + P_PROGRAM) + G_MAIN_CLASS) >= highest
+    return ready | 1 << MAIN if joins else ready
 
 
 @kernel
@@ -210,10 +216,8 @@ def _serve_datapath(w: Any, pe: Any, now: Any) -> Any:
         return False
     step_slot(w, pe, slot_record(w, pe, winner), now)
     if load64(pe + P_STATE) == BUSY:
-        wake = load64(pe + P_WAKE)
-        later = max(wake, now) + 1
-        store64(pe + P_WAKE, later)
-        _count_busy(w, later - wake)
+        store64(pe + P_WAKE, max(load64(pe + P_WAKE), now) + 1)
+        _count_busy(w, 1)
     return True
 
 
@@ -433,6 +437,8 @@ def _take_command(w: Any, pe: Any, now: Any) -> Any:
         _begin(w, pe, COMMAND_ID, for_program(command, pe), now)
         return
     copy(w, pe, command, now)
+    if load64(pe + P_STATE) == HALTED:
+        return
     rate = load64(w + W_COPY_RATE)
     cycles = (load64(command + K_WORDS) + rate - 1) // rate
     store64(pe + P_STATE, BUSY)

@@ -58,8 +58,8 @@ output queues whose room a slot waits for, WANTED the slot that the main thread 
 its host ports (0: none), FIFOS its FIFOs (0: none), CONTROLS how many control wavelets its input queues
 hold, TORN a mask of colors that went into teardown mode. WHEEL and FAR belong to the schedule."""
 
-IDLE, BUSY, WAITING = 0, 1, 2
-"""P_STATE."""
+IDLE, BUSY, WAITING, HALTED = 0, 1, 2, 3
+"""P_STATE; HALTED after a fault."""
 RUN, END, REQUEST, TRY, COPY_END = 0, 1, 2, 3, 4
 """P_ACTION: what the main thread does at WAKE."""
 

@@ -11,6 +11,7 @@ import heapq
 from openwafer.codegen._cost import add_costs
 from openwafer.csl._layout import row_config
 from openwafer.csl._tir import ColorConfig, Program
+from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim import _standstill as standstill
@@ -42,7 +43,7 @@ class ReferenceEngine:
         self._heap: list[tuple[int, bool, int]] = []
         self._scheduled: set[tuple[int, bool, int]] = set()
         self._programs: tuple[Program, ...] = image.layout.programs
-        self._codes = [Code(add_costs(p, machine, profile=profile), machine) for p in self._programs]
+        self._codes = [Code(add_costs(p, machine, profile=profile), machine, p) for p in self._programs]
         self._routers: dict[Place, Router] = {}
         self._pes: dict[Place, Pe] = {}
         for y in range(image.layout.height):
@@ -147,18 +148,23 @@ class ReferenceEngine:
         return self._heap[0][0] if self._heap else NEVER
 
     def _run_cycle(self, cycle: int) -> None:
-        """First the routers, then the PEs: the heap holds them in that order."""
-        while self._next_cycle() == cycle:
+        """First the routers, then the PEs, each in row-major order: the heap holds them so. A fault is raised
+        when the others of its phase have had their turn."""
+        wrong: DiagnosticError | None = None
+        is_pe = False
+        while self._next_cycle() == cycle and not (wrong and self._heap[0][1] != is_pe):
             entry = heapq.heappop(self._heap)
             self._scheduled.remove(entry)
-            y, x = divmod(entry[2], self._layout.width)
-            item = (self._pes if entry[1] else self._routers)[x, y]
+            is_pe, (y, x) = entry[1], divmod(entry[2], self._layout.width)
+            item = (self._pes if is_pe else self._routers)[x, y]
             try:
                 if item.step(cycle, self._schedule):
                     self.now = cycle + 1
             except (Fault, ZeroDivisionError) as reason:
-                self.now = cycle + 1
-                raise fault(reason, item, cycle) from None
+                wrong = wrong or fault(reason, item, cycle)
+        if wrong:
+            self.now = cycle + 1
+            raise wrong
         self._host.advance(cycle + 1)
 
     def read(self, x: int, y: int, address: int, size: int) -> bytes:

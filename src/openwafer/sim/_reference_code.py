@@ -55,8 +55,9 @@ def run_steps(steps: list[Step], pe: Pe, slots: Slots) -> Run:
 class Code:
     """The functions of one program, compiled when they are first called."""
 
-    def __init__(self, program: tir.Program, machine: Machine) -> None:
-        self.program, self.machine = program, machine
+    def __init__(self, program: tir.Program, machine: Machine, source: tir.Program) -> None:
+        """`program` is `source` after the cost pass."""
+        self.program, self.machine, self.source = program, machine, source
         self._steps: dict[int, list[Step]] = {}
 
     def call(self, index: int, args: list[Value], pe: Pe) -> Generator[Request, None, Value | None]:
@@ -204,7 +205,7 @@ def _effect(operand: Expression, loc: int, apply: Callable[[Any, int], None]) ->
     def run(pe: Pe, slots: Slots) -> Run:
         pe.loc = loc
         value = operand(pe, slots)
-        yield from pass_time(pe)
+        yield from pass_time(pe, loc)
         apply(pe, value)
         return None
 
@@ -215,7 +216,7 @@ def _read_config(slot: int, address: Expression, loc: int) -> Callable[[Any, Slo
     def run(pe: Pe, slots: Slots) -> Run:
         pe.loc = loc
         at = address(pe, slots) & 0xFFFF
-        yield from pass_time(pe)
+        yield from pass_time(pe, loc)
         slots[slot] = pe.read_config(at)
         return None
 
@@ -225,7 +226,7 @@ def _read_config(slot: int, address: Expression, loc: int) -> Callable[[Any, Slo
 def _yield(loc: int) -> Callable[[Any, Slots], Run]:
     def run(pe: Pe, slots: Slots) -> Run:
         if pe.gathered > YIELD_LIMIT:
-            pe.loc = loc
+            pe.loc = pe.paused_at = loc
             yield None
         return None
 

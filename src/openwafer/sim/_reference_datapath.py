@@ -53,7 +53,7 @@ class Datapath(Memory, Queues):
         self.slots: list[Slot | None] = [None] * (SYNCHRONOUS + 1)
         self.first = 0
         self.main: Generator[Request, None, Value | None] | None = None
-        self.is_waiting, self.loc = False, -1
+        self.is_waiting, self.loc, self.paused_at = False, -1, 0
         self.gathered, self.wake, self.busy_cycles = 0, 0, 0
         self.steps, self.elements = 0, 0
 
@@ -89,8 +89,8 @@ class Datapath(Memory, Queues):
         assert operation.length is not None
         beats, apart = self._beats(operation, operation.length)
         self.gathered += setup + beats
-        self.elements += operation.length
         operation.step(self, operation.length)
+        self.elements += operation.length
         self.counts.at_once(operation.loc, operation.length, setup + apart, beats - apart)
         self._save_addresses(operation)
 
@@ -195,7 +195,8 @@ class Datapath(Memory, Queues):
         candidates = {n: slot for n, slot in enumerate(self.slots) if slot and self.ready(slot) <= now}
         classes = {n: slot.operation.priority() for n, slot in candidates.items()}
         if self.is_busy():
-            classes[MAIN] = self.program.main_priority
+            most = max(classes.values(), default=NEVER) if self.trying else NEVER
+            classes[MAIN] = min(self.program.main_priority, most)
         if not classes:
             return False
         highest = max(classes.values())
@@ -206,7 +207,8 @@ class Datapath(Memory, Queues):
             return False
         self._step(candidates[winner], now)
         if self.is_busy():
-            self.wait(max(self.wake, now) + 1 - self.wake)
+            self.wake = max(self.wake, now)
+            self.wait(1)
         return True
 
     def _step(self, slot: Slot, now: int) -> None:

@@ -98,16 +98,21 @@ class Router:
         self.hops = 0
 
     def step(self, now: int, schedule: Schedule) -> bool:
-        """One cycle; returns whether a wavelet moved."""
+        """One cycle; returns whether a wavelet moved. A fault is raised after the turn of all colors."""
         used: set[int] = set()
-        first = -1
+        moved: list[int] = []
+        wrong: Fault | None = None
         for color in self._colors():
-            if self._serve(color, now, used, schedule) and first < 0:
-                first = color
-        if first >= 0:
-            self.first = (first + 1) % self.facts.colors
-        schedule(self, now + 1 if first >= 0 else self._next_ready(now))
-        return first >= 0
+            try:
+                moved += [color] if self._serve(color, now, used, schedule) else []
+            except Fault as reason:
+                wrong = wrong or reason
+        if wrong:
+            raise wrong
+        if moved:
+            self.first = (moved[0] + 1) % self.facts.colors
+        schedule(self, now + 1 if moved else self._next_ready(now))
+        return bool(moved)
 
     def _next_ready(self, now: int) -> int:
         """When the next head becomes ready; who makes room calls by itself."""
@@ -134,8 +139,8 @@ class Router:
                 continue
             outputs = self.routes[color].outputs_of(queue.items[0])
             if used.isdisjoint(outputs) and all(self._has_room(color, p, now) for p in outputs):
-                self._move(color, port, queue, outputs, now, schedule)
                 used.update(outputs, [RAMP_INPUT] if port == RAMP else [])
+                self._move(color, port, queue, outputs, now, schedule)
                 return True
         return False
 

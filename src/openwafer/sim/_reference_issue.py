@@ -47,12 +47,12 @@ class DsdStatement:
         actions = _actions(operation, activate, unblock)
         on_control = Actions(*control) if self.node.on_control else None
         if operation.is_stepped:
-            yield from pass_time(pe)
+            yield from pass_time(pe, self.node.loc)
             yield Start(operation, self._slot(operation, ut), actions, on_control)
         else:
             pe.run_at_once(operation, self.setup)
             if actions:
-                yield from pass_time(pe)
+                yield from pass_time(pe, self.node.loc)
                 apply_actions(pe, actions)
         if self.node.result is not None:
             slots[self.node.result] = int(operation.result)

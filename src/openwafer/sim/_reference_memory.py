@@ -34,7 +34,7 @@ class Memory:
     def check(self, address: int, size: int) -> None:
         """A `memory-access` fault for bytes outside."""
         if address < 0 or address + size > len(self.memory):
-            raise Fault("memory-access", f"{size} bytes at address {address} of {len(self.memory)}")
+            raise Fault("memory-access", f"access at address {address} of {len(self.memory)}")
 
     def read(self, address: int, size: int) -> int:
         self.check(address, size)

@@ -41,10 +41,12 @@ class Tasks(Protocol):
 
 
 class Pe(Tasks, Memory, Protocol):
-    """What a statement needs of its PE. `loc` is the place of the last statement that has one."""
+    """What a statement needs of its PE. `loc` is the place of the last statement that has one, `paused_at`
+    that of the last at which code let time pass."""
 
     gathered: int
     loc: int
+    paused_at: int
     now: int
     dsrs: list[tuple[int, ...]]
     fifos: list[Fifo]
@@ -77,8 +79,9 @@ class Jump(NamedTuple):
 Run: TypeAlias = Generator[Request, None, Jump | None]
 
 
-def pass_time(pe: Pe) -> Run:
+def pass_time(pe: Pe, loc: int) -> Run:
     """A time point: waits until the gathered cycles have passed."""
+    pe.paused_at = loc
     if pe.gathered:
         yield None
     return None

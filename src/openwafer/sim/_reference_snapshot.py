@@ -58,10 +58,10 @@ def _pe(pe: Pe, tickets: dict[int, int]) -> snap.PeState:
     return snap.PeState(
         x=pe.x,
         y=pe.y,
-        program=pe.program,
+        program=pe.code.source,
         main=main,
         function=pe.running if pe.main is not None else "",
-        loc=pe.trying.operation.loc if pe.trying else pe.loc,
+        loc=pe.paused_at if pe.main is not None else -1,
         wanted=pe.trying.slot if pe.trying else None,
         operations=tuple(_operation(number, slot) for number, slot in slots),
         inputs={id: _queue(queue, pe.color_of["in", id]) for id, queue in pe.inputs.items()},

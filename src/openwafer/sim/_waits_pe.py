@@ -28,7 +28,7 @@ def main(facts: Facts, node: Node) -> Wait:
         )
         return Wait(text, pe.loc, (Node("microthread", *place, pe.wanted),))
     text = f"the main thread of {at(place)} runs {name}"
-    loc = facts.effects(pe.program).running_at(pe.function, pe.loc)
+    loc = facts.effects(pe.program).running_at(pe.function, pe.loc) if pe.function else -1
     return Wait(text, loc, cause=Cause("under-way", f"{at(place)} is running {name}", 30))
 
 
@@ -127,6 +127,8 @@ def sender(facts: Facts, node: Node) -> Wait:
         return Wait(text, cause=Cause("nobody-sends", f"{at(place)} has no code and sends nothing", 90))
     queues = [id for id, queue in pe.outputs.items() if queue.color == color]
     if any(pe.outputs[id].count for id in queues):
+        if color not in facts.snapshot.routers[place].routes:
+            return Wait(text, cause=Cause("under-way", f"{at(place)} can send them on", 10))
         return Wait(text, next=(Node("channel", *place, color, RAMP),))
     if nodes := tuple(n for id in queues for n in _operations(pe, "fabout", id)):
         return Wait(text, next=nodes)

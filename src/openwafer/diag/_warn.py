@@ -1,0 +1,17 @@
+"""Warnings that concern no file of the user: shown once in a process, on standard error."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from openwafer.diag._diagnostic import Diagnostic, DiagnosticError
+from openwafer.diag._render import print_diagnostics
+
+
+@cache
+def warn_once(id: str, message: str, help: str | None = None) -> None:
+    """Prints a warning, unless this process has printed the same one. A closed standard error is no error."""
+    try:
+        print_diagnostics(DiagnosticError([Diagnostic(id, message, severity="warning", help=help)]))
+    except (OSError, ValueError):
+        return
