@@ -110,6 +110,7 @@ const memcpy = @import_module("<memcpy/get_params>", .{{ .width = {width}, .heig
 {helpers}
 layout {{
   @set_rectangle({width}, {height});
+  const loaded = .{{ memcpy, types, part1, part2 }};
   @export_name("v", [*]u32, true);
   @export_name("run", fn()void);
   {around.head}
