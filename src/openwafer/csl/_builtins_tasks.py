@@ -6,7 +6,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._builtins_args import argument, arity, choice, struct_fields
+from openwafer.csl._builtins_args import argument, arity, struct_fields
 from openwafer.csl._builtins_routes import check_color, color_config
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_call import instance
@@ -167,8 +167,12 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
     direction = "in" if queue.type is ty.INPUT_QUEUE else "out"
     check_queue(unit, direction, number, node.args[0].span)
     given = argument(node, 1)
-    fields = {} if given is None else struct_fields(ev, given, structs.QUEUE)
-    _check_queue_fields(ev, fields, direction, node)
+    fields = (
+        {}
+        if given is None
+        else struct_fields(ev, given, structs.INPUT_QUEUE if direction == "in" else structs.OUTPUT_QUEUE)
+    )
+    _check_table(ev, fields, node)
     _check_first(unit, direction, number, node)
     if given is None or "color" not in fields:
         if direction == "in" or unit.arch == "wse3":
@@ -188,24 +192,12 @@ def _check_first(unit: ProgramUnit, direction: str, number: int, node: ast.Built
     unit.queue_spans[direction, number] = node.span
 
 
-def _check_queue_fields(ev: Evaluator, fields: dict[str, Value], direction: str, node: ast.Builtin) -> None:
-    """Diagnostics: not-supported-queue, misplaced-field."""
-    for name in ("priority", "ctrl_table_id"):
-        if name not in fields:
-            continue
-        if direction == "out":
-            raise error("misplaced-field", f"an output queue takes no `.{name}`", node.span)
-        if name == "priority":
-            _queue_priority(ev, fields[name], node)
-        elif ev.known_integer(fields[name], node.span, "control task table"):
-            message = "a control task table other than 0 is not supported yet"
-            raise error("not-supported-queue", message, node.span)
-
-
-def _queue_priority(ev: Evaluator, value: Value, node: ast.Builtin) -> None:
-    choice(ev, value, ("high", "medium", "low"), "a priority", node)
-    message = "`.priority` of a queue is not supported yet"
-    raise error("not-supported-queue", message, node.span, help="give `.priority` to each operation")
+def _check_table(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> None:
+    """Diagnostics: not-supported-queue."""
+    table = fields.get("ctrl_table_id")
+    if table is not None and ev.known_integer(table, node.span, "control task table"):
+        message = "a control task table other than 0 is not supported yet"
+        raise error("not-supported-queue", message, node.span)
 
 
 def check_queue(unit: ProgramUnit, direction: str, number: int, span: Span) -> None:

@@ -17,7 +17,7 @@ def check_stride_registers(record: tir.Expr, given: int, span: Span) -> None:
     least, most = _stride_registers(record)
     if not least <= given <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
-        message = f"this mem4d_dsd needs {wanted} stride registers, found {given}"
+        message = f"found {given} stride registers, this mem4d_dsd needs {wanted}"
         raise error("wrong-stride-registers", message, span)
 
 

@@ -133,10 +133,16 @@ LOAD_MEMORY = Struct(
 
 # --- queues and colors -------------------------------------------------------------------
 
-QUEUE = Struct(
-    "the configuration of a queue",
-    ("color", "priority", "ctrl_table_id"),
+INPUT_QUEUE = Struct(
+    "an input queue",
+    ("color", "ctrl_table_id"),
     arch={"priority": "wse2", "ctrl_table_id": "wse3"},
+    unsupported={"priority": "not-supported-queue"},
+)
+OUTPUT_QUEUE = Struct(
+    "an output queue",
+    ("color",),
+    elsewhere=dict.fromkeys(("priority", "ctrl_table_id"), "only an input queue takes it"),
 )
 COLOR = Struct("a color configuration", ("routes", "switches", "filter", "teardown"))
 SWITCHES_HAVE_IT = "it belongs to `.switches`"
@@ -175,5 +181,6 @@ LIBRARY: dict[str, Struct] = {
 
 STRUCTS: tuple[Struct, ...] = (
     TENSOR_ACCESS, MEM1D, MEM4D, CIRCBUF, FABIN, FABOUT, FIFO, OPERATION, ON_CONTROL, LOAD_FABRIC,
-    LOAD_MEMORY, QUEUE, COLOR, ROUTES, SWITCHES, POSITION, *FILTERS.values(), *LIBRARY.values(),
+    LOAD_MEMORY, INPUT_QUEUE, OUTPUT_QUEUE, COLOR, ROUTES, SWITCHES, POSITION, *FILTERS.values(),
+    *LIBRARY.values(),
 )  # fmt: skip
