@@ -42,7 +42,7 @@ FLAG = ("true", "false")
 @dataclass(frozen=True, slots=True)
 class Case:
     """`text` has `$` where the fields go; `base` are fields that are always there. Of a field in `values`,
-    a second value None is its absence; `drop` names what it replaces, `arch` where it is tried."""
+    a second value None is its absence; `drop` names what it replaces, `arch` where it is tried (`*`: all)."""
 
     text: str
     values: dict[str, tuple[str, str | None]]
@@ -192,7 +192,10 @@ CASES: dict[str, Case] = {
         arch={"ctrl_table_id": "wse3"},
     ),
     "an output queue": Case(
-        "comptime { @initialize_queue(@get_output_queue(5), $); }\n", {"color": ("c", "d")}, {"color": "c"}
+        "comptime { @initialize_queue(@get_output_queue(5), $); }\n",
+        {"color": ("c", "d")},
+        {"color": "c"},
+        arch={"color": "wse3", "*": "wse3"},
     ),
     "a color configuration": Case(
         in_color("$"),

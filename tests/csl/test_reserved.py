@@ -17,7 +17,8 @@ LAYOUT = """layout {{
 }}
 """
 QUEUE = "comptime {{ @initialize_queue(@get_{}put_queue({}), {}); }}\n"
-DSD = """const line = @get_dsd(fab{}_dsd, .{{ .extent = 1, .fabric_color = @get_color(5), .{}put_queue = {} }});
+DSD = """const red = @get_color(5);
+const line = @get_dsd(fab{}_dsd, .{{ .extent = 1, .fabric_color = red, .{}put_queue = {} }});
 comptime {{ _ = line; }}
 """
 

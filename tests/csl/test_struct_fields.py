@@ -27,7 +27,7 @@ def refused(folder: Path, what: str, name: str, arch: str, value: str = "true") 
 
 def home(struct: Struct) -> str:
     """An architecture on which a program with all that the case always has compiles."""
-    return CASES[struct.what].arch.get("*", "wse2" if struct.what != "an output queue" else "wse3")
+    return CASES[struct.what].arch.get("*", "wse2")
 
 
 def test_the_cases_are_the_table() -> None:

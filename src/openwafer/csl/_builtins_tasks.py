@@ -219,6 +219,8 @@ def _set_local_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type 
     arity(node, 2)
     unit = program_unit(ev, node)
     color = ev.known_integer(ev.expr(node.args[0]), node.args[0].span, "color")
+    if not 0 <= color < unit.machine.fabric.colors:
+        raise error("id-out-of-range", f"color {color} is not routable", node.args[0].span)
     if color in unit.colors:
         raise error("color-set-twice", f"color {color} is configured twice", node.span)
     config = ev.expr(node.args[1])

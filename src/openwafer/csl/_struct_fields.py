@@ -142,6 +142,7 @@ INPUT_QUEUE = Struct(
 OUTPUT_QUEUE = Struct(
     "an output queue",
     ("color",),
+    arch={"color": "wse3"},
     elsewhere=dict.fromkeys(("priority", "ctrl_table_id"), "only an input queue takes it"),
 )
 COLOR = Struct("a color configuration", ("routes", "switches", "filter", "teardown"))
