@@ -6,6 +6,7 @@ from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator
+from openwafer.csl._eval_names import DIRECTIONS
 from openwafer.csl._values import Value
 from openwafer.diag import Label, Span, error
 
@@ -57,6 +58,8 @@ def _count(t: ty.Type) -> int:
             return len({number for _, number in t.members})
         case ty.IntType() if t.high - t.low < 1 << COUNTABLE_BITS:
             return t.high - t.low + 1
+        case _ if t is ty.DIRECTION:
+            return len(DIRECTIONS)
         case _:
             return 2 if t is ty.BOOL else 0
 
