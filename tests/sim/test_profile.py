@@ -40,13 +40,16 @@ const bs = @get_dsd(mem1d_dsd, .{ .tensor_access = |i|{n} -> b[i] });
 """
 LEFT = (
     HEAD
-    + """const out = @get_dsd(fabout_dsd, .{ .extent = n, .output_queue = oq });
+    + """const out = @get_dsd(fabout_dsd, .{ .extent = n, .fabric_color = line, .output_queue = oq });
 fn go() void {
   @fmacs(as, as, bs, 2.0);
   @fmovs(out, as);
   sys.unblock_cmd_stream();
 }
-comptime { @initialize_queue(oq, .{ .color = line }); @export_symbol(go); }
+comptime {
+  @initialize_queue(oq, if (@is_arch("wse3")) .{ .color = line } else .{});
+  @export_symbol(go);
+}
 """
 )
 RIGHT = (

@@ -61,7 +61,9 @@ _NATURAL = click.IntRange(min=0)
     "--max-inlined-iterations", type=_NATURAL, default=50, show_default=True, help="Limit for unrolled loops."
 )
 @click.option("--import-path", multiple=True, help="Where modules are looked for besides the importing file.")
-@click.option("--edition", help="Edition of CSL: 1.4 or 2.10; found from the code if not given.")
+@click.option(
+    "--edition", type=click.Choice(["1.4", "2.10"]), help="Edition of CSL; what any of them has if not given."
+)
 @click.option("--verbose", is_flag=True, help="Say what was made.")
 @click.option("-o", "output", default="out", show_default=True, help="The image directory.")
 def command(**flags: Any) -> None:

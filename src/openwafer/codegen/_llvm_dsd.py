@@ -14,7 +14,7 @@ from openwafer.codegen._llvm_types import DSD, I1, I16, I32, I64, register_type,
 from openwafer.codegen._timing import setup_cycles
 from openwafer.csl import _tir as tir
 from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import DsdKind, DsdWord
+from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.machine import Machine
 
 RECORD = {"dest": Req.DEST, "src0": Req.SRC0, "src1": Req.SRC1}
@@ -202,10 +202,9 @@ class DsdStatements:
     def _request(self, op: tir.DsdOp, operands: Operands) -> None:
         env = self._env
         for name, operand, place in zip(RECORD, (op.dest, op.src0, op.src1), operands.places, strict=True):
-            is_dsr = isinstance(operand, tir.Dsr)
             env.store_frame(DSR_FIELD[name], I32(operand.index + 1 if isinstance(operand, tir.Dsr) else 0))
-            if is_dsr:
-                env.store_frame(RECORD[name], env.load_frame(place, DSD))
+            if isinstance(operand, tir.Dsr):
+                env.store_frame(RECORD[name], self._prioritized(env.load_frame(place, DSD), operand))
         plus_one = {
             Req.ACTIVATE: operands.activate, Req.UNBLOCK: operands.unblock, Req.UT: operands.ut,
             Req.CONTROL_ACTIVATE: operands.control_activate, Req.CONTROL_UNBLOCK: operands.control_unblock,
@@ -221,6 +220,14 @@ class DsdStatements:
         self._exits.suspend(I32(Status.DSD_OP))
         self._result(op, env.load_frame(Req.RESULT, I32))
 
+    def _prioritized(self, record: Any, operand: tir.Dsr) -> Any:
+        """The record of a DSR, with the priority that the operation gives."""
+        if operand.priority is None:
+            return record
+        builder, word = self._env.builder, I32(DsdWord.FLAGS)
+        own = builder.and_(builder.extract_element(record, word), I16(~PRIORITIES & 0xFFFF))
+        return builder.insert_element(record, builder.or_(own, I16(operand.priority & PRIORITIES)), word)
+
     def _result(self, op: tir.DsdOp, value: Any) -> None:
         env = self._env
         if op.result is None:
@@ -230,3 +237,4 @@ class DsdStatements:
 
 
 NO_TASK = I32(0)
+PRIORITIES = int(DsdFlag.PRIORITY_LOW | DsdFlag.PRIORITY_HIGH)

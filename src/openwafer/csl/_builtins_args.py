@@ -5,6 +5,7 @@ from __future__ import annotations
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
 from openwafer.csl._eval import Evaluator
+from openwafer.csl._struct_fields import Struct
 from openwafer.csl._values import Value
 from openwafer.diag import error, suggest
 
@@ -24,18 +25,9 @@ def argument(node: ast.Builtin, number: int) -> ast.Expr | None:
     return node.args[number] if number < len(node.args) else None
 
 
-def struct_fields(ev: Evaluator, node: ast.Expr, what: str, known: tuple[str, ...]) -> dict[str, Value]:
-    """The fields of a struct argument; `unknown-field` for names that are not among `known`."""
-    value = ev.expr(node)
-    fields = value.parts
-    if fields is None:
-        raise error("type-mismatch", f"{what} must be a struct, found {value.type}", node.span)
-    for name in fields:
-        if name not in known:
-            raise error(
-                "unknown-field", f"{what} has no field `{name}`", node.span, help=suggest(name, known)
-            )
-    return fields
+def struct_fields(ev: Evaluator, node: ast.Expr, struct: Struct) -> dict[str, Value]:
+    """The fields of a struct argument. Diagnostics: those of `Struct.of`."""
+    return struct.of(ev.expr(node), ev.unit.arch, node.span)
 
 
 def flag(ev: Evaluator, fields: dict[str, Value], name: str, span: ast.Node) -> bool:
@@ -49,10 +41,14 @@ def flag(ev: Evaluator, fields: dict[str, Value], name: str, span: ast.Node) -> 
 
 
 def choice(ev: Evaluator, value: Value, names: tuple[str, ...], what: str, node: ast.Node) -> str:
-    """The one true field of `.{ .name = true }`."""
+    """The one field of `.{ .name = true }`. Diagnostics: bad-option."""
     fields = value.parts or {}
-    if len(fields) != 1 or next(iter(fields)) not in names:
-        raise error(
-            "bad-option", f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`", node.span
-        )
-    return next(iter(fields))
+    name = next(iter(fields), "")
+    if len(fields) != 1 or name not in names or not _is_true(ev, fields[name], node):
+        message = f"{what} is one of {', '.join(names)}, each as `.{{ .name = true }}`"
+        raise error("bad-option", message, node.span, help=suggest(name, names))
+    return name
+
+
+def _is_true(ev: Evaluator, value: Value, node: ast.Node) -> bool:
+    return value.type is ty.BOOL and bool(ev.decide(value, node.span))

@@ -17,7 +17,7 @@ def _task_priority(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     """`@openwafer_task_priority(id, is_high)`. Diagnostics: not-supported-priority, at run time."""
     arity(node, 2)
     unit = _at_comptime(ev, node)
-    number = known_number(task_number(ev, node.args[0], ev.expr(node.args[0]), BLOCKABLE), node)
+    number = known_number(task_number(ev, node.args[0], ev.expr(node.args[0]), BLOCKABLE[unit.arch]), node)
     is_high = ev.decide(ev.expr(node.args[1]), node.args[1].span, "a priority")
     (unit.high.add if is_high else unit.high.discard)(number)
     return Value(ty.VOID, ())

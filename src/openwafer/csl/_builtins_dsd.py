@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _dsd_value as dsd
+from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity, choice, flag, struct_fields
 from openwafer.csl._coerce import bare_cell
+from openwafer.csl._builtins_tasks import check_queue
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_place import address_of, place_of
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
 from openwafer.csl._values import Value
 from openwafer.diag import error
 
-MEMORY_FIELDS = ("base_address", "extent", "stride", "offset", "tensor_access", "wavelet_index_offset")
-CIRCBUF_FIELDS = ("base_address", "extent", "wraparound")
-FABIN_FIELDS = (
-    "extent",
-    "fabric_color",
-    "input_queue",
-    "priority",
-    "control_transform",
-    "simd_mode",
-    "control",
-)
-FABOUT_FIELDS = (
-    "extent", "fabric_color", "output_queue", "control", "wavelet_index_offset", "simd_mode", "zero",
-    "advance_switch", "control_transform", "priority",
-)  # fmt: skip
 SIMD_MODES = {
     "simd_32": DsdFlag.SIMD_32,
     "simd_64": DsdFlag.SIMD_64,
@@ -57,9 +44,9 @@ def _get_dsd(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
 
 
 def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
-    fields = struct_fields(ev, node.args[1], f"a {t}", MEMORY_FIELDS)
+    fields = struct_fields(ev, node.args[1], structs.MEM1D if t is ty.MEM1D else structs.MEM4D)
     if "tensor_access" in fields:
-        fields = _with_access(fields, node)
+        fields = _with_access(ev, fields, node)
     pointer = _base(ev, fields, node, t)
     assert isinstance(pointer.type, ty.PtrType)
     element = (
@@ -68,11 +55,9 @@ def _memory(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
         else pointer.type.element
     )
     size = ty.size_of(element)
-    extents = _tuple(ev, fields, "extent", node)
+    extents = _tuple(fields, "extent", node)
     strides = (
-        _tuple(ev, fields, "stride", node)
-        if "stride" in fields
-        else [Value(ty.COMPTIME_INT, 1)] * len(extents)
+        _tuple(fields, "stride", node) if "stride" in fields else [Value(ty.COMPTIME_INT, 1)] * len(extents)
     )
     if not extents or len(extents) > (1 if t is ty.MEM1D else 4) or len(strides) != len(extents):
         message = f"a {t} with {len(extents)} extents and {len(strides)} strides"
@@ -96,12 +81,9 @@ def _index_flag(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> i
     return int(DsdFlag.WAVELET_INDEX) if flag(ev, fields, "wavelet_index_offset", node) else 0
 
 
-def _with_access(fields: dict[str, Value], node: ast.Builtin) -> dict[str, Value]:
+def _with_access(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> dict[str, Value]:
     """Replaces `.tensor_access` by the properties it stands for."""
-    access = fields["tensor_access"]
-    given = access.parts
-    if given is None:
-        raise error("type-mismatch", f"`.tensor_access` must be a struct, found {access.type}", node.span)
+    given = structs.TENSOR_ACCESS.of(fields["tensor_access"], ev.unit.arch, node.args[1].span)
     rest = {n: v for n, v in fields.items() if n != "tensor_access"}
     twice = [n for n in rest if n in given]
     if twice:
@@ -128,9 +110,8 @@ def _start(ev: Evaluator, pointer: Value, fields: dict[str, Value], size: int, n
     return dsd.plus(base, dsd.scaled(_word(ev, fields["offset"], node), size))
 
 
-def _tuple(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builtin) -> list[Value]:
-    value = fields[name]
-    return [value] if value.parts is None else list(value.parts.values())
+def _tuple(fields: dict[str, Value], name: str, node: ast.Builtin) -> list[Value]:
+    return structs.elements_of(fields[name], f"`.{name}`", node.args[1].span)
 
 
 def _length(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
@@ -158,7 +139,7 @@ def _word(ev: Evaluator, value: Value, node: ast.Builtin) -> tir.Expr:
 
 
 def _circbuf(ev: Evaluator, node: ast.Builtin) -> tir.Expr:
-    fields = struct_fields(ev, node.args[1], "a circbuf_dsd", CIRCBUF_FIELDS)
+    fields = struct_fields(ev, node.args[1], structs.CIRCBUF)
     pointer = _base(ev, fields, node, ty.CIRCBUF)
     assert isinstance(pointer.type, ty.PtrType)
     array = pointer.type.element
@@ -195,7 +176,7 @@ def _circbuf(ev: Evaluator, node: ast.Builtin) -> tir.Expr:
 
 def _fabric(ev: Evaluator, node: ast.Builtin, t: ty.Type) -> tir.Expr:
     is_input = t is ty.FABIN
-    fields = struct_fields(ev, node.args[1], f"a {t}", FABIN_FIELDS if is_input else FABOUT_FIELDS)
+    fields = struct_fields(ev, node.args[1], structs.FABIN if is_input else structs.FABOUT)
     if "extent" not in fields:
         raise error("missing-field", f"a {t} needs `.extent`", node.args[1].span)
     queue, color = _queue_and_color(ev, node, fields, is_input)
@@ -225,6 +206,8 @@ def _queue_and_color(
         )
     color_number, cell = (None, None) if color is None else ev.queue_color(color, node.args[1].span)
     number = None if queue is None else int(ev.decide(queue, node.args[1].span, "a queue"))
+    if number is not None:
+        check_queue(unit, direction, number, node.args[1].span)
     if number is None and color_number is None:
         raise error(
             "missing-field",
@@ -246,21 +229,11 @@ def _queue_and_color(
 
 def _flags(ev: Evaluator, node: ast.Builtin, fields: dict[str, Value]) -> int:
     flags = 0
-    for name, bit in (
-        ("control", DsdFlag.CONTROL),
-        ("wavelet_index_offset", DsdFlag.WAVELET_INDEX),
-        ("advance_switch", DsdFlag.ADVANCE_SWITCH),
-        ("control_transform", DsdFlag.CONTROL_TRANSFORM),
-    ):
+    for name, bit in (("control", DsdFlag.CONTROL), ("wavelet_index_offset", DsdFlag.WAVELET_INDEX)):
         if flag(ev, fields, name, node):
             flags |= bit
-    if flags & (DsdFlag.ADVANCE_SWITCH | DsdFlag.CONTROL_TRANSFORM):
-        name = "advance_switch" if flags & DsdFlag.ADVANCE_SWITCH else "control_transform"
-        raise error("not-supported-dsd", f"`.{name}` of a fabric DSD is not supported yet", node.span)
     if "simd_mode" in fields:
         flags |= SIMD_MODES[choice(ev, fields["simd_mode"], tuple(SIMD_MODES), "a SIMD mode", node)]
-    if "zero" in fields:
-        raise error("not-supported-dsd", "`.zero` of a fabric DSD is not supported yet", node.span)
     if "priority" in fields:
         flags |= priority_flag(ev, fields["priority"], node)
     return int(flags)

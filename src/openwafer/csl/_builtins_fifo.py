@@ -18,12 +18,12 @@ from openwafer.csl._builtins_tasks import ACTIVATABLE, known_number, task_number
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, builtin, emitting, program_unit
 from openwafer.csl._eval_place import place_of
+from openwafer.csl._struct_fields import FIFO
 from openwafer.csl._tir import DsdKind, DsdWord
 from openwafer.csl._unit import ProgramUnit
 from openwafer.csl._values import MemoryPlace, Place, Ref, Static, Value, ValuePlace
 from openwafer.diag import Label, Span, error
 
-CONFIG_FIELDS = ("activate_push", "activate_pop", "empty_action", "full_action", "priority", "simd_mode")
 ACTIONS = ("test_or_suspend", "terminate", "suspend", "fault")
 WSE2_ACTIONS = ("test_or_suspend", "terminate")
 DEFAULT_ACTION = "test_or_suspend"
@@ -37,7 +37,7 @@ def _allocate_fifo(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -
     _check_global(ev, node)
     static, array = _buffer(ev, node.args[0])
     arg = argument(node, 1)
-    fields = {} if arg is None else struct_fields(ev, arg, "the configuration of a FIFO", CONFIG_FIELDS)
+    fields = {} if arg is None else struct_fields(ev, arg, FIFO)
     flags = _flags(ev, fields, node)
     _check_buffer(unit, static, array, fields, node)
     _align(ev, unit, static, node.args[0])
@@ -126,20 +126,13 @@ def _align(ev: Evaluator, unit: ProgramUnit, static: Static, arg: ast.Expr) -> N
 
 
 def _flags(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> int:
-    """Priority (WSE-3) and SIMD mode (WSE-2); neither changes what a simulated FIFO does."""
+    """Priority (WSE-3) and SIMD mode (WSE-2), which changes nothing of a simulated FIFO."""
     flags = 0
     if "priority" in fields:
-        _require_arch(ev, "wse3", "priority", node)
         flags |= priority_flag(ev, fields["priority"], node)
     if "simd_mode" in fields:
-        _require_arch(ev, "wse2", "simd_mode", node)
         flags |= SIMD_MODES[choice(ev, fields["simd_mode"], tuple(SIMD_MODES), "a SIMD mode", node)]
     return int(flags)
-
-
-def _require_arch(ev: Evaluator, arch: str, field: str, node: ast.Builtin) -> None:
-    if ev.unit.arch != arch:
-        raise error("wrong-arch", f"`.{field}` of a FIFO exists on {arch} only", node.args[1].span)
 
 
 def _activated(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builtin) -> int | None:
@@ -153,8 +146,6 @@ def _action(ev: Evaluator, fields: dict[str, Value], name: str, node: ast.Builti
     value = fields.get(name)
     if value is None:
         return DEFAULT_ACTION
-    if name == "full_action":
-        _require_arch(ev, "wse3", name, node)
     action = choice(ev, value, ACTIONS, f"`.{name}`", node)
     if ev.unit.arch == "wse2" and action not in WSE2_ACTIONS:
         raise error("wrong-arch", f"`.{name} = .{action}` does not exist on wse2", node.args[1].span)

@@ -76,6 +76,10 @@ def _ut(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     return _id(ev, node, ty.UT_ID, 0, ev.unit.machine.dsd.microthreads - 1, "microthread id")
 
 
+FIFO_DSRS: dict[ty.Type, ty.Type] = {ty.DSR_FIFO_DEST: ty.DSR_DEST, ty.DSR_FIFO_SRC1: ty.DSR_SRC1}
+"""The types for DSRs that hold a FIFO, each with that of the DSR from which it is made."""
+
+
 @builtin("get_dsr")
 def _dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2)
@@ -84,6 +88,8 @@ def _dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
         raise error("type-mismatch", f"expected a DSR type, found {t}", node.args[0].span)
     number = ev.comptime_expr(node.args[1])
     if ty.is_dsr(number.type):
+        if FIFO_DSRS.get(t) is not number.type:
+            raise error("type-mismatch", f"a {t} cannot be made from a {number.type}", node.args[1].span)
         return Value(t, number.known)
     last = ev.unit.machine.dsd.dsr_count - 1
     known = ev.known_integer(number, node.args[1].span, "number of a DSR")

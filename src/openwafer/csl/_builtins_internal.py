@@ -10,6 +10,7 @@ from openwafer.csl._builtins_ids import coordinate
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, builtin, emitting
 from openwafer.csl._numbers import round_float
+from openwafer.csl._struct_fields import LIBRARY
 from openwafer.csl._values import Value
 from openwafer.diag import error
 
@@ -24,6 +25,17 @@ NOT_BUILT = (
 @builtin(*NOT_BUILT)
 def _not_built(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     raise error("not-supported-builtin", f"`@{node.name}` is not supported yet", node.span)
+
+
+@builtin("openwafer_struct")
+def _struct(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    """`@openwafer_struct("name", value)`: a struct that a program gave to the library, its fields checked.
+
+    Diagnostics, at the import of the library: those of `Struct.of`."""
+    arity(node, 2)
+    value = ev.expr(node.args[1])
+    LIBRARY[ev.string(node.args[0], "struct")].of(value, ev.unit.arch, ev.module.imported or node.span)
+    return value
 
 
 @builtin("random16")

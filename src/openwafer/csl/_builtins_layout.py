@@ -9,7 +9,7 @@ import numpy as np
 from openwafer.csl import _ast as ast
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import argument, arity
-from openwafer.csl._builtins_routes import color_config, fields_of
+from openwafer.csl._builtins_routes import check_color, color_config, fields_of
 from openwafer.csl._eval import Evaluator, builtin, layout_unit
 from openwafer.csl._layout import ExportName, config_row
 from openwafer.csl._leaves import clean, computed, undecided, varying_numbers
@@ -142,6 +142,7 @@ def _set_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
     if unit.routes[y, x, number] >= 0:
         raise error("color-set-twice", f"color {number} of PE ({x}, {y}) is configured twice", node.span)
     config = ev.expr(node.args[3])
+    check_color(unit, number, config, node.span)
     unit.steps = 0
     if unit.trace is None:
         unit.routes[y, x, number] = _config_number(ev, unit, config, node)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from openwafer.csl import _ast as ast
 from openwafer.csl import _dsd_value as dsd
+from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity, flag, struct_fields
@@ -15,22 +16,11 @@ from openwafer.csl._builtins_tasks import ACTIVATABLE, BLOCKABLE, task_number
 from openwafer.csl._coerce import coerce
 from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES, DsdOp
 from openwafer.csl._eval import Evaluator, builtin, emitting, program_unit
+from openwafer.csl._stride_registers import check_stride_registers
 from openwafer.csl._tir import DsdFlag, DsdWord
 from openwafer.csl._values import Value
 from openwafer.diag import Span, error
 
-CONFIG_FIELDS = ("async", "activate", "unblock", "on_control", "ut_id", "priority", "index")
-ON_CONTROL_FIELDS = ("terminate", "activate", "unblock")
-LOAD_FIELDS = (
-    "async",
-    "activate",
-    "unblock",
-    "on_control",
-    "save_address",
-    "single_step",
-    "ut_id",
-    "priority",
-)
 DSR_FILES: dict[ty.Type, str] = {
     ty.DSR_DEST: "dest", ty.DSR_SRC0: "src0", ty.DSR_SRC1: "src1",
     ty.DSR_FIFO_DEST: "dest", ty.DSR_FIFO_SRC1: "src1",
@@ -54,7 +44,8 @@ class Config:
     unblock: tir.Expr | None = None
     ut: tir.Expr | None = None
     index: tir.Expr | None = None
-    priority: int = 0
+    priority: int | None = None
+    """Flags of fabric operands, instead of their own priority (WSE-2; later it stands in the DSD itself)."""
     on_control: tir.ControlAction | None = None
 
 
@@ -72,7 +63,10 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
         args.append(value)
     config = _config(ev, node, node.args[wanted]) if len(node.args) > wanted else Config()
     args = [_prioritized(a, config.priority) for a in args]
-    operands = [_operand(ev, op, i, v, node.args[i].span) for i, v in enumerate(args[: 1 + op.sources])]
+    operands = [
+        _operand(ev, op, i, v, config.priority, node.args[i].span)
+        for i, v in enumerate(args[: 1 + op.sources])
+    ]
     scalar = _scalar_operand(ev, op, args[-1], node.args[wanted - 1].span) if op.scalar else None
     _check(ev, node, args, config)
     _check_control([a.type for a in args], config, node.span)
@@ -103,7 +97,7 @@ def _operation(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
     return Value(ty.BOOL, ir=tir.Local("bool", result))
 
 
-def _prioritized(value: Value, flags: int) -> Value:
+def _prioritized(value: Value, flags: int | None) -> Value:
     """A fabric operand with the priority of its operation."""
     if not flags or value.type not in (ty.FABIN, ty.FABOUT) or value.ir is None:
         return value
@@ -111,7 +105,9 @@ def _prioritized(value: Value, flags: int) -> Value:
     return Value(value.type, ir=dsd.replaced(value.ir, DsdWord.FLAGS, _or(old, flags)))
 
 
-def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) -> tir.Operand:
+def _operand(
+    ev: Evaluator, op: DsdOp, position: int, value: Value, priority: int | None, span: Span
+) -> tir.Operand:
     t = value.type
     if ty.is_dsd(t):
         allowed = t is not (ty.FABIN if position == 0 else ty.FABOUT) and t is not ty.CIRCBUF
@@ -124,7 +120,7 @@ def _operand(ev: Evaluator, op: DsdOp, position: int, value: Value, span: Span) 
             dsd.fitted(ev.runtime(value), ELEMENT_BYTES[width]) if is_memory else ev.runtime(value)
         )
     if ty.is_dsr(t):
-        return tir.Dsr(_dsr(ev, value, position, op, span))
+        return tir.Dsr(_dsr(ev, value, position, op, span), priority)
     if position == 0:
         if isinstance(t, ty.PtrType) and ty.is_number(t.element):
             if ty.size_of(t.element) != ELEMENT_BYTES[op.dest]:
@@ -173,12 +169,23 @@ def _check(ev: Evaluator, node: ast.Builtin, args: list[Value], config: Config) 
     fabric = any(t in (ty.FABIN, ty.FABOUT) or ty.is_dsr(t) for t in types)
     if config.is_async and not fabric:
         raise error("async-without-fabric", "an asynchronous operation needs a fabric operand", node.span)
+    _check_microthread(node, config, any(map(ty.is_dsr, types)))
     has_vector = any(ty.is_dsd(t) or ty.is_dsr(t) for t in types)
     is_scalar = node.name in SCALAR_OPS or isinstance(types[0], ty.PtrType)
     if not has_vector and not is_scalar:
         raise error("bad-operand", f"`@{node.name}` needs a DSD operand", node.span)
     if ev.unit.arch == "wse3" and types.count(ty.FABIN) > 1:
         raise error("two-fabric-inputs", "an operation has at most one fabric input on wse3", node.span)
+
+
+def _check_microthread(node: ast.Builtin, config: Config, has_dsr: bool) -> None:
+    """What says how a microthread runs needs one: an operation that is asynchronous, or may be by a DSR."""
+    if config.is_async or has_dsr:
+        return
+    name = "ut_id" if config.ut is not None else "priority" if config.priority is not None else None
+    if name is not None:
+        message = f"`.{name}` needs an asynchronous operation"
+        raise error("option-not-async", message, node.span, help="add `.async = true`")
 
 
 def _check_control(types: list[ty.Type], config: Config, span: Span) -> None:
@@ -193,41 +200,37 @@ def _check_control(types: list[ty.Type], config: Config, span: Span) -> None:
 
 
 def _config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr) -> Config:
-    fields = struct_fields(ev, arg, "the configuration of an operation", CONFIG_FIELDS)
-    if "activate" in fields and "unblock" in fields:
-        raise error(
-            "activate-and-unblock", "at most one of `.activate` and `.unblock` may be given", arg.span
-        )
+    fields = struct_fields(ev, arg, structs.OPERATION)
+    _check_actions(fields, arg)
     index = fields.get("index")
     return Config(
         flag(ev, fields, "async", arg),
         _task(ev, fields, "activate", ACTIVATABLE, arg),
-        _task(ev, fields, "unblock", BLOCKABLE, arg),
+        _task(ev, fields, "unblock", BLOCKABLE[ev.unit.arch], arg),
         _microthread(ev, fields, arg),
         None if index is None else dsd.as_word(ev.runtime(coerce(ev, index, ty.U16, arg.span))),
-        _priority(ev, fields["priority"], node, arg) if "priority" in fields else 0,
+        priority_flag(ev, fields["priority"], node) if "priority" in fields else None,
         _on_control(ev, fields["on_control"], arg) if "on_control" in fields else None,
     )
 
 
-def _priority(ev: Evaluator, value: Value, node: ast.Builtin, arg: ast.Expr) -> int:
-    """Flags for the fabric operands of the operation (WSE-2; later they stand in the DSD itself)."""
-    if ev.unit.arch != "wse2":
-        message = f"the priority of an operation stands in its fabric DSD on {ev.unit.arch}"
-        raise error("wrong-arch", message, arg.span)
-    return priority_flag(ev, value, node)
+def _check_actions(fields: dict[str, Value], arg: ast.Expr) -> None:
+    if "activate" in fields and "unblock" in fields:
+        message = "at most one of `.activate` and `.unblock` may be given"
+        raise error("activate-and-unblock", message, arg.span)
 
 
 def _on_control(ev: Evaluator, value: Value, arg: ast.Expr) -> tir.ControlAction | None:
     """`.{ .terminate = true }`, `.{ .activate = id }` or `.{ .unblock = id }`; None for `.terminate =
     false`."""
-    fields = value.parts or {}
-    if len(fields) != 1 or next(iter(fields)) not in ON_CONTROL_FIELDS:
-        raise error("bad-option", f"`.on_control` is one of {', '.join(ON_CONTROL_FIELDS)}", arg.span)
+    fields = structs.ON_CONTROL.of(value, ev.unit.arch, arg.span)
+    if len(fields) != 1:
+        names = ", ".join(structs.ON_CONTROL.fields)
+        raise error("bad-option", f"`.on_control` is one of {names}, found {len(fields)}", arg.span)
     if "terminate" in fields:
         return tir.ControlAction(None, None) if flag(ev, fields, "terminate", arg) else None
     activate = _task(ev, fields, "activate", ACTIVATABLE, arg)
-    return tir.ControlAction(activate, _task(ev, fields, "unblock", BLOCKABLE, arg))
+    return tir.ControlAction(activate, _task(ev, fields, "unblock", BLOCKABLE[ev.unit.arch], arg))
 
 
 def _task(
@@ -258,26 +261,45 @@ def _load_to_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> 
 @builtin("load_to_dsr_xdsr")
 def _load_to_dsr_xdsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 3, 4)
-    ev.expr(node.args[1])
+    _register(ev, node.args[1], ty.XDSR)
     return _load(ev, node, 0, 2, 3, (ty.CIRCBUF,))
 
 
 @builtin("load_to_dsr_xdsr_sr")
 def _load_to_dsr_xdsr_sr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 4, 5)
-    ev.expr(node.args[1])
-    ev.expr(node.args[2])
-    return _load(ev, node, 0, 3, 4, (ty.MEM4D,))
+    _register(ev, node.args[1], ty.XDSR)
+    registers = structs.elements_of(ev.expr(node.args[2]), "the stride registers", node.args[2].span)
+    for value in registers:
+        _check_register(value, ty.SR, node.args[2].span)
+    return _load(ev, node, 0, 3, 4, (ty.MEM4D,), len(registers))
+
+
+def _register(ev: Evaluator, node: ast.Expr, wanted: ty.Type) -> None:
+    _check_register(ev.expr(node), wanted, node.span)
+
+
+def _check_register(value: Value, wanted: ty.Type, span: Span) -> None:
+    if value.type is not wanted:
+        raise error("type-mismatch", f"expected an {wanted}, found {value.type}", span)
 
 
 def _load(
-    ev: Evaluator, node: ast.Builtin, dsr_at: int, dsd_at: int, config_at: int, allowed: tuple[ty.Type, ...]
+    ev: Evaluator,
+    node: ast.Builtin,
+    dsr_at: int,
+    dsd_at: int,
+    config_at: int,
+    allowed: tuple[ty.Type, ...],
+    stride_registers: int | None = None,
 ) -> Value:
     unit = program_unit(ev, node)
     dsr = ev.expr(node.args[dsr_at])
     file = DSR_FILES.get(dsr.type)
     if file is None:
         raise error("type-mismatch", f"expected a DSR, found {dsr.type}", node.args[dsr_at].span)
+    if dsr.type in (ty.DSR_FIFO_DEST, ty.DSR_FIFO_SRC1):
+        raise error("bad-operand", f"`@{node.name}` cannot load a {dsr.type}", node.args[dsr_at].span)
     value = ev.expr(node.args[dsd_at])
     if value.type not in allowed:
         names = " or ".join(map(str, allowed))
@@ -289,8 +311,11 @@ def _load(
             "bad-operand", f"a {value.type} cannot be loaded into a {dsr.type}", node.args[dsd_at].span
         )
     record = ev.runtime(value)
+    if stride_registers is not None:
+        check_stride_registers(record, stride_registers, node.args[2].span)
     if len(node.args) > config_at:
-        record = _with_config(ev, node, node.args[config_at], record)
+        is_fabric = value.type in (ty.FABIN, ty.FABOUT)
+        record = _with_config(ev, node, node.args[config_at], record, is_fabric)
     index = unit.dsr(file, int(ev.decide(dsr, node.span)))
     return _emit_or_init(ev, tir.LoadDsr(index, record, ev.loc(node.span)))
 
@@ -324,10 +349,10 @@ def _set_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
     return _emit_or_init(ev, tir.SetDsr(index, word, ir, ev.loc(node.span)))
 
 
-def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Expr) -> tir.Expr:
-    fields = struct_fields(ev, arg, "the configuration of a DSR", LOAD_FIELDS)
-    if "on_control" in fields:
-        raise error("not-supported-on-control", "`.on_control` is not supported yet", arg.span)
+def _with_config(
+    ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Expr, is_fabric: bool
+) -> tir.Expr:
+    fields = struct_fields(ev, arg, structs.LOAD_FABRIC if is_fabric else structs.LOAD_MEMORY)
     flags = 0
     for name, bit in (
         ("async", DsdFlag.ASYNC),
@@ -341,8 +366,12 @@ def _with_config(ev: Evaluator, node: ast.Builtin, arg: ast.Expr, record: tir.Ex
     if flags:
         old = dsd.get(record, DsdWord.FLAGS)
         record = dsd.replaced(record, DsdWord.FLAGS, _or(old, flags))
-    actions = _actions(ev, fields, arg)
-    return record if actions is None else dsd.replaced(record, DsdWord.ACTIONS, actions)
+    actions, microthread = _actions(ev, fields, arg), _microthread(ev, fields, arg)
+    if actions is not None:
+        record = dsd.replaced(record, DsdWord.ACTIONS, actions)
+    if microthread is not None:
+        record = dsd.replaced(record, DsdWord.MICROTHREAD, _added(microthread, tir.Const("u16", 1)))
+    return record
 
 
 def _or(old: tir.Expr, flags: int) -> tir.Expr:
@@ -353,8 +382,9 @@ def _or(old: tir.Expr, flags: int) -> tir.Expr:
 
 def _actions(ev: Evaluator, fields: dict[str, Value], arg: ast.Expr) -> tir.Expr | None:
     """`ACTIONS` word: activate id + 1 in the low byte, unblock id + 1 in the high byte."""
+    _check_actions(fields, arg)
     activate = _task(ev, fields, "activate", ACTIVATABLE, arg)
-    unblock = _task(ev, fields, "unblock", BLOCKABLE, arg)
+    unblock = _task(ev, fields, "unblock", BLOCKABLE[ev.unit.arch], arg)
     one = tir.Const("u16", 1)
     if activate is not None:
         return _added(activate, one)

@@ -12,6 +12,7 @@ from openwafer.csl._builtins_args import arity
 from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import Evaluator, builtin, emitting, program_unit
 from openwafer.csl._eval_call import instance
+from openwafer.csl._struct_fields import elements_of
 from openwafer.csl._unit import ProgramUnit
 from openwafer.csl._values import FnValue, Value
 from openwafer.diag import Label, error
@@ -25,9 +26,11 @@ def _word(ev: Evaluator, node: ast.Expr) -> tir.Expr:
 
 @builtin("get_config", "get_config_unchecked")
 def _get_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
-    """The ranges that may be given are promises of the program; nothing depends on them."""
-    arity(node, 1, 2)
+    """The ranges that may be given are promises of the program: kept, where that is known; else nothing
+    depends on them."""
+    arity(node, 1, 1 if node.name.endswith("unchecked") else 2)
     builder = emitting(ev, node)
+    _check_ranges(ev, node, 1)
     slot = builder.slot("u16")
     builder.emit(tir.ReadConfig(slot, _word(ev, node.args[0]), ev.loc(node.span)))
     return Value(ty.U16, ir=tir.Local("u16", slot))
@@ -35,11 +38,28 @@ def _get_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> V
 
 @builtin("set_config", "set_config_unchecked")
 def _set_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
-    arity(node, 2, 3)
+    arity(node, 2, 2 if node.name.endswith("unchecked") else 3)
     builder = emitting(ev, node)
+    _check_ranges(ev, node, 2)
     address = _word(ev, node.args[0])
     builder.emit(tir.WriteConfig(address, _word(ev, node.args[1]), ev.loc(node.span)))
     return Value(ty.VOID, ())
+
+
+def _check_ranges(ev: Evaluator, node: ast.Builtin, at: int) -> None:
+    """`.{ first, last }` or several of them. Diagnostics: type-mismatch, bad-range, not-comptime."""
+    if at >= len(node.args):
+        return
+    span = node.args[at].span
+    given = elements_of(ev.comptime_expr(node.args[at]), "a range of addresses", span)
+    is_one = all(part.parts is None for part in given)
+    ranges = [given] if is_one else [elements_of(part, "a range of addresses", span) for part in given]
+    known = [tuple(ev.known_integer(end, span, "address") for end in ends) for ends in ranges]
+    if any(len(ends) != 2 or ends[0] > ends[1] for ends in known):
+        raise error("bad-range", "a range of addresses is `.{ first, last }`", span)
+    address = ev.expr(node.args[0])
+    if address.is_known and not any(first <= address.known <= last for first, last in known):
+        raise error("bad-range", f"address {address.known:#x} is outside of what is given", span)
 
 
 @builtin("openwafer_register")

@@ -3,54 +3,80 @@
 from __future__ import annotations
 
 from openwafer.csl import _ast as ast
+from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import choice, flag
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._tir import INHERITED, SWAP_X, SWAP_Y, ColorConfig, Filter, FilterKind
+from openwafer.csl._unit import Unit
 from openwafer.csl._values import Value
-from openwafer.diag import Span, error, suggest
+from openwafer.diag import Span, error
 
 POP_MODES = ("no_pop", "always_pop", "pop_on_advance", "pop_on_advance_nop")
-FIELDS = ("routes", "switches", "filter", "teardown")
-FILTERS = {
-    "counter": ("count_data", "count_control", "init_counter", "limit1", "max_counter", "filter_control"),
-    "sparse_counter": ("count_data", "count_control", "init_counter", "limit1", "limit2", "max_counter"),
-    "range": ("min_idx", "max_idx"),
-}
-"""Fields of each kind of filter. Source: “Filter Configuration Semantics” in “Builtins”."""
-IGNORED = ("fast_mode",)
-"""Fields of filters that programs give and that are not documented."""
 REGISTER_MAX = 0xFFFF
 WORD_MAX = 0x3FF
 """A route as a word has ten bits."""
 
 
 def color_config(ev: Evaluator, color: int, config: Value, node: ast.Builtin) -> ColorConfig:
-    """Diagnostics: missing-routes, unknown-field, bad-switch-position, bad-filter, bad-option."""
-    fields = fields_of(config, node.span)
+    """Diagnostics: missing-routes, those of `Struct.of`, bad-switch-position, bad-filter, bad-option."""
+    fields = _struct(ev, structs.COLOR, config, node)
     if "routes" not in fields:
         raise error("missing-routes", "a color configuration needs `.routes`", node.span)
-    for name in fields:
-        if name not in FIELDS:
-            raise error("unknown-field", f"a color configuration has no field `{name}`", node.span)
     given = fields["routes"]
-    routes = {} if ty.is_integer(given.type) else fields_of(given, node.span)
-    switches = fields_of(fields["switches"], node.span) if "switches" in fields else {}
-    pop = routes.get("pop_mode") or switches.get("pop_mode")
-    changes = [_position(ev, switches.get(name), node) for name in ("pos1", "pos2", "pos3")]
-    current = 0
-    if "current_switch_pos" in switches:
-        current = ev.known_integer(switches["current_switch_pos"], node.span, "switch position")
+    routes = {} if ty.is_integer(given.type) else _struct(ev, structs.ROUTES, given, node)
+    switches = _struct(ev, structs.SWITCHES, fields["switches"], node) if "switches" in fields else {}
     return ColorConfig(
         color,
-        (_masks(ev, given, routes, node), *changes),
-        current,
+        (
+            _masks(ev, given, routes, node),
+            *(_position(ev, switches.get(name), node) for name in structs.POSITIONS),
+        ),
+        _current(ev, switches.get("current_switch_pos"), node),
         flag(ev, switches, "ring_mode", node),
-        POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node)) if pop is not None else 0,
+        _pop_mode(ev, routes, switches, node),
         flag(ev, fields, "teardown", node),
         _filter(ev, fields["filter"], node) if "filter" in fields else None,
         _swap(ev, routes, node),
     )
+
+
+def _struct(ev: Evaluator, struct: structs.Struct, value: Value, node: ast.Builtin) -> dict[str, Value]:
+    return struct.of(value, ev.unit.arch, node.span)
+
+
+def check_color(unit: Unit, color: int, config: Value, span: Span) -> None:
+    """What a color may not be: one of memcpy's own, or one with switches where it has none.
+
+    Diagnostics: reserved-by-memcpy, no-switch."""
+    machine = unit.machine
+    reserved = machine.host.memcpy_colors
+    if unit.options.memcpy and color in reserved:
+        colors = ", ".join(map(str, reserved))
+        note = f"it uses colors {colors}"
+        raise error("reserved-by-memcpy", f"color {color} belongs to `--memcpy`", span, notes=(note,))
+    if color not in machine.fabric.switch_colors and "switches" in (config.parts or {}):
+        colors = ", ".join(map(str, machine.fabric.switch_colors))
+        message = f"color {color} has no switches on {machine.name}"
+        raise error("no-switch", message, span, notes=(f"colors with switches: {colors}",))
+
+
+def _current(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
+    current = 0 if value is None else ev.known_integer(value, node.span, "switch position")
+    count = ev.unit.machine.fabric.switch_positions
+    if not 0 <= current < count:
+        message = f"switch position {current} is not between 0 and {count - 1}"
+        raise error("bad-switch-position", message, node.span)
+    return current
+
+
+def _pop_mode(ev: Evaluator, routes: dict[str, Value], switches: dict[str, Value], node: ast.Builtin) -> int:
+    """It stands in `.switches`, in older programs in `.routes`."""
+    if "pop_mode" in routes and "pop_mode" in switches:
+        message = "`.pop_mode` is given twice, in `.routes` and in `.switches`"
+        raise error("duplicate-field", message, node.span)
+    pop = routes.get("pop_mode") or switches.get("pop_mode")
+    return 0 if pop is None else POP_MODES.index(choice(ev, pop, POP_MODES, "a pop mode", node))
 
 
 def _masks(ev: Evaluator, given: Value, fields: dict[str, Value], node: ast.Builtin) -> tuple[int, int]:
@@ -98,12 +124,17 @@ def _position(ev: Evaluator, value: Value | None, node: ast.Builtin) -> tuple[in
     if ty.is_integer(value.type):
         masks = _word_masks(ev, value, node)
         return (masks[0] or INHERITED, masks[1] or INHERITED) if any(masks) else None
-    fields = fields_of(value, node.span)
+    fields = _struct(ev, structs.POSITION, value, node)
     if "invalid" in fields:
+        if len(fields) > 1 or not flag(ev, fields, "invalid", node):
+            message = "`.invalid` of a switch position is `true` and stands alone"
+            raise error("bad-switch-position", message, node.span)
         return None
-    if not fields or any(n not in ("rx", "tx") for n in fields):
+    if not fields:
         raise error("bad-switch-position", "a switch position has `.rx` or `.tx`", node.span)
     rx, tx = (_mask(ev, fields[n], node) if n in fields else INHERITED for n in ("rx", "tx"))
+    if rx != INHERITED and rx.bit_count() != 1:
+        raise error("bad-switch-position", "`.rx` of a switch position is one direction", node.span)
     return rx, tx
 
 
@@ -111,9 +142,8 @@ def _mask(ev: Evaluator, value: Value | None, node: ast.Builtin) -> int:
     """Directions as a mask of ports."""
     if value is None:
         return 0
-    parts = [value] if value.parts is None else value.parts.values()
     mask = 0
-    for part in parts:
+    for part in structs.elements_of(value, "a route", node.span):
         if part.type is not ty.DIRECTION:
             raise error("type-mismatch", f"a route is made of directions, found {part.type}", node.span)
         bit = 1 << int(ev.decide(part, node.span))
@@ -128,12 +158,8 @@ def _filter(ev: Evaluator, value: Value, node: ast.Builtin) -> Filter:
     if "kind" not in fields:
         message = "a filter needs its `.kind`"
         raise error("bad-filter", message, node.span, help="as `.kind = .{ .counter = true }`")
-    kind = choice(ev, fields["kind"], tuple(FILTERS), "a kind of filter", node)
-    known = FILTERS[kind]
-    for name in fields:
-        if name not in ("kind", *known, *IGNORED):
-            hint = suggest(name, known) or f"it has {', '.join(f'`{n}`' for n in known)}"
-            raise error("bad-filter", f"a filter of kind `{kind}` has no `.{name}`", node.span, help=hint)
+    kind = choice(ev, fields["kind"], tuple(structs.FILTERS), "a kind of filter", node)
+    structs.FILTERS[kind].of(value, ev.unit.arch, node.span)
 
     def number(name: str) -> int:
         found = ev.known_integer(fields[name], node.span, f"`.{name}`") if name in fields else 0

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from openwafer.csl import _ast as ast
+from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import argument, arity, struct_fields
-from openwafer.csl._builtins_routes import color_config
+from openwafer.csl._builtins_routes import check_color, color_config
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_call import instance
 from openwafer.csl._eval_place import in_memory, place_of
 from openwafer.csl._unit import ProgramUnit
 from openwafer.csl._values import FnValue, MemoryPlace, Static, Value, ValuePlace
-from openwafer.diag import Label, error, suggest
+from openwafer.diag import Label, Span, error, suggest
 
 
 def _void() -> Value:
@@ -108,7 +109,11 @@ def _check_bound(ev: Evaluator, node: ast.Expr, number: int) -> None:
 
 
 ACTIVATABLE = (ty.LOCAL_TASK_ID,)
-BLOCKABLE = (ty.LOCAL_TASK_ID, ty.DATA_TASK_ID, ty.COLOR, ty.INPUT_QUEUE, ty.UT_ID)
+BLOCKABLE: dict[str, tuple[ty.Type, ...]] = {
+    "wse2": (ty.LOCAL_TASK_ID, ty.DATA_TASK_ID, ty.COLOR),
+    "wse3": (ty.LOCAL_TASK_ID, ty.DATA_TASK_ID, ty.INPUT_QUEUE),
+}
+"""By architecture: the number of a color or of a queue is that of its data task on one of them only."""
 
 
 @builtin("activate")
@@ -137,7 +142,7 @@ def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     value = ev.expr(node.args[0])
     if value.type is ty.UT_ID:
         raise error("not-supported-block-ut", "blocking a microthread is not supported yet", node.span)
-    number = task_number(ev, node.args[0], value, BLOCKABLE)
+    number = task_number(ev, node.args[0], value, BLOCKABLE[unit.arch])
     if ev.is_emitting():
         ev.emit(tir.SetBlocked(number, node.name == "block", ev.loc(node.span)))
     elif node.name == "block":
@@ -160,26 +165,53 @@ def _initialize_queue(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None
         raise error("type-mismatch", f"expected a queue, found {queue.type}", node.args[0].span)
     number = int(ev.decide(queue, node.args[0].span, "a queue"))
     direction = "in" if queue.type is ty.INPUT_QUEUE else "out"
+    check_queue(unit, direction, number, node.args[0].span)
     given = argument(node, 1)
-    known = ("color", "priority", "ctrl_table_id")
-    fields = {} if given is None else struct_fields(ev, given, "the configuration of a queue", known)
+    fields = (
+        {}
+        if given is None
+        else struct_fields(ev, given, structs.INPUT_QUEUE if direction == "in" else structs.OUTPUT_QUEUE)
+    )
+    _check_table(ev, fields, node)
+    _check_first(unit, direction, number, node)
     if given is None or "color" not in fields:
         if direction == "in" or unit.arch == "wse3":
             raise error("missing-color", f"{direction}put queue {number} needs a `.color`", node.span)
         return _void()
     color, cell = ev.queue_color(fields["color"], given.span)
+    unit.bind_queue(direction, number, color, node.span, cell)
+    return _void()
+
+
+def _check_first(unit: ProgramUnit, direction: str, number: int, node: ast.Builtin) -> None:
     before = unit.queue_spans.get((direction, number))
     if before is not None:
         first = Label(before, "first initialized here")
-        raise error(
-            "queue-initialized-twice",
-            f"{direction}put queue {number} is initialized twice",
-            node.span,
-            labels=[first],
-        )
+        message = f"{direction}put queue {number} is initialized twice"
+        raise error("queue-initialized-twice", message, node.span, labels=[first])
     unit.queue_spans[direction, number] = node.span
-    unit.bind_queue(direction, number, color, node.span, cell)
-    return _void()
+
+
+def _check_table(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> None:
+    """Diagnostics: not-supported-queue."""
+    table = fields.get("ctrl_table_id")
+    if table is not None and ev.known_integer(table, node.span, "control task table"):
+        message = "a control task table other than 0 is not supported yet"
+        raise error("not-supported-queue", message, node.span)
+
+
+def check_queue(unit: ProgramUnit, direction: str, number: int, span: Span) -> None:
+    """With `--memcpy` some queues belong to it. Source: “memcpy” in the SDK documentation.
+
+    An output queue of WSE-2 belongs to no color; public programs share the one of memcpy."""
+    host = unit.machine.host
+    outputs = () if unit.arch == "wse2" else host.memcpy_output_queues
+    taken = host.memcpy_input_queues if direction == "in" else outputs
+    if unit.options.memcpy and number in taken:
+        message = f"{direction}put queue {number} belongs to `--memcpy`"
+        numbers = ", ".join(map(str, taken))
+        note = f"it uses {direction}put queues {numbers} on {unit.arch}"
+        raise error("reserved-by-memcpy", message, span, notes=(note,))
 
 
 @builtin("set_local_color_config")
@@ -187,9 +219,13 @@ def _set_local_color_config(ev: Evaluator, node: ast.Builtin, expected: ty.Type 
     arity(node, 2)
     unit = program_unit(ev, node)
     color = ev.known_integer(ev.expr(node.args[0]), node.args[0].span, "color")
+    if not 0 <= color < unit.machine.fabric.colors:
+        raise error("id-out-of-range", f"color {color} is not routable", node.args[0].span)
     if color in unit.colors:
         raise error("color-set-twice", f"color {color} is configured twice", node.span)
-    unit.colors[color] = color_config(ev, color, ev.expr(node.args[1]), node)
+    config = ev.expr(node.args[1])
+    check_color(unit, color, config, node.span)
+    unit.colors[color] = color_config(ev, color, config, node)
     return _void()
 
 

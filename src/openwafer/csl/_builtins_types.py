@@ -12,6 +12,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import argument, arity
 from openwafer.csl._coerce import coerce
+from openwafer.csl._edition import check_removed
 from openwafer.csl._eval import MAX_ELEMENTS, Evaluator, builtin
 from openwafer.csl._eval_names import check_params
 from openwafer.csl._leaves import items_of
@@ -192,6 +193,7 @@ def _has_field(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Va
 @builtin("concat_structs")
 def _concat_structs(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2)
+    check_removed(ev.unit.options, "@concat_structs", ev.module.file.path, node.span)
     a, b = (_struct(ev, n) for n in node.args)
     tuples = [isinstance(v.type, ty.StructType) and v.type.is_tuple for v in (a, b)]
     if a.known and b.known and tuples[0] != tuples[1]:

@@ -23,6 +23,7 @@ from openwafer.csl._cells import (
     parts_of,
     queue_colors,
 )
+from openwafer.csl._edition import check_edition
 from openwafer.csl._eval import Evaluator
 from openwafer.csl._files import FileLoader
 from openwafer.csl._groups import Group, group_tiles
@@ -51,6 +52,7 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
 
     Diagnostics of the first error are raised; `comptime_print` output goes to `progress`."""
     assert RULES
+    check_edition(options)
     tell = progress or _say_nothing
     machine = load_machine(options.machine or options.arch)
     files = FileLoader(options.import_path)

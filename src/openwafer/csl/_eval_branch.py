@@ -7,12 +7,12 @@ from collections.abc import Callable
 from openwafer.csl import _ast as ast
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
-from openwafer.csl._coerce import coerce
 from openwafer.csl._eval import NEVER, Evaluator, Signal, Target, expr_rule, stmt_rule
 from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import assign
 from openwafer.csl._eval_stmt import give, slots
 from openwafer.csl._operators import binary, common_type
+from openwafer.csl._switch_arms import check_arms, pattern
 from openwafer.csl._values import Place, Value
 from openwafer.diag import Span, error
 
@@ -76,6 +76,7 @@ def _join(ev: Evaluator, arms: list[Arm], expected: ty.Type | None, span: Span) 
 @stmt_rule(ast.Switch)
 def _switch_stmt(ev: Evaluator, node: ast.Switch) -> Signal | None:
     subject = ev.expr(node.subject)
+    check_arms(ev, node, subject)
     if subject.is_known:
         arm = _chosen(ev, node, subject)
         return None if arm is None else _run(ev, arm)
@@ -83,7 +84,7 @@ def _switch_stmt(ev: Evaluator, node: ast.Switch) -> Signal | None:
         raise error("not-comptime", "the subject must be known at compile time", node.subject.span)
     signals: list[Signal | None] = []
     _chain(ev, node, subject, 0, signals)
-    return NEVER if _is_exhaustive(ev, node, subject) and all(s is not None for s in signals) else None
+    return NEVER if all(s is not None for s in signals) else None
 
 
 def _run(ev: Evaluator, arm: ast.SwitchArm) -> Signal | None:
@@ -101,10 +102,6 @@ _STATEMENTS = (
 )  # fmt: skip
 
 
-def _pattern(ev: Evaluator, node: ast.Expr, subject: Value) -> Value:
-    return coerce(ev, ev.expr(node, subject.type), subject.type, node.span)
-
-
 def _chosen(ev: Evaluator, node: ast.Switch, subject: Value) -> ast.SwitchArm | None:
     known = ev.decide(subject, node.subject.span)
     otherwise: ast.SwitchArm | None = None
@@ -112,7 +109,7 @@ def _chosen(ev: Evaluator, node: ast.Switch, subject: Value) -> ast.SwitchArm | 
         if not arm.patterns:
             otherwise = arm
         for part in arm.patterns:
-            if ev.decide(_pattern(ev, part, subject), part.span) == known:
+            if ev.decide(pattern(ev, part, subject), part.span) == known:
                 return arm
     return otherwise
 
@@ -120,22 +117,10 @@ def _chosen(ev: Evaluator, node: ast.Switch, subject: Value) -> ast.SwitchArm | 
 def _matches(ev: Evaluator, arm: ast.SwitchArm, subject: Value) -> tir.Expr:
     test: tir.Expr | None = None
     for part in arm.patterns:
-        equal = ev.runtime(binary(ev, "==", subject, _pattern(ev, part, subject), part.span))
+        equal = ev.runtime(binary(ev, "==", subject, pattern(ev, part, subject), part.span))
         test = equal if test is None else tir.Binary("or", "bool", test, equal)
     assert test is not None
     return test
-
-
-def _is_exhaustive(ev: Evaluator, node: ast.Switch, subject: Value) -> bool:
-    """Whether there is an arm for every value of the subject."""
-    if any(not a.patterns for a in node.arms):
-        return True
-    t = subject.type
-    wanted = (
-        {n for _, n in t.members} if isinstance(t, ty.EnumType) else {True, False} if t is ty.BOOL else None
-    )
-    parts = [_pattern(ev, part, subject).known for arm in node.arms for part in arm.patterns]
-    return wanted is not None and wanted <= set(parts)
 
 
 def _chain(ev: Evaluator, node: ast.Switch, subject: Value, at: int, signals: list[Signal | None]) -> None:
@@ -157,6 +142,7 @@ def _chain(ev: Evaluator, node: ast.Switch, subject: Value, at: int, signals: li
 @expr_rule(ast.Switch)
 def _switch_expr(ev: Evaluator, node: ast.Switch, expected: ty.Type | None) -> Value:
     subject = ev.expr(node.subject)
+    check_arms(ev, node, subject)
     if not subject.is_known:
         return _switch_later(ev, node, subject, expected)
     arm = _chosen(ev, node, subject)
@@ -170,9 +156,6 @@ def _switch_expr(ev: Evaluator, node: ast.Switch, expected: ty.Type | None) -> V
 def _switch_later(ev: Evaluator, node: ast.Switch, subject: Value, expected: ty.Type | None) -> Value:
     if not ev.is_emitting():
         raise error("not-comptime", "the subject must be known at compile time", node.subject.span)
-    if not _is_exhaustive(ev, node, subject):
-        message = f"this switch has no value for every {subject.type}"
-        raise error("no-arm", message, node.subject.span, help="add an `else` arm")
     arms = sorted(node.arms, key=lambda a: not a.patterns)
     done: list[Arm] = []
     for arm in arms:

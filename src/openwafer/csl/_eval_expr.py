@@ -115,8 +115,32 @@ def is_safe(ir: tir.Expr) -> bool:
 
 @expr_rule(ast.ComptimeExpr)
 def _comptime(ev: Evaluator, node: ast.ComptimeExpr, expected: ty.Type | None) -> Value:
+    """Diagnostics: not-comptime."""
     with ev.at_comptime():
-        return ev.expr(node.operand, expected)
+        value = ev.expr(node.operand, expected)
+    if not _is_comptime(value):
+        message = f"this {value.type} cannot be computed at compile time"
+        raise error("not-comptime", message, node.operand.span)
+    return value
+
+
+def _is_comptime(value: Value) -> bool:
+    """Whether a value is known: a DSD is if it depends on nothing that changes at run time."""
+    if value.parts is not None:
+        return all(map(_is_comptime, value.parts.values()))
+    return value.is_known or (value.ir is not None and _is_constant(value.ir))
+
+
+def _is_constant(ir: tir.Expr) -> bool:
+    match ir:
+        case tir.DsdMake(words):
+            return all(map(_is_constant, words))
+        case tir.Binary(a=a, b=b):
+            return _is_constant(a) and _is_constant(b)
+        case tir.Unary(a=a) | tir.Cast(a=a) | tir.Bitcast(a=a):
+            return _is_constant(a)
+        case _:
+            return isinstance(ir, (tir.Const, tir.Param, tir.Addr, tir.Coord))
 
 
 # --- struct, tuple and array literals ----------------------------------------

@@ -7,6 +7,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._addressed import mentions
 from openwafer.csl._coerce import coerce
+from openwafer.csl._edition import check_removed
 from openwafer.csl._eval import Evaluator, expr_rule, is_constant
 from openwafer.csl._memory import initialize, load, new_static
 from openwafer.csl._module import Module
@@ -61,6 +62,7 @@ def _lookup_global(ev: Evaluator, name: str, span: Span) -> Place:
         return global_place(ev, ev.module, name, span)
     found = _primitive(name)
     if found is not None:
+        check_removed(ev.unit.options, name, ev.module.file.path, span)
         return found
     raise error("unknown-name", f"unknown name `{name}`", span, help=suggest(name, _known_names(ev)))
 

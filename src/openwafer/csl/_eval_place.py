@@ -56,7 +56,24 @@ def _address_of(ev: Evaluator, node: ast.AddressOf, expected: ty.Type | None) ->
         base = place_of(ev, node.operand.base).type
         if isinstance(base, ty.NamedStruct) and base.layout == "packed":
             raise error("no-address", "a field of a packed struct has no address", node.span)
+    if _is_temporary(node.operand):
+        message = "a value that has no name has no address"
+        raise error("no-address", message, node.operand.span, help="give it a name with `const` or `var`")
     return address_of(ev, place_of(ev, node.operand), node.span)
+
+
+def _is_temporary(node: ast.Expr) -> bool:
+    """Whether an operand of `&` is an intermediate value or a part of one."""
+    if isinstance(node, ast.Call) or (isinstance(node, ast.Builtin) and node.name != "field"):
+        return True
+    while isinstance(node, (ast.Field, ast.Index)):
+        node = node.base
+    return isinstance(node, INTERMEDIATE)
+
+
+INTERMEDIATE = (
+    ast.IntLit, ast.FloatLit, ast.BoolLit, ast.StringLit, ast.StructLit, ast.TupleLit, ast.Unary, ast.Binary,
+)  # fmt: skip
 
 
 def address_of(ev: Evaluator, place: Place, span: Span) -> Value:

@@ -40,7 +40,8 @@ class DsdWord(enum.IntEnum):
     is what the address changes by when that dimension advances and the inner ones reset (as documented).
     SCALAR: BASE is the low and EXTENT0 the high half of the value. POINTER: BASE is the address.
     FABIN/FABOUT: BASE is the queue, COLOR the color. FIFO: BASE is the FIFO's number in the program.
-    CIRCBUF: COLOR is the start address and END the exclusive end address.
+    CIRCBUF: COLOR is the start address and END the exclusive end address. MICROTHREAD, in a DSR:
+    the id + 1 of the microthread of operations that name none themselves, 0 for none.
     """
 
     KIND = 0
@@ -58,7 +59,7 @@ class DsdWord(enum.IntEnum):
     ELEMENT_BYTES = 12
     FLAGS = 13
     ACTIONS = 14
-    RESERVED = 15
+    MICROTHREAD = 15
 
 
 MEDIUM = 3
@@ -217,9 +218,12 @@ class Dsd(Base, frozen=True):
 
 
 class Dsr(Base, frozen=True):
-    """An explicit DSR; `index` is its place in `Program.dsrs`. Set up beforehand by `LoadDsr`."""
+    """An explicit DSR; `index` is its place in `Program.dsrs`. Set up beforehand by `LoadDsr`.
+
+    `priority`: `DsdFlag`s that stand for those of its fabric DSD in this operation; None: its own."""
 
     index: int
+    priority: int | None = None
 
 
 class Scalar(Base, frozen=True):

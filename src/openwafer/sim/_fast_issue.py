@@ -18,6 +18,7 @@ from openwafer.codegen._operand import (
     RECORD_BASE,
     RECORD_EXTENTS,
     RECORD_FLAGS,
+    RECORD_MICROTHREAD,
     RECORD_START,
     SCALAR,
     base_after,
@@ -136,6 +137,19 @@ def _is_wrong(kind: Any, is_dest: Any) -> Any:
 
 
 @kernel
+def _microthread(request: Any, dest: Any, src0: Any, src1: Any) -> Any:
+    """Id + 1 of the microthread that the operation names, else that the first DSR with one names; 0: none."""
+    given = load32(request + Req.UT)
+    if given == 0 and load32(request + Req.DEST_DSR):
+        given = load16(dest + RECORD_MICROTHREAD)
+    if given == 0 and load32(request + Req.SRC0_DSR):
+        given = load16(src0 + RECORD_MICROTHREAD)
+    if given == 0 and src1 != 0 and load32(request + Req.SRC1_DSR):
+        given = load16(src1 + RECORD_MICROTHREAD)
+    return given
+
+
+@kernel
 def _slot_number(w: Any, request: Any, dest: Any, src0: Any, src1: Any) -> Any:
     """SYNCHRONOUS, or the microthread of an asynchronous operation (which may be too large)."""
     flags = load16(dest + RECORD_FLAGS) if load32(request + Req.DEST_DSR) else 0
@@ -144,7 +158,7 @@ def _slot_number(w: Any, request: Any, dest: Any, src0: Any, src1: Any) -> Any:
         flags |= load16(src1 + RECORD_FLAGS)
     if load32(request + Req.IS_ASYNC) == 0 and flags & ASYNC == 0:
         return SYNCHRONOUS
-    given = load32(request + Req.UT)
+    given = _microthread(request, dest, src0, src1)
     if load16(dest) == FABOUT:
         number = load16(dest + RECORD_BASE)
     elif load16(src0) == FABIN:

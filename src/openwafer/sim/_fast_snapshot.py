@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from openwafer.codegen._abi import Req
+from openwafer.codegen._operand import PLACE, WALKER_WORDS
 from openwafer.csl._dsd_ops import DSD_OPS_BY_NUMBER
 from openwafer.csl._tir import Program
 from openwafer.sim import _fast_state as st
@@ -204,13 +205,11 @@ class _Reader:
         )  # fmt: skip
 
     def _operands(self, x: int, y: int, slot: Ints) -> Iterator[snap.Operand]:
-        base = int(self.world.pes[y * self.world.width + x, st.P_QUEUES // 8])
-        record = self.world.program_records[int(self.world.layout.program_of[y, x])]
-        inputs = {base + int(record[st.G_INPUT // 8 + id]): id for id in range(st.QUEUE_IDS)}
         fifos = int(self.world.pes[y * self.world.width + x, st.P_FIFOS // 8])
-        for queue, fifo in ((st.S_IN0, st.S_FIFO_IN0), (st.S_IN1, st.S_FIFO_IN1)):
-            if address := int(slot[queue // 8]):
-                yield snap.Operand("fabin", inputs.get(address, -1))
+        for number, queue, fifo in ((1, st.S_IN0, st.S_FIFO_IN0), (2, st.S_IN1, st.S_FIFO_IN1)):
+            if int(slot[queue // 8]):
+                place = st.S_WALKERS + 8 * WALKER_WORDS * number + PLACE
+                yield snap.Operand("fabin", int(slot[place // 8]))
             if address := int(slot[fifo // 8]):
                 yield snap.Operand("pop", (address - fifos) // st.FIFO_BYTES)
         if int(slot[st.S_OUT // 8]):

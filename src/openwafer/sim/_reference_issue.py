@@ -63,7 +63,8 @@ class DsdStatement:
         from_dsr = any(o.dsr is not None and o.has(DsdFlag.ASYNC) for o in operation.operands)
         if not (self.node.is_async or from_dsr) or not operation.fabric:
             return None
-        slot = ut if ut is not None else (operation.outputs + operation.inputs)[0].queue
+        named = _microthread(operation, ut)
+        slot = named if named is not None else (operation.outputs + operation.inputs)[0].queue
         if slot >= self.microthreads:
             raise Fault("unsupported", f"microthread {slot}")
         return slot
@@ -86,6 +87,20 @@ def _actions(operation: Operation, activate: int | None, unblock: int | None) ->
     return Actions(activate, unblock)
 
 
+def _microthread(operation: Operation, ut: int | None) -> int | None:
+    """That of the operation, else that of the first DSR that names one."""
+    words = [o.record[DsdWord.MICROTHREAD] for o in operation.operands if o.dsr is not None]
+    return ut if ut is not None else next((word - 1 for word in words if word), None)
+
+
+def prioritized(record: tuple[int, ...], priority: int | None) -> tuple[int, ...]:
+    """A record with the priority that an operation gives."""
+    if priority is None:
+        return record
+    flags = record[DsdWord.FLAGS] & ~(DsdFlag.PRIORITY_LOW | DsdFlag.PRIORITY_HIGH) | priority
+    return (*record[: DsdWord.FLAGS], flags, *record[DsdWord.FLAGS + 1 :])
+
+
 def fitted(record: tuple[int, ...], size: int) -> tuple[int, ...]:
     """A record whose strides, if it is one of memory, count elements of `size` bytes."""
     old, kind = record[DsdWord.ELEMENT_BYTES], record[DsdWord.KIND]
@@ -101,8 +116,8 @@ def _operand(compile: Compile, node: tir.Operand, size: int) -> Callable[[Any, S
         case tir.Dsd(expr):
             value = compile(expr)
             return lambda pe, slots: Operand(fitted(value(pe, slots), size), size)
-        case tir.Dsr(index):
-            return lambda pe, slots: Operand(fitted(pe.dsrs[index], size), size, index)
+        case tir.Dsr(index, priority):
+            return lambda pe, slots: Operand(prioritized(fitted(pe.dsrs[index], size), priority), size, index)
         case tir.Scalar(expr):
             value = compile(expr)
             return lambda pe, slots: Operand(scalar_record(value(pe, slots)), size)
