@@ -1,7 +1,8 @@
 """Runs the quick part of the suite on every supported Python that is installed.
 
-`python tests/run_pythons.py`. Supported are the versions that `pyproject.toml` names. Each gets an environment
-of its own below `build/`; which are not installed is printed. The exit code is 1 if a test fails on any.
+`python tests/run_pythons.py`. Supported are the versions that `pyproject.toml` names. Each gets an
+environment of its own below `build/`; which are not installed is printed. The exit code is 1 if a test fails
+on any.
 """
 
 from __future__ import annotations
