@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from openwafer.cli._errors import run_command
+from openwafer.cli._output import say
+from openwafer.diag import showable
 
 
 class _Pair(click.ParamType[tuple[int, int]]):
@@ -146,8 +148,9 @@ def _progress(text: str) -> Generator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(text):
+    with Console(stderr=True).status(Text(showable(text))):
         yield
 
 
@@ -155,12 +158,11 @@ def _summarize(image: Any, output: str, seconds: float) -> None:
     from openwafer.image import used_bytes
 
     layout = image.layout
-    click.echo(
-        f"{output}: {layout.width} × {layout.height} PEs of {layout.arch}, {len(layout.programs)} programs"
-    )
+    size = f"{layout.width} × {layout.height} PEs of {layout.arch}"
+    say(f"{showable(output)}: {size}, {len(layout.programs)} programs")
     for program in layout.programs:
-        click.echo(f"  {program.name}: {used_bytes(program):,} B of data")
-    click.echo(f"  {seconds:.2f} s")
+        say(f"  {showable(program.name)}: {used_bytes(program):,} B of data")
+    say(f"  {seconds:.2f} s")
 
 
 def arguments(args: Sequence[str]) -> list[str]:

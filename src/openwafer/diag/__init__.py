@@ -3,8 +3,10 @@
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
 from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
+from openwafer.diag._showable import encodable, json_text, showable
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
+from openwafer.diag._write import not_written, write_report
 
 __all__ = [
     "Diagnostic",
@@ -13,10 +15,15 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "encodable",
     "error",
+    "json_text",
+    "not_written",
     "notice",
     "print_diagnostics",
     "render",
+    "showable",
     "suggest",
     "to_json",
+    "write_report",
 ]

@@ -58,7 +58,11 @@ def install(directory: str) -> None:
         return
     setattr(builtins, BINARY, binary)
     setattr(builtins, IN_PLACE, in_place)
-    sys.path_hooks.insert(0, _Hook(os.path.realpath(directory), _installed()))
+    try:
+        root = os.path.realpath(directory)
+    except FileNotFoundError:  # the working directory is gone, and nothing lies beside the script
+        return
+    sys.path_hooks.insert(0, _Hook(root, _installed()))
     sys.path_importer_cache.clear()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 from openwafer.codegen._abi import Counter
+from openwafer.diag import json_text, write_report
 from openwafer.sim import Engine, Profile
 
 PROFILE_VARIABLE = "OPENWAFER_PROFILE"
@@ -31,11 +31,12 @@ def is_profiling() -> bool:
 
 
 def write_profile(engine: Engine) -> None:
-    """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does."""
+    """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does.
+
+    Diagnostics: report-not-written."""
     path = os.environ.get(PROFILE_VARIABLE)
     if path:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(profile_to_json(engine.profile())) + "\n")
+        write_report(path, json_text(profile_to_json(engine.profile())) + "\n", "a")
 
 
 def profile_to_json(profile: Profile) -> dict[str, Any]:

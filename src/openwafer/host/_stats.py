@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 
+from openwafer.diag import json_text, write_report
 from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
 from openwafer.image import Image
 from openwafer.sim._engine import Engine
@@ -17,14 +17,13 @@ def write_stats(engine: Engine, image: Image) -> None:
     """Appends `{"cycles", "tile_cycles", "pes", "memory"}` as a line of JSON to the file that
     `OPENWAFER_STATS` names, if it does; a script that runs several programs gives several lines.
 
-    `memory` is a checksum of what the PEs hold, "" if that is a lot."""
+    `memory` is a checksum of what the PEs hold, "" if that is a lot. Diagnostics: report-not-written."""
     path = os.environ.get(STATS_VARIABLE)
     if not path:
         return
     pes = image.layout.width * image.layout.height
     stats = {"cycles": engine.now, "tile_cycles": engine.now * pes, "pes": pes}
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(stats | {"memory": _checksum(engine, image)}) + "\n")
+    write_report(path, json_text(stats | {"memory": _checksum(engine, image)}) + "\n", "a")
 
 
 def _checksum(engine: Engine, image: Image) -> str:
