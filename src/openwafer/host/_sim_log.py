@@ -1,7 +1,7 @@
 """The simulator's log: `sim.log` in the working directory, as `<simprint>` documents it.
 
-A program may print any character. Those that would change a terminal stand in the file as escapes, ESC as `x1b`
-behind a backslash; tabs and the ends of lines stay.
+A program may print any character. Those that would change a terminal stand in the file as escapes, for
+example `x1b` behind a backslash for ESC; tabs and the ends of lines stay.
 """
 
 from __future__ import annotations
