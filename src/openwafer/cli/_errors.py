@@ -10,13 +10,12 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 import click
 
 from openwafer.cli import _signals
 from openwafer.cli._internal_error import describe, keep, version
-from openwafer.cli._output import StandardOutput, flush, say
+from openwafer.cli._output import StandardOutput, flush, say, silence
 from openwafer.diag import Diagnostic, DiagnosticError, error, json_text, print_diagnostics, to_json
 
 DIAGNOSTICS_VARIABLE = "OPENWAFER_DIAGNOSTICS"
@@ -39,7 +38,18 @@ __all__ = [
 
 def run_command(command: click.Command, name: str, args: list[str] | None = None) -> int:
     """Runs a click command and returns its exit code; what is wrong has then been said on standard error."""
-    return bounded(name, lambda: command.main(args, prog_name=name, standalone_mode=False))
+    return bounded(name, lambda: _invoke(command, name, list(sys.argv[1:] if args is None else args)))
+
+
+def _invoke(command: click.Command, name: str, args: list[str]) -> object:
+    """As `command.main` does, which would make exit codes of its own out of what is raised."""
+    if f"_{name.upper()}_COMPLETE" in os.environ:  # a shell that asks how a word goes on
+        return command.main(args, prog_name=name, standalone_mode=False)
+    try:
+        with command.make_context(name, args) as context:
+            return command.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
 
 
 def bounded(name: str, action: Callable[[], object]) -> int:
@@ -61,6 +71,9 @@ def _said(name: str, reason: BaseException, end: _signals.End) -> int:
     """Says what was raised; its exit code. A signal counts more than what it was turned into on the way."""
     if end.code is not None or isinstance(reason, KeyboardInterrupt | click.Abort):
         return _interrupted(name, end.code or INTERRUPTED)
+    if _is_of_a_pipe(reason) and _is_reader_gone():
+        silence(sys.stdout)
+        return OK
     match reason:
         case SystemExit():
             return _exit_code(reason)
@@ -68,9 +81,6 @@ def _said(name: str, reason: BaseException, end: _signals.End) -> int:
             return _usage(reason)
         case DiagnosticError():
             return report(reason)
-        case BrokenPipeError() if _is_reader_gone():
-            _silence_stdout()
-            return OK
         case OSError() | MemoryError():
             return report(of_system(_of_stdout(reason)))
         case _:
@@ -79,8 +89,10 @@ def _said(name: str, reason: BaseException, end: _signals.End) -> int:
 
 def report(failure: DiagnosticError) -> int:
     """Shows the diagnostics and returns the exit code for them."""
-    with suppress(OSError, ValueError):
+    try:
         print_diagnostics(failure)
+    except (OSError, ValueError):
+        silence(sys.stderr)
     _note(failure.diagnostics)
     return DIAGNOSTICS
 
@@ -89,7 +101,7 @@ def of_system(reason: OSError | MemoryError) -> DiagnosticError:
     """What the system has refused, as a diagnostic: output-not-written, no-working-directory, out-of-memory,
     system-error."""
     if isinstance(reason, StandardOutput):
-        _silence_stdout()
+        silence(sys.stdout)
         return error("output-not-written", f"standard output: {reason.strerror}")
     if isinstance(reason, MemoryError):
         return error("out-of-memory", str(reason) or "no memory is left")
@@ -164,6 +176,11 @@ def _of_stdout(reason: OSError | MemoryError) -> OSError | MemoryError:
     return reason
 
 
+def _is_of_a_pipe(reason: BaseException) -> bool:
+    """Also where a library has made an exit of it."""
+    return isinstance(reason, BrokenPipeError) or isinstance(reason.__context__, BrokenPipeError)
+
+
 def _is_reader_gone() -> bool:
     """Whether it is the pipe of standard output that is broken, and not another."""
     poll = select.poll()
@@ -172,9 +189,3 @@ def _is_reader_gone() -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _silence_stdout() -> None:
-    """Nothing more can be said there, not even at exit."""
-    with suppress(AttributeError, OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,8 +7,10 @@ boundary around every command tells.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from openwafer.diag import encodable, json_text, showable
@@ -88,4 +90,10 @@ def _write_error(text: str) -> None:
         err.write(encodable(text, err.encoding))
         err.flush()
     except (OSError, ValueError):
-        return
+        silence(err)
+
+
+def silence(stream: TextIO | None) -> None:
+    """Nothing more can be said there, not even what is still on its way when Python ends."""
+    with suppress(AttributeError, OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]

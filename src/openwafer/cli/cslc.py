@@ -88,7 +88,7 @@ def _compile(
 
     from openwafer.cli._fabric import check_layout, check_options, default_offsets
     from openwafer.csl import CompileOptions, compile_layout
-    from openwafer.image import build, write
+    from openwafer.image import build
     from openwafer.machine import load_machine
 
     start = time.perf_counter()
@@ -107,9 +107,22 @@ def _compile(
         compiled = compile_layout(layout, options)
         check_layout(compiled, options, facts)
         image = build(compiled, name, _metadata(layout, options))
-        write(image, output)
+        _write(image, output)
     if verbose:
         _summarize(image, output, time.perf_counter() - start)
+
+
+def _write(image: Any, output: str) -> None:
+    """Diagnostics: name-not-utf8, and those of `image.write`."""
+    from openwafer.diag import error
+    from openwafer.image import write
+
+    try:
+        write(image, output)
+    except UnicodeEncodeError as reason:
+        raise error(
+            "name-not-utf8", f"the name `{reason.object}` of a file is not UTF-8", help="rename it"
+        ) from None
 
 
 def _machine(load: Any, arch: str | None, machine: str | None) -> tuple[Any, str]:
