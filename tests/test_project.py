@@ -1,9 +1,27 @@
 """The project's own files are whole."""
 
+import re
 import tomllib
 from pathlib import Path
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 ROOT = Path(__file__).parents[1]
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+OWN_LIMIT = re.compile(r"(?<!-)\btimeout=\d|\bdeadline=")
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: p.relative_to(ROOT / "tests").as_posix())
+def test_no_test_depends_on_how_busy_the_machine_is(path: Path) -> None:
+    """How long a test waits is said once, in `patience.py`; Hypothesis' profile measures no time."""
+    found = OWN_LIMIT.search(path.read_text("utf-8")) if path.name != Path(__file__).name else None
+    assert found is None, found
+
+
+def test_hypothesis_measures_no_time() -> None:
+    assert settings.default.deadline is None and settings.default.derandomize
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
 
 
 def test_runtime_dependencies_are_pinned() -> None:

@@ -14,6 +14,7 @@ import openwafer
 from openwafer.csl import ExportName, Layout
 from openwafer.csl._layout import CONFIG_COLUMNS
 from openwafer.csl._tir import Export, Program, Symbol
+from patience import PATIENCE_S
 
 SOURCE = str(Path(openwafer.__file__).parents[1])
 
@@ -31,7 +32,7 @@ def run_module(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 

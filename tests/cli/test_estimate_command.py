@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from openwafer.cli import _output
 from openwafer.cli._errors import run_command
 from openwafer.cli.estimate import command as estimate
 from openwafer.cli.validate import command as validate
@@ -91,7 +92,7 @@ def test_validate_shows_the_constants(capsys: pytest.CaptureFixture[str]) -> Non
 def test_more_systems_than_fit_side_by_side(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(_output, "width", lambda: 80)
     text = out(capsys, "llama-3.1-8b", "--on", "cs2,cs3,cs4,h100,h200,b200,mi355x", "--users", "100")
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     assert text.count("tokens/s a user") >= 2 and "mi355x, f16" in text

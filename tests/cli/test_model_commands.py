@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from cli_samples import SOURCE
 from openwafer.cli._errors import run_command
 from openwafer.cli._main import _group
 from openwafer.nn.text import documentation
+from patience import PATIENCE_S
 
 pytestmark = pytest.mark.torch
 SMALL = [
@@ -66,19 +66,28 @@ def test_transformers_reads_what_was_trained(tmp_path: Path, text: Path) -> None
     assert torch.isfinite(model(ids).logits).all() and tokenizer.decode(ids[0]) == "This is"
 
 
-def start(*args: object) -> subprocess.Popen[str]:
-    code = "import sys; from openwafer.cli import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, args)], env=os.environ | {"PYTHONPATH": SOURCE},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+STOPPED = """
+import os, sys
+from openwafer.cli import main
+from openwafer.nn.text._trainer import Trainer
+
+save, number = Trainer.save, int(sys.argv.pop(1))
+
+def save_and_stop(self, directory):
+    save(self, directory)
+    os.kill(os.getpid(), number)
+
+Trainer.save = save_and_stop
+main()
+"""
+"""The command, which gets a signal right behind its first checkpoint."""
+
+
+def stopped(number: int, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", STOPPED, str(int(number)), *map(str, args)], check=False,
+        env=os.environ | {"PYTHONPATH": SOURCE}, capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
-
-
-def await_checkpoint(out: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(1200):
-        if list(out.glob("checkpoint-*")) or process.poll() is not None:
-            return
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", (signal.SIGKILL, signal.SIGINT), ids=("killed", "interrupted"))
@@ -89,11 +98,10 @@ def test_a_run_that_is_stopped_goes_on(
     assert call("train", "--text", text, "--out", tmp_path / "whole", *steps) == 0
     wanted = json.loads(capsys.readouterr().out)["losses"]
     out = tmp_path / "stopped"
-    with start("train", "--text", text, "--out", out, *steps) as process:
-        await_checkpoint(out, process)
-        process.send_signal(number)
-        error = process.communicate(timeout=60)[1]
-    assert number == signal.SIGKILL or (process.returncode == 130 and "--resume" in error)
+    done = stopped(number, "train", "--text", text, "--out", out, *steps)
+    assert done.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), done.stderr
+    assert number == signal.SIGKILL or "--resume" in done.stderr
+    assert list(out.glob("checkpoint-*"))
     assert not (out / "model.safetensors").exists()
     assert call("train", "--text", text, "--out", out, "--resume", "--format=json") == 0
     assert json.loads(capsys.readouterr().out)["losses"] == wanted

@@ -13,6 +13,7 @@ from cli_samples import SOURCE
 
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.image import build, write
+from patience import PATIENCE_S
 
 LAYOUT = """const memcpy = @import_module("<memcpy/get_params>", .{ .width = 1, .height = 1 });
 layout {
@@ -68,7 +69,7 @@ def run(directory: Path, *args: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PYTHONPATH": SOURCE, "COLUMNS": "100"}
     return subprocess.run(
         [sys.executable, "-c", code, "run", *args], cwd=directory, env=env, capture_output=True, text=True,
-        timeout=120, check=False,
+        timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 

@@ -106,14 +106,14 @@ def test_composed_expressions(seed: int) -> None:
     assert parsed > 50
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_bytes(data: bytes) -> None:
     check(data.decode("latin-1"))
     check(data.decode("utf-8", "surrogateescape"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200), st.sampled_from(["", 'const x = "', "const x = '", "fn f() void { "]))
 def test_text(text: str, prefix: str) -> None:
     check(prefix + text)
@@ -143,4 +143,4 @@ def test_text(text: str, prefix: str) -> None:
 def test_large_inputs_take_bounded_time(text: str) -> None:
     start = time.process_time()
     check(text)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 60

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from openwafer.cli import _output
 from openwafer.cli._errors import run_command
 from openwafer.cli._main import _group
 
@@ -25,7 +26,7 @@ def printed(words: str) -> str:
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(_output, "width", lambda: 80)
     monkeypatch.chdir(tmp_path)
 
 

@@ -34,7 +34,7 @@ TOKENS = st.integers(1, 32_768)
 USERS = st.integers(1, 4096)
 RELATIVE = 1e-9
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-MODERATE = settings(max_examples=25, deadline=None, suppress_health_check=QUIET)
+MODERATE = settings(max_examples=25, suppress_health_check=QUIET)
 
 
 def gpu(name: str) -> GpuSystem:

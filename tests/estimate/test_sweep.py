@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from openwafer.diag import DiagnosticError
 from openwafer.estimate import estimate
 from openwafer.estimate.sweep import _store as store
 from openwafer.estimate.sweep import from_document, make_grid, parse_number, parse_values, sweep
+from patience import PATIENCE_S, until
 
 AXES: dict[str, list[Any]] = {
     "model": ["llama-3.1-8b", "gpt-oss-120b"],
@@ -104,7 +104,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     whole = sweep(AXES, tmp_path / "whole.csv", workers=1).read_bytes()
     script, out = tmp_path / "killed.py", tmp_path / "killed.csv"
     script.write_text(KILLED, "utf-8")
-    ended = subprocess.run([sys.executable, str(script), repr(AXES), str(out)], timeout=60)
+    ended = subprocess.run([sys.executable, str(script), repr(AXES), str(out)], timeout=PATIENCE_S)
     assert ended.returncode == -signal.SIGKILL and not out.exists()
     parts = sorted((tmp_path / "killed.csv.parts").glob("*.csv"))
     before = {part.name: part.stat().st_mtime_ns for part in parts}
@@ -139,7 +139,7 @@ def ray_sweep(out: Path, kill: str) -> str:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | settings, start_new_session=True,
     )  # fmt: skip
     try:
-        printed, wrong = child.communicate(timeout=120)
+        printed, wrong = child.communicate(timeout=PATIENCE_S)
         assert child.returncode == 0, wrong
         return printed
     finally:
@@ -254,12 +254,16 @@ def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, str(script), repr(AXES), str(tmp_path / "k.csv")], start_new_session=True
     )
-    assert child.wait(timeout=60) == -signal.SIGKILL
-    for _ in range(100):
-        try:
-            os.killpg(child.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.killpg(child.pid, signal.SIGKILL)
-    pytest.fail("a worker was left")
+    assert child.wait(timeout=PATIENCE_S) == -signal.SIGKILL
+    if not until(lambda: not is_there(child.pid)):
+        os.killpg(child.pid, signal.SIGKILL)
+        pytest.fail("a worker was left")
+
+
+def is_there(group: int) -> bool:
+    """Whether a process group has a process."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

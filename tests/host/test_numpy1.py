@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openwafer.host._numpy1 import binary, compile_script, in_place
+from openwafer.host._numpy1 import (
+    _Hook,  # pyright: ignore[reportPrivateUsage]
+    binary,
+    compile_script,
+    in_place,
+)
 
 U16, F32 = np.uint16(40000), np.float32(3)
 SCALARS = [
@@ -102,3 +107,54 @@ def test_a_failing_operator_is_the_scripts_fault(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
     assert "_numpy1" not in result.stderr
+
+
+NOTHING_IS_IMPORTED = """
+import builtins, os, sys, sysconfig
+from openwafer.host import _numpy1
+
+_numpy1.install("here")
+hook = sys.path_hooks[0]
+
+def refuse(name, *_, **__):
+    raise AssertionError(f"the hook imports {name}")
+
+def unready(*_, **__):
+    raise AttributeError("sysconfig is in the middle of its own import")
+
+builtins.__import__, sysconfig.get_path, sysconfig.get_paths = refuse, unready, unready
+for path in ("here", os.path.abspath("here"), os.path.join("here", "package")):
+    print(type(hook(path)).__name__)
+for path in ("", "hereabouts", "/", os.path.dirname(os.__file__)):
+    try:
+        print(hook(path))
+    except ImportError as reason:
+        print(reason)
+"""
+
+
+def test_the_path_hook_imports_nothing(tmp_path: Path) -> None:
+    """Python 3.13's `sysconfig` imports a module at its first use, and so comes back to the hook."""
+    command = [sys.executable, "-c", NOTHING_IS_IMPORTED]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.stdout.splitlines() == ["FileFinder"] * 3 + ["not beside the script"] * 4, result.stderr
+
+
+def test_modules_of_python_that_import_others_at_first_use(tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(
+        "import subprocess, email, json, sysconfig; print(sysconfig.get_path('stdlib'))"
+    )
+    result = cs_python(tmp_path)
+    assert (result.returncode, result.stderr) == (0, "") and "python3" in result.stdout
+
+
+def test_packages_below_the_scripts_directory_are_nobodys_script(tmp_path: Path) -> None:
+    """A virtual environment beside the script: what lies in it keeps its byte code and its arithmetic."""
+    home = tmp_path / "env" / "site"
+    home.mkdir(parents=True)
+    (home / "theirs.py").write_text("import numpy as np\nVALUE = np.uint16(1) << np.uint16(3)\n")
+    hook = _Hook(str(tmp_path), (str(home),))
+    assert type(hook(str(tmp_path / "sub"))).__name__ == "FileFinder"
+    for path in (home, home / "package", tmp_path.parent):
+        with pytest.raises(ImportError):
+            hook(str(path))

@@ -19,6 +19,7 @@ from openwafer.diag import Source  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
 from openwafer.nn._profile import KINDS, kind_of  # noqa: E402
 from openwafer.nn.ops import OPERATORS  # noqa: E402
+from patience import PATIENCE_S  # noqa: E402
 
 pytestmark = pytest.mark.torch
 IDS = torch.arange(7)[None]
@@ -39,10 +40,12 @@ def test_the_saved_directory_runs_by_itself(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     compile_command = [sys.executable, "-m", "openwafer.cli.cslc", "layout.csl", "--arch=wse3", "--memcpy"]
     options = ["--fabric-dims=9,4", "--fabric-offsets=4,1", "--channels=1", "-o", "out"]
-    subprocess.run([*compile_command, *options], cwd=tmp_path, env=environment, check=True, timeout=120)
+    subprocess.run(
+        [*compile_command, *options], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE_S
+    )
     run = [sys.executable, "-m", "openwafer.cli.cs_python", "run.py", "--name", "out"]
     done = subprocess.run(
-        run, cwd=tmp_path, env=environment, check=True, timeout=120, capture_output=True, text=True
+        run, cwd=tmp_path, env=environment, check=True, timeout=PATIENCE_S, capture_output=True, text=True
     )
     wanted = float(compiled(torch.zeros(2, 10))[0, 0])
     printed = [float(number) for number in re.findall(r"-?\d+\.\d*(?:e[-+]\d+)?", done.stdout)]

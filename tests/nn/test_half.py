@@ -18,6 +18,7 @@ from test_checkpoints import KINDS, MESHES, logits_of, make, prompt  # noqa: E40
 from torch_models import Llama, Mlp  # noqa: E402
 
 from openwafer.nn import Wafer, compile, compile_generation  # noqa: E402
+from patience import PATIENCE_S  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 TOLERANCE = 2e-2
@@ -75,10 +76,10 @@ def test_saved_directory_runs_by_itself(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     cslc = [sys.executable, "-m", "openwafer.cli.cslc", "layout.csl", "--arch=wse3", "--memcpy"]
     options = ["--fabric-dims=9,4", "--fabric-offsets=4,1", "--channels=1", "-o", "out"]
-    subprocess.run([*cslc, *options], cwd=tmp_path, env=environment, check=True, timeout=120)
+    subprocess.run([*cslc, *options], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE_S)
     run = [sys.executable, "-m", "openwafer.cli.cs_python", "run.py", "--name", "out"]
     done = subprocess.run(
-        run, cwd=tmp_path, env=environment, check=True, timeout=120, capture_output=True, text=True
+        run, cwd=tmp_path, env=environment, check=True, timeout=PATIENCE_S, capture_output=True, text=True
     )
     wanted = float(compiled(torch.zeros(2, 10).half())[0, 0])
     printed = [float(number) for number in re.findall(r"-?\d+\.\d*(?:e[-+]\d+)?", done.stdout)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from patience import PATIENCE_S
+
 
 def test_import_without_torch() -> None:
     code = (
@@ -13,4 +15,4 @@ def test_import_without_torch() -> None:
         "from openwafer.nn import _kernels, _emit, _interpret, ops; "
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)

@@ -131,7 +131,7 @@ def to_the_end(engine: Engine) -> list[Any]:
 
 
 @pytest.mark.parametrize("arch", ["wse2", "wse3"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(plan=streams())
 def test_nothing_is_lost_or_doubled_and_order_is_kept(arch: str, plan: tuple[Stream, ...]) -> None:
     made = programs(arch, plan)

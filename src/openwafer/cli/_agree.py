@@ -7,16 +7,17 @@ from pathlib import Path
 
 from openwafer.cli._examples import Example
 from openwafer.cli._run_example import Outcome, Setting, run_example
+from openwafer.cli._running import Running
 
 SETTINGS = (Setting("fast", 1), Setting("fast", 2), Setting("reference", 1))
 
 
-def run_on_all(example: Example, commands: Path, timeout_s: float) -> Outcome:
+def run_on_all(example: Example, commands: Path, timeout_s: float, running: Running) -> Outcome:
     """The outcome on the fast engine, with the time of all runs; a failure if another setting gives another
     result, other cycles or other contents of the PEs' memories."""
     outcomes: list[Outcome] = []
     for setting in SETTINGS:
-        outcomes.append(run_example(example, commands, setting, timeout_s))
+        outcomes.append(run_example(example, commands, setting, timeout_s, running))
         if outcomes[-1].result != "pass":
             break
     last, wall_s = outcomes[-1], sum(o.wall_s for o in outcomes)

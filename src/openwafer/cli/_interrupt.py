@@ -21,7 +21,8 @@ def deferred_interrupt() -> Generator[Interrupt]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.is_asked:
-            raise KeyboardInterrupt
+            signal.signal(signal.SIGINT, before)
+            signal.raise_signal(signal.SIGINT)
         interrupt.is_asked = True
 
     before = signal.signal(signal.SIGINT, note)

@@ -48,8 +48,9 @@ class _Lazy(click.Group):
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         from openwafer.cli._errors import version
+        from openwafer.cli._output import say
 
-        click.echo(f"openwafer {version()}")
+        say(f"openwafer {version()}")
         ctx.exit()
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openwafer.cli._examples import Example, copy_example
+from openwafer.cli._running import Running
 
 Result = Literal["pass", "fail", "not yet supported"]
 _TAIL_LINES = 60
@@ -79,7 +79,9 @@ def make_commands(folder: Path) -> None:
         file.chmod(0o755)
 
 
-def run_example(example: Example, commands: Path, setting: Setting, timeout_s: float) -> Outcome:
+def run_example(
+    example: Example, commands: Path, setting: Setting, timeout_s: float, running: Running
+) -> Outcome:
     """Runs the script in a copy of its folder, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="openwafer-conform-", ignore_cleanup_errors=True) as scratch:
         copies, logs = Path(scratch, "work"), Path(scratch, "logs")
@@ -90,7 +92,7 @@ def run_example(example: Example, commands: Path, setting: Setting, timeout_s: f
             folder = copy_example(example.folder, copies)
         except OSError as reason:
             return Outcome(example, "fail", f"cannot copy the folder: {reason}", 0.0, None, None, "")
-        code = _run(example.script, folder, logs, _environment(commands, logs, setting), timeout_s)
+        code = _run(example.script, folder, logs, _environment(commands, logs, setting), timeout_s, running)
         return _outcome(example, code, time.perf_counter() - start, logs, timeout_s)
 
 
@@ -113,7 +115,9 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path) if path else ""
 
 
-def _run(script: str, folder: Path, logs: Path, environment: dict[str, str], timeout_s: float) -> int | None:
+def _run(
+    script: str, folder: Path, logs: Path, environment: dict[str, str], timeout_s: float, running: Running
+) -> int | None:  # fmt: skip
     """The exit code; None if the time was over: then everything that the script started has been ended."""
     with (logs / "output").open("wb") as output:
         process = subprocess.Popen(
@@ -125,14 +129,11 @@ def _run(script: str, folder: Path, logs: Path, environment: dict[str, str], tim
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        with running.noted(process):
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                return None
 
 
 def _outcome(example: Example, code: int | None, wall_s: float, logs: Path, timeout_s: float) -> Outcome:

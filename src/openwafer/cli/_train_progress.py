@@ -7,24 +7,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from openwafer.nn.text._trainer import Trainer
 
 SHOWN_STEPS = 20
 """Over how many steps the loss that is shown is averaged."""
+WIDE = 160
+"""Characters of a line that has room for all."""
 
 
 class TrainProgress:
     """A context; `show` after each step. Quiet, it shows nothing."""
 
     def __init__(self, trainer: Trainer, is_quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
         self._trainer = trainer
-        self._progress = Progress(
-            TextColumn("train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
-            TimeRemainingColumn(), console=Console(stderr=True), disable=is_quiet,
-        )  # fmt: skip
+        self._progress = _progress(is_quiet)
         self._task = self._progress.add_task("", total=trainer.recipe.steps, completed=trainer.steps)
 
     def __enter__(self) -> TrainProgress:
@@ -45,3 +43,20 @@ class TrainProgress:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+
+def _progress(is_quiet: bool) -> Progress:
+    """Numbers are never cut: a narrow terminal has no bar and several lines, a file has long lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = WIDE
+    bar = [BarColumn()] if console.width >= WIDE else []
+    return Progress(
+        TextColumn("train"), *bar, MofNCompleteColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+        TimeRemainingColumn(), console=console, disable=is_quiet,
+    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -14,11 +13,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+<<<<<<< HEAD
 from openwafer.diag import environment
 
 if TYPE_CHECKING:
     from rich.console import Console
+=======
+from openwafer.cli._output import say
+from openwafer.cli._table import print_table
+from openwafer.diag import json_text, showable, write_report
+>>>>>>> e-ordinary
 
+if TYPE_CHECKING:
     from openwafer.cli._examples import Example
     from openwafer.cli._run_example import Outcome
 
@@ -54,21 +60,20 @@ def command(
 
     Exit code 1 if any fails; what is not yet supported is counted apart.
     """
-    from rich.console import Console
-
     from openwafer.cli._examples import find_examples
     from openwafer.diag import error
 
     examples = find_examples(root, arch, only)
     if not examples:
         raise error("no-examples", f"no `commands*.sh` below `{root}` fits")
-    outcomes = _run_all(examples, jobs or os.cpu_count() or 1, engine, timeout)
-    console = Console()
-    _print_table(console, outcomes)
-    if verbose:
-        _print_output(console, outcomes)
     if json_path is not None:
-        json_path.write_text(json.dumps(_as_json(outcomes, engine), indent=2) + "\n", encoding="utf-8")
+        write_report(json_path, "", "a")  # before a long run, not behind it
+    outcomes = _run_all(examples, jobs or os.cpu_count() or 1, engine, timeout)
+    _print_outcomes(outcomes)
+    if verbose:
+        _print_output(outcomes)
+    if json_path is not None:
+        write_report(json_path, json_text(_as_json(outcomes, engine), indent=2) + "\n")
     return 1 if any(o.result == "fail" for o in outcomes) else 0
 
 
@@ -79,15 +84,18 @@ def _run_all(examples: list[Example], jobs: int, engine: str | None, timeout_s: 
 
     from openwafer.cli._agree import run_on_all
     from openwafer.cli._run_example import Setting, make_commands, run_example
+    from openwafer.cli._running import Running
 
     def run_one(example: Example, commands: Path) -> Outcome:
         if engine == "both":
-            return run_on_all(example, commands, timeout_s)
-        return run_example(example, commands, Setting(engine), timeout_s)
+            return run_on_all(example, commands, timeout_s, running)
+        return run_example(example, commands, Setting(engine), timeout_s, running)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    title = TextColumn("{task.description}", markup=False)
+    columns = (title, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     outcomes: dict[Example, Outcome] = {}
+    running = Running()
     with (
         tempfile.TemporaryDirectory(prefix="openwafer-bin-") as commands,
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
@@ -100,41 +108,30 @@ def _run_all(examples: list[Example], jobs: int, engine: str | None, timeout_s: 
             for future in as_completed(futures):
                 outcome = future.result()
                 outcomes[outcome.example] = outcome
-                progress.update(bar, advance=1, description=outcome.example.title)
-        except KeyboardInterrupt:
+                progress.update(bar, advance=1, description=showable(outcome.example.title))
+        except BaseException:
+            running.end_all()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [outcomes[example] for example in examples]
 
 
-def _print_table(console: Console, outcomes: list[Outcome]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    table.add_column("example", no_wrap=True)
-    table.add_column("arch")
-    table.add_column("result", no_wrap=True)
-    table.add_column("wall s", justify="right")
-    table.add_column("cycles", justify="right")
-    table.add_column("reason", overflow="fold")
-    for o in outcomes:
-        result = Text(o.result, style=_STYLES[o.result])
-        cycles = "" if o.cycles is None else f"{o.cycles:,}"
-        table.add_row(Text(o.example.name), o.example.arch, result, f"{o.wall_s:.1f}", cycles, Text(o.reason))
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table)
-    console.print(", ".join(f"{count} {result}" for result, count in _counts(outcomes).items() if count))
+def _print_outcomes(outcomes: list[Outcome]) -> None:
+    rows = [
+        (o.example.name, o.example.arch, (o.result, _STYLES[o.result]), f"{o.wall_s:.1f}",
+         "" if o.cycles is None else f"{o.cycles:,}", o.reason)
+        for o in outcomes
+    ]  # fmt: skip
+    headers = ("example", "arch", "result", "wall s", "cycles", "reason")
+    counts = ", ".join(f"{count} {result}" for result, count in _counts(outcomes).items() if count)
+    print_table("", headers, rows, [counts], left=3, words=("reason",))
 
 
-def _print_output(console: Console, outcomes: list[Outcome]) -> None:
-    from rich.text import Text
-
+def _print_output(outcomes: list[Outcome]) -> None:
     for o in outcomes:
         if o.result == "fail":
-            console.rule(Text(o.example.title))
-            console.print(Text(o.output))
+            say(f"\n--- {showable(o.example.title)}")
+            say(o.output)
 
 
 def _counts(outcomes: list[Outcome]) -> dict[str, int]:

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import click
-
 from openwafer.cli import _errors
+from openwafer.cli._output import say
+from openwafer.cli._signals import as_in_python
 from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
+<<<<<<< HEAD
 from openwafer.diag import DiagnosticError, environment
+=======
+from openwafer.diag import DiagnosticError, showable
+>>>>>>> e-ordinary
 
 _USAGE = """\
 Usage: cs_python SCRIPT [ARGS]...
@@ -41,28 +45,28 @@ Environment:
 
 def main() -> None:
     """Entry point of `cs_python`."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(_errors.bounded("cs_python", lambda: run(sys.argv[1:])))
 
 
 def run(args: list[str]) -> int:
     """Runs what the arguments name and returns the exit code, unless the script exits itself."""
     if not args or args[0] in ("-h", "--help"):
-        click.echo(_USAGE, err=not args, nl=False)
+        say(_USAGE, err=not args, nl=False)
         return _errors.OK if args else _errors.USAGE
     if args[0] == "--version":
-        click.echo(f"cs_python {_errors.version()} (Python {sys.version.split()[0]})")
+        say(f"cs_python {_errors.version()} (Python {sys.version.split()[0]})")
         return _errors.OK
     if args[0] in ("-c", "-m"):
         return _run_option(args[0], args[1:])
     if args[0].startswith("-") and args[0] != "-":
-        click.echo(f"cs_python: unknown option {args[0]}\n{_USAGE}", err=True, nl=False)
+        say(f"cs_python: unknown option {args[0]}\n{_USAGE}", err=True, nl=False)
         return _errors.USAGE
     return _run_script(args)
 
 
 def _run_option(option: str, args: list[str]) -> int:
     if not args:
-        click.echo(f"cs_python: {option} needs an argument", err=True)
+        say(f"cs_python: {option} needs an argument", err=True)
         return _errors.USAGE
     if option == "-c":
         sys.argv = ["-c", *args[1:]]
@@ -71,7 +75,7 @@ def _run_option(option: str, args: list[str]) -> int:
     import runpy
 
     sys.argv = ["-m", *args[1:]]
-    _first_on_path(os.getcwd())
+    _first_on_path(_working_directory())
     return _guarded(lambda: runpy.run_module(args[0], run_name="__main__", alter_sys=True))
 
 
@@ -81,11 +85,19 @@ def _run_script(args: list[str]) -> int:
         text = sys.stdin.buffer.read() if path == "-" else _read(path)
     except (OSError, ValueError) as reason:
         why = reason.strerror if isinstance(reason, OSError) else reason
-        click.echo(f"cs_python: can't open file {path!r}: {why}", err=True)
+        say(f"cs_python: can't open file {path!r}: {why}", err=True)
         return _errors.USAGE
     sys.argv = args
     _first_on_path("" if path == "-" else os.path.dirname(os.path.realpath(path)))
     return _guarded(_code_runner(text, "<stdin>" if path == "-" else path))
+
+
+def _working_directory() -> str:
+    """Its path; nothing if it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _read(path: str) -> bytes:
@@ -136,21 +148,23 @@ def _guarded(action: Callable[[], object]) -> int:
 
     install()
     try:
+<<<<<<< HEAD
         _seed()
         action()
+=======
+        with as_in_python():
+            action()
+>>>>>>> e-ordinary
         return _errors.OK
-    except SystemExit:
+    except (SystemExit, KeyboardInterrupt):
         raise
     except DiagnosticError as failure:
         code = _errors.report(located(failure))
         _write_hang(failure)
         return code
-    except KeyboardInterrupt:
-        click.echo("cs_python: interrupted", err=True)
-        return _errors.INTERRUPTED
     except BaseException as reason:
         if is_ours_at_fault(reason):
-            return _errors.internal_error("cs_python", reason)
+            raise
         show_traceback(reason)
         return 1
 
@@ -163,7 +177,8 @@ def _write_hang(failure: DiagnosticError) -> None:
         from openwafer.report import write_hang
 
         paths = write_hang(data, Path(directory))
-        click.echo(f"the report is in {paths[0]}, its picture in {paths[1]}", err=True)
+        report, picture = (showable(str(path)) for path in paths)
+        say(f"the report is in {report}, its picture in {picture}", err=True)
 
 
 if __name__ == "__main__":

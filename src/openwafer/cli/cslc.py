@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from openwafer.cli._errors import run_command
+from openwafer.cli._output import say
+from openwafer.diag import showable
 
 
 class _Pair(click.ParamType[tuple[int, int]]):
@@ -88,7 +90,7 @@ def _compile(
 
     from openwafer.cli._fabric import check_layout, check_options, default_offsets
     from openwafer.csl import CompileOptions, compile_layout
-    from openwafer.image import build, write
+    from openwafer.image import build
     from openwafer.machine import load_machine
 
     start = time.perf_counter()
@@ -107,9 +109,22 @@ def _compile(
         compiled = compile_layout(layout, options)
         check_layout(compiled, options, facts)
         image = build(compiled, name, _metadata(layout, options))
-        write(image, output)
+        _write(image, output)
     if verbose:
         _summarize(image, output, time.perf_counter() - start)
+
+
+def _write(image: Any, output: str) -> None:
+    """Diagnostics: name-not-utf8, and those of `image.write`."""
+    from openwafer.diag import error
+    from openwafer.image import write
+
+    try:
+        write(image, output)
+    except UnicodeEncodeError as reason:
+        raise error(
+            "name-not-utf8", f"the name `{reason.object}` of a file is not UTF-8", help="rename it"
+        ) from None
 
 
 def _machine(load: Any, arch: str | None, machine: str | None) -> tuple[Any, str]:
@@ -148,8 +163,9 @@ def _progress(text: str) -> Generator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(text):
+    with Console(stderr=True).status(Text(showable(text))):
         yield
 
 
@@ -157,12 +173,11 @@ def _summarize(image: Any, output: str, seconds: float) -> None:
     from openwafer.image import used_bytes
 
     layout = image.layout
-    click.echo(
-        f"{output}: {layout.width} × {layout.height} PEs of {layout.arch}, {len(layout.programs)} programs"
-    )
+    size = f"{layout.width} × {layout.height} PEs of {layout.arch}"
+    say(f"{showable(output)}: {size}, {len(layout.programs)} programs")
     for program in layout.programs:
-        click.echo(f"  {program.name}: {used_bytes(program):,} B of data")
-    click.echo(f"  {seconds:.2f} s")
+        say(f"  {showable(program.name)}: {used_bytes(program):,} B of data")
+    say(f"  {seconds:.2f} s")
 
 
 def arguments(args: Sequence[str]) -> list[str]:

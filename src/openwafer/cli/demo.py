@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwafer.cli._output import say, say_json
+from openwafer.cli._table import print_table, say_wrapped
 from openwafer.cli._wafer_options import wafer_options
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def command(
     logit_error, written = _write(trainer, text, threads, is_quiet)
     report = _report(trainer, loss_error, logit_error, written)
     if is_quiet:
-        click.echo(json.dumps(asdict(report), indent=2))
+        say_json(asdict(report))
     else:
         _print(report)
 
@@ -102,7 +103,7 @@ def _trainer(text: str, steps: int, seed: int, machine: str, shape: tuple[int, i
 def _introduce(trainer: Trainer, text: str) -> None:
     wafer, recipe = trainer.wafer, trainer.recipe
     w, h = wafer.shape
-    click.echo(
+    say_wrapped(
         f"A Llama of {SIZES['layers']} layers and {_parameters(trainer):,} parameters learns "
         f"{len(text):,} characters on {w} × {h} PEs of a simulated {wafer.machine}: "
         f"{recipe.steps} steps of {recipe.step_tokens} characters."
@@ -153,8 +154,8 @@ def _write(trainer: Trainer, text: str, threads: int, is_quiet: bool) -> tuple[f
     with torch.no_grad():
         theirs = checkpoint.model(torch.tensor([ids]))[0, -1]
     if not is_quiet:
-        click.echo("\nIt writes, from the first half line on:\n")
-        click.secho(checkpoint.tokenizer.decode(ids), bold=True, nl=False)
+        say("\nIt writes, from the first half line on:\n")
+        say(checkpoint.tokenizer.decode(ids), nl=False)
     error = float((ours - theirs).abs().max() / theirs.abs().max())
     return error, stream(generator, checkpoint, ids, WRITTEN_TOKENS, None, is_quiet=is_quiet)
 
@@ -195,31 +196,28 @@ def by_part(phases: Sequence[Phase]) -> dict[str, float]:
 
 
 def _print(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from openwafer.cli._wafer_options import joules, seconds
 
-    console, t, g = Console(), report.training, report.generation
-    table = Table(title="Where the cycles of a training step go")
-    table.add_column("part")
-    table.add_column("cycles", justify="right")
-    table.add_column("share", justify="right")
-    whole = sum(report.phases.values())
-    shown = {name: cycles for name, cycles in report.phases.items() if cycles >= SHOWN_SHARE * whole}
-    for name, cycles in {**shown, "rest": whole - sum(shown.values())}.items():
-        table.add_row(name, f"{cycles:,.0f}", f"{cycles / whole:.1%}")
-    console.print(table)
-    console.print(
+    t, g = report.training, report.generation
+    _print_parts(report)
+    say_wrapped(
         f"Training: loss {report.losses[0]:.2f} → {report.losses[1]:.2f}; {t['cycles']:,} cycles, "
         f"{seconds(t['seconds'])} at the machine's clock, {t['tokens_per_s']:,.0f} tokens/s, "
         f"{t['utilisation']:.0%} of the PEs busy, {joules(t['joules'])} (inferred)"
     )
-    console.print(
+    say_wrapped(
         f"Writing: {g['cycles_per_token']:,.0f} cycles a token, {g['tokens_per_s']:,.0f} tokens/s, "
         f"{g['utilisation']:.0%} of the PEs busy, {joules(g['joules'])} (inferred)"
     )
-    console.print(
+    say_wrapped(
         f"Against PyTorch: losses of the first {min(CHECKED_STEPS, report.steps)} steps within "
         f"{report.loss_error:.1e}, logits within {report.logit_error:.1e}"
     )
+
+
+def _print_parts(report: Report) -> None:
+    whole = sum(report.phases.values())
+    shown = {name: cycles for name, cycles in report.phases.items() if cycles >= SHOWN_SHARE * whole}
+    parts = {**shown, "rest": whole - sum(shown.values())}
+    rows = [[name, f"{cycles:,.0f}", f"{cycles / whole:.1%}"] for name, cycles in parts.items()]
+    print_table("Where the cycles of a training step go", ["part", "cycles", "share"], rows, [""])

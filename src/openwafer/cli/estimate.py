@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from openwafer.cli._output import say_json
+from openwafer.cli._table import print_table
+
 if TYPE_CHECKING:
     from openwafer.estimate import Estimate, Frontier, TrainingEstimate
 
@@ -101,11 +104,11 @@ def _speculation(text: str | None) -> tuple[float, float]:
 
 
 def _print(rows: list[Estimate], title: str, form: str, speed: float) -> None:
-    from openwafer.cli import _tables as t
+    from openwafer.cli import _results as t
 
     if form != "table":
         flat = [t.flat(row) for row in rows]
-        return t.print_json(flat) if form == "json" else t.print_csv(flat)
+        return say_json(flat) if form == "json" else t.print_csv(flat)
     cells = [
         ["tokens/s a user", *(t.shown(r.tokens_per_s_per_user) for r in rows)],
         *([[f"at least {speed:g}", *("yes" if r.meets else "no" for r in rows)]] if speed else []),
@@ -120,7 +123,7 @@ def _print(rows: list[Estimate], title: str, form: str, speed: float) -> None:
         *_prompts(rows),
         ["what binds", *(r.binds for r in rows)],
     ]
-    t.print_columns(title, [f"{r.system}, {r.precision}" for r in rows], cells, [_BAND, *_assumed(rows)])
+    print_table(title, ["", *(f"{r.system}, {r.precision}" for r in rows)], cells, [_BAND, *_assumed(rows)])
 
 
 _BAND = "In brackets: meant for 4 of 5 published numbers; of 137 unseen ones 66 % fit."
@@ -138,7 +141,7 @@ def _assumed(rows: list[Estimate] | list[TrainingEstimate]) -> list[str]:
 
 
 def _print_frontier(title: str, found: Frontier, form: str) -> None:
-    from openwafer.cli import _tables as t
+    from openwafer.cli import _results as t
 
     flat = [
         {"least_tokens_per_s_per_user": speed} | t.flat(row)
@@ -147,16 +150,16 @@ def _print_frontier(title: str, found: Frontier, form: str) -> None:
     ]
     crossings = [t.flat(crossing) for crossing in found.crossings]
     if form != "table":
-        return t.print_json({"rows": flat, "crossings": crossings}) if form == "json" else t.print_csv(flat)
+        return say_json({"rows": flat, "crossings": crossings}) if form == "json" else t.print_csv(flat)
     systems = sorted({row.system for rows in found.rows.values() for row in rows})
     reached = {speed: rows for speed, rows in found.rows.items() if rows}
     cells = [[t.number(speed), *(_at(rows, name) for name in systems)] for speed, rows in reached.items()]
     note = "J a token (IT), $ a million tokens; every user gets at least so many tokens a second."
-    t.print_table(title, ["tokens/s a user", *systems], cells, [note, *_crossings(found)])
+    print_table(title, ["tokens/s a user", *systems], cells, [note, *_crossings(found)])
 
 
 def _at(found: list[Estimate], system: str) -> str:
-    from openwafer.cli._tables import number
+    from openwafer.cli._results import number
 
     row = next((row for row in found if row.system == system), None)
     if row is None:
@@ -167,7 +170,7 @@ def _at(found: list[Estimate], system: str) -> str:
 
 def _crossings(found: Frontier) -> list[str]:
     """Which kind of system is the best from which speed on."""
-    from openwafer.cli._tables import number
+    from openwafer.cli._results import number
 
     lines: list[str] = []
     kinds = {"gpu": "GPUs", "wafer": "wafers", None: "nobody"}
@@ -182,11 +185,11 @@ def _crossings(found: Frontier) -> list[str]:
 
 
 def _print_training(rows: list[TrainingEstimate], tokens: float, form: str) -> None:
-    from openwafer.cli import _tables as t
+    from openwafer.cli import _results as t
 
     if form != "table":
         flat = [t.flat(row) for row in rows]
-        return t.print_json(flat) if form == "json" else t.print_csv(flat)
+        return say_json(flat) if form == "json" else t.print_csv(flat)
     cells = [
         ["systems", *(str(r.systems) for r in rows)],
         ["days", *(t.shown(r.days) for r in rows)],
@@ -198,4 +201,4 @@ def _print_training(rows: list[TrainingEstimate], tokens: float, form: str) -> N
         ["what binds", *(r.binds for r in rows)],
     ]
     title = f"{rows[0].model}: training on {tokens:.3g} tokens"
-    t.print_columns(title, [f"{r.system}, {r.precision}" for r in rows], cells, [_BAND, *_assumed(rows)])
+    print_table(title, ["", *(f"{r.system}, {r.precision}" for r in rows)], cells, [_BAND, *_assumed(rows)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwafer.cli._output import say, say_json
 from openwafer.cli._wafer_options import wafer_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     )
     sampler = sampling(temperature, top_k, top_p, seed) if temperature > 0 else None
     if form == "text":
-        click.echo(prompt, nl=False)
+        say(prompt, nl=False)
     result = stream(generator, checkpoint, ids, tokens, sampler, is_quiet=form == "json")
     _tell(result, prompt, form)
 
@@ -125,11 +125,11 @@ def stream(
         tokens.append(token)
         grown = checkpoint.tokenizer.decode(tokens)
         if not is_quiet and not grown.endswith("\ufffd"):
-            click.echo(grown[len(text) :], nl=False)
+            say(grown[len(text) :], nl=False)
             text = grown
     rest = checkpoint.tokenizer.decode(tokens)
     if not is_quiet:
-        click.echo(rest[len(text) :])
+        say(rest[len(text) :])
     spent = time.perf_counter() - start
     return Generated(rest, len(ids), len(tokens), generator.cycles - first, spent, generator.usage)
 
@@ -146,14 +146,14 @@ def _tell(result: Generated, prompt: str, form: str) -> None:
             "real_tokens_per_s": real, "cycles": usage.cycles, "seconds": usage.seconds,
             "utilisation": usage.utilisation, "joules": usage.joules,
         }  # fmt: skip
-        click.echo(json.dumps(facts))
+        say_json(facts, indent=None)
         return
-    click.echo(
+    say(
         f"\n{result.tokens} tokens: {cycles:,.0f} cycles a token, {simulated:,.0f} tokens/s at "
         f"{usage.machine.clock_hz / 1e6:.0f} MHz ({real:,.1f} tokens/s here)",
         err=True,
     )
-    click.echo(
+    say(
         f"{usage.cycles:,} cycles in all, {seconds(usage.seconds)}, {usage.utilisation:.0%} of the PEs busy, "
         f"{joules(usage.joules)} (inferred)",
         err=True,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from openwafer.cli._output import say_json
+from openwafer.cli._table import print_table
 
 if TYPE_CHECKING:
     from openwafer.machine import Fact, Machine, Value
@@ -26,7 +28,7 @@ def command(name: str, form: str, status: tuple[str, ...]) -> None:
     machine = load_machine(name)
     facts = [fact for fact in machine.facts() if not status or fact.status in status]
     if form == "json":
-        click.echo(json.dumps(_as_json(machine, facts), indent=2))
+        say_json(_as_json(machine, facts))
     else:
         _print_table(machine, facts)
 
@@ -40,24 +42,17 @@ def _as_json(machine: Machine, facts: list[Fact]) -> dict[str, object]:
 
 
 def _print_table(machine: Machine, facts: list[Fact]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=f"{machine.name} ({machine.arch})", title_justify="left", title_style="bold")
-    for header in ("fact", "value", "unit", "status", "source"):
-        table.add_column(header, justify="right" if header == "value" else "left", overflow="fold")
-    for fact in facts:
-        status = Text(fact.status, style=_STYLES[fact.status])
-        unit = "" if fact.unit == "1" else fact.unit
-        table.add_row(Text(fact.name), Text(_shown(fact.value)), Text(unit), status, Text(fact.source))
-    console = Console()
-    console.print(table)
+    rows = [
+        (fact.name, _shown(fact.value), "" if fact.unit == "1" else fact.unit,
+         (fact.status, _STYLES[fact.status]), fact.source)
+        for fact in facts
+    ]  # fmt: skip
     assumed = sum(fact.status == "assumed" for fact in facts)
-    if assumed:
-        console.print(
-            f"{assumed} of {len(facts)} facts are assumed: not published, nor derived from what is."
-        )
+    note = f"{assumed} of {len(facts)} facts are assumed: not published, nor derived from what is."
+    print_table(
+        f"{machine.name} ({machine.arch})", ("fact", "value", "unit", "status", "source"), rows,
+        [note] if assumed else [], words=("value", "source"), left=5,
+    )  # fmt: skip
 
 
 def _shown(value: Value) -> str:

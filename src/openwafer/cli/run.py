@@ -10,6 +10,10 @@ from typing import Any
 
 import click
 
+from openwafer.cli._output import say, say_json
+from openwafer.cli._table import print_table, say_wrapped
+from openwafer.diag import json_text, write_report
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("script", type=click.Path(dir_okay=False))
@@ -33,6 +37,8 @@ def command(
     from openwafer.cli import cs_python
 
     wanted = profile or profile_json is not None
+    if profile_json is not None:
+        write_report(profile_json, "", "a")  # before a long run, not behind it
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "profile"
         settings: dict[str, object] = {
@@ -46,7 +52,7 @@ def command(
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         runs = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
     if profile_json is not None:
-        Path(profile_json).write_text(json.dumps(runs), "utf-8")
+        write_report(profile_json, json_text(runs))
     if profile:
         _show(runs, top, form)
     return code
@@ -54,24 +60,22 @@ def command(
 
 def _show(runs: list[dict[str, Any]], top: int, form: str) -> None:
     if form == "json":
-        click.echo(json.dumps(runs))
+        say_json(runs, indent=None)
         return
     if not runs:
-        click.echo("no profile: no program ran to `stop()`", err=True)
+        say("no profile: no program ran to `stop()`", err=True)
     for run in runs:
         _show_run(run, top)
 
 
 def _show_run(run: dict[str, Any], top: int) -> None:
-    from rich.console import Console
-
-    console, pes = Console(), len(run["pes"])
-    console.print(f"{run['cycles']:,} cycles on {pes} PEs with code; cycles below are sums over the PEs")
-    console.print(_line_table(run, top, console.width))
-    console.print(_task_table(run))
+    pes = len(run["pes"])
+    say_wrapped(f"{run['cycles']:,} cycles on {pes} PEs with code; cycles below are sums over the PEs")
+    _print_lines(run, top)
+    _print_tasks(run)
     busiest = max(run["pes"], key=lambda pe: pe["task_cycles"] - pe["waiting_cycles"])
     idle = sum(pe["idle_cycles"] for pe in run["pes"]) / max(run["cycles"] * pes, 1)
-    console.print(
+    say_wrapped(
         f"PEs without a task: {idle:.0%} of the time; busiest is PE ({busiest['x']}, {busiest['y']}): "
         f"{busiest['task_cycles']:,} cycles with a task, {busiest['waiting_cycles']:,} of them waiting"
     )
@@ -82,49 +86,39 @@ _COLUMNS = {
     "bank_cycles": "banks", "wavelet_cycles": "wavelets", "space_cycles": "space", "other_cycles": "other",
 }  # fmt: skip
 """Columns of the table: counter and header. Those that are zero everywhere are left out."""
-BORDER, LEAST_SOURCE = 3, 12
-"""Characters that a column takes besides its text; those that a source line gets at least."""
 
 
-def _line_table(run: dict[str, Any], top: int, console_width: int) -> Any:
-    from rich.table import Table
-
+def _print_lines(run: dict[str, Any], top: int) -> None:
     shown = run["lines"][:top]
     columns = {name: text for name, text in _COLUMNS.items() if any(line[name] for line in shown)}
-    cells = [
-        [f"{Path(line['file']).name}:{line['line']}", *(f"{line[name]:,}" for name in columns)]
+    rows = [
+        [
+            f"{_file_name(line['file'])}:{line['line']}",
+            *(f"{line[name]:,}" for name in columns),
+            _source(line["file"], line["line"]),
+        ]
         for line in shown
     ]
-    headers = ["line", *columns.values()]
-    widths = [max(len(text) for text in column) for column in zip(headers, *cells, strict=True)]
-    room = max(console_width - sum(widths) - BORDER * (len(widths) + 1) - 1, LEAST_SOURCE)
-    table = Table(title="By source line: cycles of scalar code and DSD operations, and what they waited for")
-    for k, text in enumerate(headers):
-        table.add_column(text, justify="right" if k else "left")
-    table.add_column("source")
-    for line, row in zip(shown, cells, strict=True):
-        table.add_row(*row, _source(line["file"], line["line"], room))
-    return table
+    title = "By source line: cycles of scalar code and DSD operations, and what they waited for"
+    print_table(title, ["line", *columns.values(), "source"], rows, [""], words=("source",))
 
 
-def _source(file: str, line: int, room: int) -> str:
-    """The text of a source line, as much as there is room for; nothing if it cannot be read."""
-    from rich.markup import escape
+def _file_name(file: str) -> str:
+    """Without its directories; a library is called as it is imported."""
+    return file if file.startswith("<") else Path(file).name
 
+
+def _source(file: str, line: int) -> str:
+    """The text of a source line; nothing if it cannot be read."""
     try:
-        text = Path(file).read_text("utf-8").splitlines()[line - 1].strip()
+        return Path(file).read_text("utf-8").splitlines()[line - 1].strip()
     except (OSError, UnicodeDecodeError, IndexError):
         return ""
-    return escape(text if len(text) <= room else text[: room - 1] + "…")
 
 
-def _task_table(run: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table(title="By task")
-    table.add_column("task")
-    for name in ("runs", "cycles", "of these waiting"):
-        table.add_column(name, justify="right")
-    for task in run["tasks"]:
-        table.add_row(task["name"], f"{task['runs']:,}", f"{task['cycles']:,}", f"{task['waiting_cycles']:,}")
-    return table
+def _print_tasks(run: dict[str, Any]) -> None:
+    rows = [
+        [task["name"], f"{task['runs']:,}", f"{task['cycles']:,}", f"{task['waiting_cycles']:,}"]
+        for task in run["tasks"]
+    ]
+    print_table("By task", ["task", "runs", "cycles", "of these waiting"], rows, [""])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openwafer.diag import Source, Span, error
+from openwafer.cli._output import say
+from openwafer.diag import Source, Span, error, showable
 
 if TYPE_CHECKING:
     from openwafer.estimate.sweep import Value
@@ -47,7 +48,7 @@ def command(
         axes[name] = parse_values(name, values)
     with _Bar(quiet) as bar:
         path = sweep(axes, out, ray=ray, workers=workers, overwrite=overwrite, progress=bar.show)
-    click.echo(f"{bar.total:,} points in {path}")
+    say(f"{bar.total:,} points in {showable(str(path))}")
 
 
 def _read(file: str) -> dict[str, list[Value]]:

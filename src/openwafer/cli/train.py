@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwafer.cli._output import say, say_json
 from openwafer.cli._wafer_options import wafer_options
+from openwafer.diag import showable
 
 if TYPE_CHECKING:
     from openwafer.nn.models import ModelConfig
@@ -60,7 +61,7 @@ def command(
     trainer = _resumed(text, out, threads) if resume else _new(text, out, threads, chosen)
     is_done = run(trainer, out, save_every, is_quiet=form == "json")
     if not is_done:
-        click.echo(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
+        say(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
         return 130
     finish(trainer, out)
     _tell(trainer, out, form)
@@ -183,13 +184,13 @@ def _tell(trainer: Trainer, out: Path, form: str) -> None:
             "cycles": usage.cycles, "seconds": usage.seconds, "utilisation": usage.utilisation,
             "joules": usage.joules, "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
         }  # fmt: skip
-        click.echo(json.dumps(facts))
+        say_json(facts, indent=None)
         return
     last = trainer.losses[-50:]
-    click.echo(f"{out}: loss {sum(last) / len(last):.3f} over the last {len(last)} steps")
-    click.echo(
+    say(f"{showable(str(out))}: loss {sum(last) / len(last):.3f} over the last {len(last)} steps")
+    say(
         f"this run: {usage.cycles:,} cycles, {seconds(usage.seconds)} at "
         f"{usage.machine.clock_hz / 1e6:.0f} MHz, {usage.utilisation:.0%} of the PEs busy, "
         f"{joules(usage.joules)} (inferred)"
     )
-    click.echo(f"next: openwafer generate {out} --prompt …")
+    say(f"next: openwafer generate {showable(str(out))} --prompt …")

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwafer.cli._output import say_json
+from openwafer.cli._table import print_table, say_wrapped
+
 if TYPE_CHECKING:
     from openwafer.estimate import Validation, ValidationRow
 
@@ -36,14 +39,14 @@ def command(file: str | None, form: str, groups: bool, constants: bool, unused: 
 def _write(found: Validation, form: str) -> None:
     import dataclasses
 
-    from openwafer.cli import _tables as t
+    from openwafer.cli import _results as t
 
     rows = [_row(row) for row in found.rows]
     if form == "csv":
         return t.print_csv(rows)
     groups = [dataclasses.asdict(group) for group in found.groups]
     unused = [{"id": id, "reason": reason} for id, reason in found.unused]
-    t.print_json({"rows": rows, "groups": groups, "unused": unused})
+    say_json({"rows": rows, "groups": groups, "unused": unused})
 
 
 def _row(row: ValidationRow) -> dict[str, Any]:
@@ -57,18 +60,21 @@ def _row(row: ValidationRow) -> dict[str, Any]:
 
 
 def _print_constants(form: str) -> None:
-    from openwafer.cli import _tables as t
+    from openwafer.cli import _results as t
     from openwafer.estimate import fitted_constants
 
     rows = [{"table": table, "name": name} | entry
             for table, entries in fitted_constants().items() for name, entry in entries.items()]  # fmt: skip
     if form != "table":
-        return t.print_json(rows) if form == "json" else t.print_csv(rows)
+        return say_json(rows) if form == "json" else t.print_csv(rows)
     for table, entries in fitted_constants().items():
         cells = [[name, f"{e['value']:.4g}", e["unit"], e["what"]] for name, e in entries.items()]
         fits = dict.fromkeys(entry["on"] for entry in entries.values())
         notes = [f"{fit}: {', '.join(n for n, e in entries.items() if e['on'] == fit)}" for fit in fits]
-        t.print_table(table, ["", "value", "unit", "what"], cells, [*_fit_notes(notes), ""], left=4)
+        print_table(table, _HEADERS_OF_CONSTANTS, cells, [*_fit_notes(notes), ""], words=("what",))
+
+
+_HEADERS_OF_CONSTANTS = ("", "value", "unit", "what")
 
 
 def _fit_notes(notes: list[str]) -> list[str]:
@@ -76,18 +82,17 @@ def _fit_notes(notes: list[str]) -> list[str]:
 
 
 def _print(found: Validation, groups: bool, unused: bool) -> None:
-    from openwafer.cli import _tables as t
 
     for name in dict.fromkeys(row.case.group for row in found.rows if not groups):
         rows = [row for row in found.rows if row.case.group == name]
-        t.print_table(f"{name}, {rows[0].case.unit}", _COLUMNS, [_cells(row) for row in rows], [""], left=3)
-    t.print_table("By group", _HEADERS, group_cells(found), [*_NOTES, ""])
+        print_table(f"{name}, {rows[0].case.unit}", _COLUMNS, [_cells(row) for row in rows], [""], left=3)
+    print_table("By group", _HEADERS, group_cells(found), [*_NOTES, ""])
     if unused:
         for reason in dict.fromkeys(reason for _, reason in found.unused):
             ids = [id for id, why in found.unused if why == reason]
-            click.echo(f"{len(ids)} rows are not used, {reason}: {' '.join(ids)}")
+            say_wrapped(f"{len(ids)} rows are not used, {reason}: {' '.join(ids)}")
     else:
-        click.echo(f"{len(found.unused)} rows are not used (--unused lists them with the reason)")
+        say_wrapped(f"{len(found.unused)} rows are not used (--unused lists them with the reason)")
 
 
 _COLUMNS = ("row", "system", "model", "published", "predicted", "error", "−row", "−source")

@@ -4,9 +4,14 @@ from openwafer.diag import _environment as environment
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
 from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
+from openwafer.diag._showable import encodable, json_text, showable
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
+<<<<<<< HEAD
 from openwafer.diag._warn import warn_once
+=======
+from openwafer.diag._write import not_written, write_report
+>>>>>>> e-ordinary
 
 __all__ = [
     "Diagnostic",
@@ -15,12 +20,23 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+<<<<<<< HEAD
     "environment",
+=======
+    "encodable",
+>>>>>>> e-ordinary
     "error",
+    "json_text",
+    "not_written",
     "notice",
     "print_diagnostics",
     "render",
+    "showable",
     "suggest",
     "to_json",
+<<<<<<< HEAD
     "warn_once",
+=======
+    "write_report",
+>>>>>>> e-ordinary
 ]

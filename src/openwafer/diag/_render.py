@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Severity
+from openwafer.diag._showable import encodable, showable
 from openwafer.diag._source import Source, Span
 
 if TYPE_CHECKING:
@@ -48,18 +49,26 @@ def render(diagnostic: Diagnostic, width: int = 110) -> str:
 
 
 def print_diagnostics(failure: DiagnosticError, file: TextIO | None = None) -> None:
-    """Prints all diagnostics, to standard error by default; in color on a terminal."""
+    """Prints all diagnostics, to standard error by default; in color on a terminal.
+
+    OSError where nothing can be written; nothing is printed where there is no standard error."""
     from rich.console import Console
     from rich.text import Text
 
-    console: Console = Console(file=file or sys.stderr, highlight=False, soft_wrap=True)
+    file = file or sys.stderr
+    if file is None:  # pyright: ignore[reportUnnecessaryComparison] # a closed one
+        return
+    console: Console = Console(file=file, highlight=False, soft_wrap=True)
     width = max(40, min(console.width, 140)) if console.is_terminal else 110
-    for diagnostic in failure.diagnostics:
-        for line in _lines(diagnostic, width):
-            text = Text.assemble(*line)
-            text.rstrip()
-            console.print(text)
-        console.print()
+    with console.capture() as shown:
+        for diagnostic in failure.diagnostics:
+            for line in _lines(diagnostic, width):
+                text = Text.assemble(*line)
+                text.rstrip()
+                console.print(text)
+            console.print()
+    file.write(encodable(shown.get(), file.encoding))
+    file.flush()
 
 
 def to_json(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -91,13 +100,13 @@ def _span_to_json(span: Span | None) -> dict[str, Any] | None:
 def _lines(diagnostic: Diagnostic, width: int) -> Iterator[list[Piece]]:
     color = f"bold {_COLORS[diagnostic.severity]}"
     title = f"{diagnostic.severity}[{diagnostic.id}]"
-    yield [(title, color), (f": {_printable(diagnostic.message)}", "bold")]
+    yield [(title, color), (f": {showable(diagnostic.message)}", "bold")]
     marks = _marks(diagnostic)
     gutter = len(str(max((mark.last for mark in marks), default=0))) if marks else 0
     for number, source in enumerate(_sources(marks)):
         here = [mark for mark in marks if mark.span.source is source]
         arrow = "-->" if number == 0 else ":::"
-        yield [(" " * gutter + arrow, "blue"), (f" {here[0].span}", "")]
+        yield [(" " * gutter + arrow, "blue"), (f" {showable(str(here[0].span))}", "")]
         yield from _snippet(here, gutter, width, color)
     footer = [("note", note) for note in diagnostic.notes]
     footer += [("help", diagnostic.help)] if diagnostic.help else []
@@ -110,7 +119,7 @@ def _lines(diagnostic: Diagnostic, width: int) -> Iterator[list[Piece]]:
 def _footer(word: str, text: str, gutter: int) -> Iterator[list[Piece]]:
     for number, line in enumerate(text.split("\n")):
         sign, head = ("=", f"{word}: ") if number == 0 else (" ", " " * (len(word) + 2))
-        yield [(f"{' ' * gutter} {sign} ", "blue"), (head, "bold"), (_printable(line), "")]
+        yield [(f"{' ' * gutter} {sign} ", "blue"), (head, "bold"), (showable(line), "")]
 
 
 def _marks(diagnostic: Diagnostic) -> list[_Mark]:
@@ -160,7 +169,7 @@ def _marked_line(
     for mark, (start, end) in zip(here, ranges, strict=True):
         left, right = cells[start], max(cells[min(end, len(raw))], cells[start] + 1)
         sign = "^" if mark.primary else "-"
-        text = f" {_printable(mark.text)}" if mark.text and number == mark.last else ""
+        text = f" {showable(mark.text)}" if mark.text and number == mark.last else ""
         style = color if mark.primary else "blue"
         yield [(" " * gutter + " | ", "blue"), (" " * left + sign * (right - left) + text, style)]
 
@@ -207,15 +216,10 @@ def _cut(widths: list[int], start: int, end: int, room: int) -> tuple[int, int]:
 
 
 def _cell_text(character: str) -> str:
-    return _TAB if character == "\t" else _printable(character)
+    return _TAB if character == "\t" else showable(character)
 
 
 def _cell_width(text: str) -> int:
     if unicodedata.combining(text[0]):
         return 0
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _printable(text: str) -> str:
-    """Control characters, which could change the terminal, as escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

@@ -15,7 +15,6 @@ import os
 import sys
 import sysconfig
 from importlib.machinery import FileFinder, SourceFileLoader
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -59,22 +58,39 @@ def install(directory: str) -> None:
         return
     setattr(builtins, BINARY, binary)
     setattr(builtins, IN_PLACE, in_place)
-    root = Path(directory).resolve()
-
-    def finder(path: str) -> FileFinder:
-        place = Path(path or os.getcwd()).resolve()
-        if not place.is_relative_to(root) or any(place.is_relative_to(other) for other in _installed()):
-            raise ImportError("not beside the script", path=path)
-        return FileFinder(path or os.getcwd(), (_Loader, [".py"]))
-
-    sys.path_hooks.insert(0, finder)
+    try:
+        root = os.path.realpath(directory)
+    except FileNotFoundError:  # the working directory is gone, and nothing lies beside the script
+        return
+    sys.path_hooks.insert(0, _Hook(root, _installed()))
     sys.path_importer_cache.clear()
 
 
-def _installed() -> list[Path]:
+def _installed() -> tuple[str, ...]:
     """Where packages lie that are nobody's script, even if that is below the script's directory."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return [Path(path).resolve() for path in (os.path.dirname(openwafer.__file__), *paths)]
+    return tuple(os.path.realpath(path) for path in (os.path.dirname(openwafer.__file__), *paths))
+
+
+class _Hook:
+    """A hook of `sys.path_hooks` for directories below `root` that are not below one of `others`.
+
+    Python calls it in the middle of any import, also of those that itself would begin. It therefore imports
+    nothing and asks nobody who does: what it must know is found out before it is installed.
+    """
+
+    def __init__(self, root: str, others: tuple[str, ...]) -> None:
+        self._root, self._others = root, others
+
+    def __call__(self, path: str) -> FileFinder:
+        place = os.path.realpath(path)
+        if not _is_below(place, self._root) or any(_is_below(place, other) for other in self._others):
+            raise ImportError("not beside the script", path=path)
+        return FileFinder(path or os.getcwd(), (_Loader, [".py"]))
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(os.path.join(directory, ""))
 
 
 def binary(name: str, a: Any, b: Any) -> Any:

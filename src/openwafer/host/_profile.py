@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import json
 from typing import Any
 
 from openwafer.codegen._abi import Counter
 from openwafer.diag import environment
+=======
+import os
+from typing import Any
+
+from openwafer.codegen._abi import Counter
+from openwafer.diag import json_text, write_report
+>>>>>>> e-ordinary
 from openwafer.sim import Engine, Profile
 
 NAMES: dict[Counter, str] = {
@@ -28,11 +36,17 @@ def is_profiling() -> bool:
 
 
 def write_profile(engine: Engine) -> None:
+<<<<<<< HEAD
     """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does."""
     path = environment.PROFILE.get()
+=======
+    """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does.
+
+    Diagnostics: report-not-written."""
+    path = os.environ.get(PROFILE_VARIABLE)
+>>>>>>> e-ordinary
     if path:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(profile_to_json(engine.profile())) + "\n")
+        write_report(path, json_text(profile_to_json(engine.profile())) + "\n", "a")
 
 
 def profile_to_json(profile: Profile) -> dict[str, Any]:

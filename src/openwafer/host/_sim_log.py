@@ -1,12 +1,17 @@
-"""The simulator's log: `sim.log` in the working directory, as `<simprint>` documents it."""
+"""The simulator's log: `sim.log` in the working directory, as `<simprint>` documents it.
+
+A program may print any character. Those that would change a terminal stand in the file as escapes, for
+example `x1b` behind a backslash for ESC; tabs and the ends of lines stay.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from openwafer.diag import showable
 from openwafer.sim._engine import Engine
 
-FILE = "sim.log"
+FILE, TAB = "sim.log", "\t"
 
 
 class SimLog:
@@ -22,5 +27,5 @@ class SimLog:
         if not lines:
             return
         with self._path.open("a" if self._written else "w", encoding="utf-8") as file:
-            file.writelines(f"@{line.cycle} {line.text}\n" for line in lines)
+            file.writelines(f"@{line.cycle} {showable(line.text, keep=TAB)}\n" for line in lines)
         self._written += len(lines)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import json
 import zlib
 
 from openwafer.diag import environment
+=======
+import os
+import zlib
+
+from openwafer.diag import json_text, write_report
+>>>>>>> e-ordinary
 from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
 from openwafer.image import Image
 from openwafer.sim._engine import Engine
@@ -15,14 +22,18 @@ def write_stats(engine: Engine, image: Image) -> None:
     """Appends `{"cycles", "tile_cycles", "pes", "memory"}` as a line of JSON to the file that
     `OPENWAFER_STATS` names, if it does; a script that runs several programs gives several lines.
 
+<<<<<<< HEAD
     `memory` is a checksum of what the PEs hold, "" if that is a lot."""
     path = environment.STATS.get()
+=======
+    `memory` is a checksum of what the PEs hold, "" if that is a lot. Diagnostics: report-not-written."""
+    path = os.environ.get(STATS_VARIABLE)
+>>>>>>> e-ordinary
     if not path:
         return
     pes = image.layout.width * image.layout.height
     stats = {"cycles": engine.now, "tile_cycles": engine.now * pes, "pes": pes}
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(stats | {"memory": _checksum(engine, image)}) + "\n")
+    write_report(path, json_text(stats | {"memory": _checksum(engine, image)}) + "\n", "a")
 
 
 def _checksum(engine: Engine, image: Image) -> str:

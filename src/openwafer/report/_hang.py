@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openwafer.diag import error
+from openwafer.diag import json_text, not_written, showable, write_report
 
 CELL, GAP = 64, 22
 """Side of a PE and the room between two, in pixels."""
@@ -42,10 +41,10 @@ def write_hang(data: Mapping[str, Any], directory: Path) -> tuple[Path, Path]:
     paths = directory / "hang.json", directory / "hang.svg"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        paths[0].write_text(json.dumps(data, indent=2), "utf-8")
-        paths[1].write_text(hang_svg(data), "utf-8")
     except OSError as reason:
-        raise error("report-not-written", f"{directory}: {reason.strerror}") from reason
+        raise not_written(directory, reason) from reason
+    write_report(paths[0], json_text(data, indent=2))
+    write_report(paths[1], hang_svg(data))
     return paths
 
 
@@ -57,7 +56,7 @@ def hang_svg(data: Mapping[str, Any]) -> str:
     window = _window(data)
     environment = Environment(
         loader=PackageLoader("openwafer.report"), autoescape=select_autoescape(["svg"]), trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
     chain = data["chain"]
     width, height = window.corner(window.x + window.w, window.y + window.h)
@@ -73,6 +72,11 @@ def hang_svg(data: Mapping[str, Any]) -> str:
         message=data["message"],
         cycle=data["cycle"],
     )
+
+
+def _shown(value: object) -> object:
+    """XML has no control characters."""
+    return showable(value) if isinstance(value, str) else value
 
 
 def _window(data: Mapping[str, Any]) -> _Window:
