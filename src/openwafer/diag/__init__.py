@@ -5,6 +5,7 @@ from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
+from openwafer.diag._warn import warn
 
 __all__ = [
     "Diagnostic",
@@ -19,4 +20,5 @@ __all__ = [
     "render",
     "suggest",
     "to_json",
+    "warn",
 ]
