@@ -32,21 +32,27 @@ def unwritable(path: Path, id: str, reason: OSError) -> DiagnosticError:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Generator[IO[bytes]]:
-    """A new file beside `path`, that takes its name at the end of the block; on any exception it goes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
+def replacing(path: Path, *, folder: Path | None = None, flush: bool = True) -> Generator[IO[bytes]]:
+    """A new file that takes the name `path` at the end of the block; on any exception it goes.
+
+    It is made in `folder`, which is on the same disk; by default that of `path`. Without `flush` it is whole
+    after a kill, not after a loss of power.
+    """
+    handle, name = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name}.", suffix=".unfinished")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flush:
+                os.fsync(file.fileno())
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    flush_folder(path.parent)
+    if flush:
+        flush_folder(path.parent)
 
 
 def write_bytes(path: Path, data: bytes, id: str) -> None:

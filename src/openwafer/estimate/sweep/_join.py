@@ -1,0 +1,52 @@
+"""One file of all parts."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+from typing import IO
+
+from openwafer.estimate.sweep._grid import Grid
+from openwafer.estimate.sweep._solve import Form, as_csv, columns, load_arrow
+
+
+class Joining(io.RawIOBase):
+    """Writes to `file` and computes the checksum of what is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all that was written."""
+        return self._hash.hexdigest()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def join(self, grid: Grid, form: Form, parts: Iterable[bytes]) -> None:
+        """Writes the parts in their order."""
+        join = self._join_csv if form == "csv" else self._join_parquet
+        join(grid, parts)
+
+    def _join_csv(self, grid: Grid, parts: Iterable[bytes]) -> None:
+        self.write(as_csv([], list(columns(grid)), header=True))
+        for part in parts:
+            self.write(part)
+
+    def _join_parquet(self, grid: Grid, parts: Iterable[bytes]) -> None:
+        """A row group a part."""
+        arrow, parquet = load_arrow()
+        writer = None
+        for part in parts:
+            table = parquet.read_table(arrow.BufferReader(part))
+            writer = writer or parquet.ParquetWriter(self, table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
