@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterable
 from typing import IO
 
@@ -43,10 +44,8 @@ class Joining(io.RawIOBase):
     def _join_parquet(self, grid: Grid, parts: Iterable[bytes]) -> None:
         """A row group a part."""
         arrow, parquet = load_arrow()
-        writer = None
-        for part in parts:
-            table = parquet.read_table(arrow.BufferReader(part))
-            writer = writer or parquet.ParquetWriter(self, table.schema)
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
+        tables = (parquet.read_table(arrow.BufferReader(part)) for part in parts)
+        first = next(tables)
+        with parquet.ParquetWriter(self, first.schema) as writer:
+            for table in itertools.chain([first], tables):
+                writer.write_table(table)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,13 +23,13 @@ from openwafer.estimate.sweep._grid import Grid, digest
 from openwafer.estimate.sweep._join import Joining
 from openwafer.estimate.sweep._seal import Seal
 from openwafer.estimate.sweep._solve import Form, columns, load_arrow
-from openwafer.files import MIB, one_writer, read_bytes, replacing, write_bytes, writing
+from openwafer.files import LOCK, MIB, one_writer, read_bytes, replacing, write_bytes, writing
 
 POINTS = 1000
 """Of a part."""
 CANNOT_WRITE = "sweep-cannot-write"
 MANIFEST, JOINED = "manifest.json", "joined"
-_OURS = re.compile(rf"\d{{7,}}\.(csv|parquet)|{MANIFEST}|{JOINED}|\.lock|\..*\.unfinished")
+_OURS = re.compile(rf"\d{{7,}}\.(csv|parquet)|{MANIFEST}|{JOINED}|{re.escape(LOCK)}|\..*\.unfinished")
 
 
 def form_of(out: Path) -> Form:
@@ -100,7 +101,7 @@ class Store:
             text = f"`{self.folder}` holds parts of another sweep, or of another version"
             raise error("sweep-parts-of-another", text, help="remove it, or give `--overwrite`")
         if not mine:
-            self._clear()
+            self._clear(directories=True)
         if not mine or not is_there:
             write_bytes(manifest, self._manifest, CANNOT_WRITE)
 
@@ -132,8 +133,8 @@ class Store:
             if path.is_dir() and not path.is_symlink():
                 raise error("sweep-damaged-part", f"`{path}` is a directory, no part", help="remove it")
         if damaged:
-            text = f"{len(damaged)} parts are damaged and computed again, among them `{damaged[0]}`"
-            warn("sweep-damaged-part", text)
+            text = f"computes damaged parts again: {len(damaged)} of {len(self.parts)}, `{damaged[0]}`"
+            warn("sweep-damaged-part", text + (" among them" if len(damaged) > 1 else ""))
         return missing
 
     def put(self, part: int, data: bytes) -> None:
@@ -166,12 +167,15 @@ class Store:
         with contextlib.suppress(OSError):
             self._clear()
 
-    def _clear(self) -> None:
+    def _clear(self, *, directories: bool = False) -> None:
         with writing(self.folder, CANNOT_WRITE):
-            entries = sorted(os.listdir(self.folder), key=lambda name: name in (MANIFEST, JOINED))
-            for name in entries:
-                if _OURS.fullmatch(name) and name != ".lock" and not (self.folder / name).is_dir():
-                    os.unlink(self.folder / name)
+            entries = [name for name in os.listdir(self.folder) if _OURS.fullmatch(name) and name != LOCK]
+            for name in sorted(entries, key=lambda name: name in (MANIFEST, JOINED)):
+                path = self.folder / name
+                if path.is_symlink() or not path.is_dir():
+                    path.unlink()
+                elif directories:
+                    shutil.rmtree(path)
 
     def _open(self, part: int) -> bytes | None:
         return self._seal(part).open(self._path(part))
