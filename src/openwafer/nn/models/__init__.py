@@ -5,7 +5,7 @@ from openwafer.nn.models._config import GptConfig, LlamaConfig, ModelConfig
 from openwafer.nn.models._directory import Checkpoint, contents, load, save
 from openwafer.nn.models._read_config import read_config
 from openwafer.nn.models._tokenizer import Refused, guarded
-from openwafer.nn.models._weights import make_model
+from openwafer.nn.models._weights import count_parameters, make_model
 
 __all__ = [
     "Checkpoint",
@@ -14,6 +14,7 @@ __all__ = [
     "ModelConfig",
     "Refused",
     "contents",
+    "count_parameters",
     "guarded",
     "load",
     "make_model",

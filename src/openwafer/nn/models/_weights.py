@@ -3,6 +3,7 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,11 @@ def make_model(config: ModelConfig) -> torch.nn.Module:
     return Llama(config) if isinstance(config, LlamaConfig) else Gpt2(config)
 
 
+def count_parameters(config: ModelConfig) -> int:
+    """Numbers in the weights of the model, without memory for them."""
+    return sum(math.prod(shape) for shape in _shapes(config).values())
+
+
 def load_model(root: Path, config: ModelConfig) -> torch.nn.Module:
     """Diagnostics: weights-unreadable, weights-missing, weights-shape, weights-type, weights-not-finite."""
     stored = {tensor.name: tensor for path in _files(root) for tensor in _header(path)}
@@ -59,12 +65,16 @@ def load_model(root: Path, config: ModelConfig) -> torch.nn.Module:
 
 def _wanted(root: Path, config: ModelConfig, most: int) -> dict[str, tuple[int, ...]]:
     """Shapes of the parameters that the config asks for, without memory for them."""
-    import torch
-
     layers = config.num_hidden_layers if isinstance(config, LlamaConfig) else config.n_layer
     if layers > most:
         text = f"weights for {layers:,} layers cannot be in files of {most:,} tensors"
         raise error("weights-missing", f"{root}: {text}")
+    return _shapes(config)
+
+
+def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    import torch
+
     with torch.device("meta"):
         model = make_model(config)
     return {name: tuple(p.shape) for name, p in model.named_parameters()}
