@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ["diag", "machine", "record", "tir", "csl", "cost", "image", "codegen", "sim", "host"]
+ORDER = ["diag", "files", "machine", "record", "tir", "csl", "cost", "image", "codegen", "sim", "host"]
 ORDER += ["nn", "estimate", "fleet", "serve", "report", "cli"]
 ROOT = Path(__file__).parents[1] / "src" / "openwafer"
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)

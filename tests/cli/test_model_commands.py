@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -148,6 +149,43 @@ def test_wrong_calls(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[s
     assert call("train", "--text", text, "--out", out, "--shape=8") == 2
     assert call("generate", out, "--prompt=a") == 1
     assert "config-unreadable" in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(out: Path, *more: str) -> str:
+        assert call("train", "--text", text, "--out", out, *SMALL, *more) == 1
+        return capsys.readouterr().err
+
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert "out-exists" in told(file) and "no-checkpoint" in told(file, "--resume")
+    assert "out-cannot-write" in told(file / "out") and file.read_text() == "mine"
+    assert "no-checkpoint" in told(tmp_path / "none", "--resume") and not (tmp_path / "none").exists()
+    held = tmp_path / "held"
+    held.mkdir()
+    with (held / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "out-busy" in told(held) and "out-busy" in told(held, "--resume")
+    ended = tmp_path / "ended"
+    ended.mkdir()
+    for name in ("model.safetensors", "config.json"):
+        (ended / name).write_bytes(b"")
+    assert "training-ended" in told(ended, "--resume") and "out-exists" in told(ended)
+
+
+@pytest.mark.parametrize("option", ["--learning-rate=nan", "--weight-decay=inf", "--layers=100000000",
+                                    "--hidden=2000000", "--seed=-1", "--batch=100000000"])  # fmt: skip
+def test_numbers_out_of_bounds(tmp_path: Path, text: Path, option: str) -> None:
+    assert call("train", "--text", text, "--out", tmp_path / "out", *SMALL, option) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_larger_than_the_wafer(
+    tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = ("--hidden=100000", "--heads=8", "--layers=50")
+    assert call("train", "--text", text, "--out", tmp_path / "out", *large) == 1
+    assert "model-does-not-fit" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_wrong_prompts(tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -176,4 +176,4 @@ def test_broken_directories(tmp_path: Path, name: str) -> None:
     with pytest.raises(DiagnosticError) as caught:
         load(tmp_path)
     (diagnostic,) = caught.value.diagnostics
-    assert diagnostic.id == id and words in diagnostic.message
+    assert diagnostic.id == id and words in f"{diagnostic.message} {diagnostic.span}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
 
+from safetensors.numpy import load_file, save_file  # noqa: E402
+
 from openwafer.cli.train import make_config  # noqa: E402
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile_training  # noqa: E402
 from openwafer.nn.models import Checkpoint  # noqa: E402
 from openwafer.nn.text import Corpus, Recipe, byte_pairs, characters, documentation, encode  # noqa: E402
 from openwafer.nn.text import _checkpoints as checkpoints  # noqa: E402
+from openwafer.nn.text._sums import SUMS_FILE, sums_of  # noqa: E402
 from openwafer.nn.text._trainer import Trainer, new_model, next_token_loss, optimizer_for  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -87,6 +93,12 @@ def test_only_the_newest_checkpoint_stays(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-2"]
 
 
+def sum_again(path: Path) -> None:
+    """What somebody does who edits a checkpoint on purpose."""
+    files = {p.name: p.read_bytes() for p in path.iterdir() if p.name != SUMS_FILE}
+    (path / SUMS_FILE).write_bytes(sums_of(files))
+
+
 def test_wrong_checkpoints(tmp_path: Path) -> None:
     trainer = make_trainer()
     trainer.advance()
@@ -94,12 +106,81 @@ def test_wrong_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(DiagnosticError, match="text-changed"):
         Trainer.resume(path, corpus_of(trainer.checkpoint.tokenizer, TEXT[:100]))
     facts = json.loads((path / checkpoints.FACTS_FILE).read_text())
-    (path / checkpoints.FACTS_FILE).write_text(json.dumps(facts | {"shape": [3, 2]}))
-    with pytest.raises(DiagnosticError, match="state-mismatch"):
-        Trainer.resume(path, corpus_of(trainer.checkpoint.tokenizer))
-    (path / checkpoints.FACTS_FILE).write_text("{}")
-    with pytest.raises(DiagnosticError, match="checkpoint-unreadable"):
-        Trainer.resume(path, corpus_of(trainer.checkpoint.tokenizer))
+    for changes, id in (
+        ({"shape": [3, 2]}, "state-mismatch"), ({"shape": [0, -2]}, "wafer-shape"),
+        ({"losses": []}, "checkpoint-unreadable"), ({"losses": ["one"]}, "checkpoint-unreadable"),
+        ({"recipe": facts["recipe"] | {"batch": 0}}, "checkpoint-unreadable"),
+        ({"recipe": None}, "checkpoint-unreadable"),
+    ):  # fmt: skip
+        (path / checkpoints.FACTS_FILE).write_text(json.dumps(facts | changes))
+        sum_again(path)
+        with pytest.raises(DiagnosticError, match=id):
+            Trainer.resume(path, corpus_of(trainer.checkpoint.tokenizer))
+
+
+def test_states_of_another_model(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    trainer.advance()
+    path = trainer.save(tmp_path)
+    state = load_file(path / checkpoints.STATE_FILE)
+    some = next(name for name in state if state[name].ndim > 1)
+    for changed in (
+        {name: array for name, array in state.items() if name != some},
+        {name: array for name, array in state.items() if array.ndim > 1},
+        state | {some: state[some][..., :1]},
+        state | {some: state[some].astype(np.float64)},
+    ):
+        save_file(changed, path / checkpoints.STATE_FILE)
+        sum_again(path)
+        with pytest.raises(DiagnosticError, match="state-mismatch"):
+            Trainer.resume(path, corpus_of(trainer.checkpoint.tokenizer))
+
+
+def change_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def to_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def to_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+DAMAGES = (change_a_bit, lambda p: p.write_bytes(p.read_bytes()[:-3]), Path.unlink, to_pipe, to_device)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=("a bit", "cut", "gone", "a pipe", "a device"))
+def test_damaged_checkpoints(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    trainer = make_trainer()
+    trainer.advance()
+    for name in (*checkpoints.FILES, SUMS_FILE):
+        path = trainer.save(tmp_path)
+        damage(path / name)
+        with pytest.raises(DiagnosticError, match="checkpoint-unreadable"):
+            checkpoints.read(path)
+    assert checkpoints.read(trainer.save(tmp_path))[1].losses == trainer.losses
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    trainer.advance()
+    path = trainer.save(tmp_path)
+    trainer.advance()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(DiagnosticError, match="checkpoint-cannot-write") as failure:
+            trainer.save(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failure.value.diagnostics[0].help == "free some space, then give the same command again"
+    assert list(tmp_path.iterdir()) == [path] and checkpoints.read(path)[1].losses == trainer.losses[:1]
 
 
 def test_batches_are_windows_of_the_text() -> None:

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable
 
 import click
 
-<<<<<<< HEAD
-from openwafer.diag import Diagnostic, DiagnosticError, environment, print_diagnostics, to_json
-=======
 from openwafer.cli import _signals
 from openwafer.cli._internal_error import describe, keep, version
 from openwafer.cli._output import StandardOutput, flush, say, silence
-from openwafer.diag import Diagnostic, DiagnosticError, error, json_text, print_diagnostics, to_json
-
-DIAGNOSTICS_VARIABLE = "OPENWAFER_DIAGNOSTICS"
-"""Names a file to which every diagnostic shown is appended as a line of JSON."""
->>>>>>> e-ordinary
+from openwafer.diag import (
+    Diagnostic,
+    DiagnosticError,
+    environment,
+    error,
+    json_text,
+    print_diagnostics,
+    to_json,
+)
 
 OK, DIAGNOSTICS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -42,17 +43,14 @@ __all__ = [
 
 def run_command(command: click.Command, name: str, args: list[str] | None = None) -> int:
     """Runs a click command and returns its exit code; what is wrong has then been said on standard error."""
-<<<<<<< HEAD
-    environment.check_names()
-=======
     return bounded(name, lambda: _invoke(command, name, list(sys.argv[1:] if args is None else args)))
 
 
 def _invoke(command: click.Command, name: str, args: list[str]) -> object:
     """As `command.main` does, which would make exit codes of its own out of what is raised."""
+    environment.check_names()
     if f"_{name.upper()}_COMPLETE" in os.environ:  # a shell that asks how a word goes on
         return command.main(args, prog_name=name, standalone_mode=False)
->>>>>>> e-ordinary
     try:
         with command.make_context(name, args) as context:
             return command.invoke(context)
@@ -153,27 +151,14 @@ def _usage(reason: click.ClickException) -> int:
 
 
 def _note(diagnostics: Iterable[Diagnostic]) -> None:
-<<<<<<< HEAD
     path = environment.DIAGNOSTICS.get()
-    if path:
-        with open(path, "a", encoding="utf-8") as file:
-            file.writelines(json.dumps(to_json(d)) + "\n" for d in diagnostics)
-
-
-def version() -> str:
-    """The version of the installed package."""
-    from importlib import metadata
-
-=======
-    path = os.environ.get(DIAGNOSTICS_VARIABLE)
     if not path:
         return
->>>>>>> e-ordinary
     try:
         with open(path, "a", encoding="utf-8") as file:
             file.writelines(json_text(to_json(d)) + "\n" for d in diagnostics)
     except OSError as reason:
-        say(f"{DIAGNOSTICS_VARIABLE}: cannot write `{path}`: {reason.strerror}", err=True)
+        say(f"{environment.DIAGNOSTICS.name}: cannot write `{path}`: {reason.strerror}", err=True)
 
 
 def _name(file: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,19 @@ class Shape(click.ParamType[tuple[int, int]]):
         if match is None:
             self.fail(f"{value!r} is not columns and rows such as 8x8", param, ctx)
         return int(match[1]), int(match[2])
+
+
+class Finite(click.FloatRange):
+    """A number within bounds; NaN is within none."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return found
+
+
+SEED = click.IntRange(0, 2**63 - 1)
 
 
 def wafer_options(shape: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

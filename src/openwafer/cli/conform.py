@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-<<<<<<< HEAD
-from openwafer.diag import environment
-
-if TYPE_CHECKING:
-    from rich.console import Console
-=======
 from openwafer.cli._output import say
 from openwafer.cli._table import print_table
-from openwafer.diag import json_text, showable, write_report
->>>>>>> e-ordinary
+from openwafer.diag import environment, json_text, showable, write_report
 
 if TYPE_CHECKING:
     from openwafer.cli._examples import Example

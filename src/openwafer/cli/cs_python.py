@@ -13,11 +13,7 @@ from openwafer.cli import _errors
 from openwafer.cli._output import say
 from openwafer.cli._signals import as_in_python
 from openwafer.cli._traceback import is_ours_at_fault, located, show_traceback
-<<<<<<< HEAD
-from openwafer.diag import DiagnosticError, environment
-=======
-from openwafer.diag import DiagnosticError, showable
->>>>>>> e-ordinary
+from openwafer.diag import DiagnosticError, environment, showable
 
 _USAGE = """\
 Usage: cs_python SCRIPT [ARGS]...

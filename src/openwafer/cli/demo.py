@@ -13,7 +13,7 @@ import click
 
 from openwafer.cli._output import say, say_json
 from openwafer.cli._table import print_table, say_wrapped
-from openwafer.cli._wafer_options import wafer_options
+from openwafer.cli._wafer_options import SEED, wafer_options
 
 if TYPE_CHECKING:
     from openwafer.cli.generate import Generated
@@ -51,7 +51,7 @@ class Report:
 @click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
               help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @wafer_options("8x8")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(

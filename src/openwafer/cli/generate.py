@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
-from openwafer.cli._wafer_options import wafer_options
+from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
     from openwafer.nn._generation import Generator
@@ -24,14 +24,10 @@ _POSITIVE = click.IntRange(min=1)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--prompt", required=True, help="The text to continue.")
 @click.option("--tokens", type=_POSITIVE, default=64, show_default=True, help="At most so many more tokens.")
-@click.option(
-    "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: the likeliest."
-)
+@click.option("--temperature", type=Finite(min=0), default=0.0, show_default=True, help="0: the likeliest.")
 @click.option("--top-k", type=_POSITIVE, help="Only among the k likeliest tokens.")
-@click.option(
-    "--top-p", type=click.FloatRange(0, 1, min_open=True), help="Only among the likeliest that make up p."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--top-p", type=Finite(0, 1, min_open=True), help="Only among the likeliest that make up p.")
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--context", type=_POSITIVE, help="Tokens seen at once; default: as many as the model can.")
 @click.option("--prefill", type=_POSITIVE, default=16, show_default=True, help="Tokens read at once.")
 @wafer_options("8x8")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from openwafer.cli._output import say
-from openwafer.diag import Source, Span, error, showable
+from openwafer.diag import Source, showable
 
 if TYPE_CHECKING:
     from openwafer.estimate.sweep import Value
@@ -54,17 +52,10 @@ def command(
 def _read(file: str) -> dict[str, list[Value]]:
     """Diagnostics: sweep-unreadable, sweep-syntax, and those of its axes."""
     from openwafer.estimate.sweep import from_document
+    from openwafer.files import MIB, parse_toml, read_text
 
-    try:
-        text = Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)
-        raise error("sweep-unreadable", f"cannot read `{file}`: {why}") from None
-    try:
-        return from_document(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as reason:
-        source = Source(file, text)
-        raise error("sweep-syntax", f"not valid TOML: {reason}", Span(source, 0, min(1, len(text)))) from None
+    text = read_text(file, "sweep file", "sweep-unreadable", MIB)
+    return from_document(parse_toml(Source(file, text), "sweep-syntax"))
 
 
 class _Bar:

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
-from openwafer.cli._wafer_options import wafer_options
+from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 from openwafer.diag import showable
 
 if TYPE_CHECKING:
+    from openwafer.nn._wafer import Wafer
     from openwafer.nn.models import ModelConfig
     from openwafer.nn.text import Corpus
     from openwafer.nn.text._trainer import Trainer
 
 _KINDS = click.Choice(["llama", "qwen2", "qwen3", "gpt2"])
 _FORMAT = click.Choice(["table", "json"])
-_POSITIVE = click.IntRange(min=1)
+_POSITIVE = click.IntRange(1, 10**9)
+_SIZE = click.IntRange(1, 2**20)
+_RATE = Finite(0, 1e6)
+_MOST_TOKENS = 2**24
+"""Of a step."""
 
 
 @click.command()
@@ -29,17 +34,17 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--resume", is_flag=True, help="Go on behind the last checkpoint in DIR.")
 @click.option("--kind", type=_KINDS, default="llama", show_default=True)
 @click.option("--tokenizer", default="characters", show_default=True, metavar="characters|bpe:SIZE")
-@click.option("--layers", type=_POSITIVE, default=2, show_default=True)
-@click.option("--hidden", type=_POSITIVE, default=48, show_default=True, help="Features of a token.")
-@click.option("--heads", type=_POSITIVE, default=8, show_default=True)
-@click.option("--kv-heads", type=_POSITIVE, help="Heads of keys and values; default: as many as heads.")
-@click.option("--ffn", type=_POSITIVE, help="Features inside the MLP; default: 2 × hidden, GPT-2 4 ×.")
+@click.option("--layers", type=click.IntRange(1, 4096), default=2, show_default=True)
+@click.option("--hidden", type=_SIZE, default=48, show_default=True, help="Features of a token.")
+@click.option("--heads", type=_SIZE, default=8, show_default=True)
+@click.option("--kv-heads", type=_SIZE, help="Heads of keys and values; default: as many as heads.")
+@click.option("--ffn", type=_SIZE, help="Features inside the MLP; default: 2 × hidden, GPT-2 4 ×.")
 @click.option("--steps", type=_POSITIVE, default=1000, show_default=True)
 @click.option("--batch", type=_POSITIVE, default=1, show_default=True, help="Texts a step.")
 @click.option("--context", type=_POSITIVE, default=32, show_default=True, help="Tokens of a text.")
-@click.option("--learning-rate", type=float, default=3e-3, show_default=True)
-@click.option("--weight-decay", type=float, default=0.0, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--learning-rate", type=_RATE, default=3e-3, show_default=True)
+@click.option("--weight-decay", type=_RATE, default=0.0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option(
     "--save-every", type=_POSITIVE, default=100, show_default=True, help="Steps between checkpoints."
 )
@@ -53,53 +58,99 @@ def command(
     Checkpoints lie in DIR/checkpoint-STEP; a run that is interrupted or killed goes on with --resume. Then
     everything but --text, --out, --save-every, --threads and --format comes from the checkpoint.
     """
+    from openwafer.files import one_writer
     from openwafer.nn._api import require_torch
     from openwafer.nn.text import read_text
 
     text = read_text(text_path)
     require_torch()
-    trainer = _resumed(text, out, threads) if resume else _new(text, out, threads, chosen)
-    is_done = run(trainer, out, save_every, is_quiet=form == "json")
-    if not is_done:
-        say(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
-        return 130
-    finish(trainer, out)
+    _check_out(out, resume)
+    with one_writer(out, "out-busy", "out-cannot-write"):
+        trainer = _resumed(text, out, threads) if resume else _new(text, out, threads, chosen)
+        if not run(trainer, out, save_every, is_quiet=form == "json"):
+            say(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
+            return 130
+        finish(trainer, out)
     _tell(trainer, out, form)
     return 0
 
 
+def _check_out(out: Path, resume: bool) -> None:
+    """Before the folder is made and held. Diagnostics: no-checkpoint, out-exists."""
+    if resume and not out.is_dir():
+        raise _no_checkpoint(out)
+    if not resume and os.path.lexists(out) and not out.is_dir():
+        raise _exists(out)
+
+
 def _new(text: str, out: Path, threads: int, chosen: dict[str, Any]) -> Trainer:
-    from openwafer.diag import error
     from openwafer.nn._wafer import Wafer
     from openwafer.nn.models import Checkpoint
     from openwafer.nn.text import Recipe
     from openwafer.nn.text._trainer import Trainer, new_model
 
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        raise error(
-            "out-exists", f"{out} is there and not empty", help="another --out, or --resume to go on with it"
-        )
+    _check_empty(out)
+    if chosen["batch"] * chosen["context"] > _MOST_TOKENS:
+        text = f"{chosen['batch']:,} × {chosen['context']:,} tokens a step, allowed are {_MOST_TOKENS:,}"
+        raise click.BadParameter(text, param_hint="--batch")
     tokenizer = _tokenizer(chosen["tokenizer"], text)
     recipe = Recipe(
         steps=chosen["steps"], batch=chosen["batch"], context=chosen["context"], seed=chosen["seed"],
         learning_rate=chosen["learning_rate"], weight_decay=chosen["weight_decay"],
     )  # fmt: skip
     config = make_config(tokenizer.get_vocab_size(), **chosen)
-    checkpoint = Checkpoint(config, new_model(config, recipe.seed), tokenizer)
     wafer = Wafer(chosen["machine"], chosen["shape"])
+    _check_room(config, wafer)
+    checkpoint = Checkpoint(config, new_model(config, recipe.seed), tokenizer)
     return Trainer(checkpoint, _corpus(tokenizer, text), recipe, wafer, threads=threads)
 
 
-def _resumed(text: str, out: Path, threads: int) -> Trainer:
+def _check_empty(out: Path) -> None:
+    from openwafer.files import LOCK, writing
+
+    with writing(out, "out-cannot-write"):
+        names = {path.name for path in out.iterdir()}
+    if names - {LOCK}:
+        raise _exists(out)
+
+
+def _exists(out: Path) -> Exception:
     from openwafer.diag import error
-    from openwafer.nn.models import load
+
+    help = "another --out, or --resume to go on with it"
+    return error("out-exists", f"{out} is there and not empty", help=help)
+
+
+def _no_checkpoint(out: Path) -> Exception:
+    from openwafer.diag import error
+
+    if (out / "model.safetensors").exists() and (out / "config.json").exists():
+        help = f"openwafer generate {out} --prompt …"
+        return error("training-ended", f"the training in {out} has come to its end", help=help)
+    return error("no-checkpoint", f"there is no checkpoint in {out}", help="without --resume it begins")
+
+
+def _check_room(config: ModelConfig, wafer: Wafer) -> None:
+    """Before memory is taken for the weights. Diagnostics: model-does-not-fit."""
+    from openwafer.diag import error
+    from openwafer.nn.models import count_parameters
+
+    need, (w, h) = 4 * count_parameters(config), wafer.shape
+    room = w * h * wafer.load().memory.bytes_per_pe
+    if need > room:
+        text = f"{need:,} bytes of weights, {w} × {h} PEs have {room:,}"
+        raise error("model-does-not-fit", text, help="more PEs (--shape), or a smaller model")
+
+
+def _resumed(text: str, out: Path, threads: int) -> Trainer:
     from openwafer.nn.text import _checkpoints as checkpoints
     from openwafer.nn.text._trainer import Trainer
 
     path = checkpoints.newest(out)
     if path is None:
-        raise error("no-checkpoint", f"there is no checkpoint in {out}", help="without --resume it begins")
-    return Trainer.resume(path, _corpus(load(path).tokenizer, text), threads=threads)
+        raise _no_checkpoint(out)
+    checkpoint, *_ = checkpoints.read(path)
+    return Trainer.resume(path, _corpus(checkpoint.tokenizer, text), threads=threads)
 
 
 def _corpus(tokenizer: Any, text: str) -> Corpus:

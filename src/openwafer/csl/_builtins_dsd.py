@@ -8,8 +8,8 @@ from openwafer.csl import _struct_fields as structs
 from openwafer.csl import _tir as tir
 from openwafer.csl import _types as ty
 from openwafer.csl._builtins_args import arity, choice, flag, struct_fields
-from openwafer.csl._coerce import bare_cell
 from openwafer.csl._builtins_tasks import check_queue
+from openwafer.csl._coerce import bare_cell
 from openwafer.csl._eval import Evaluator, builtin, program_unit
 from openwafer.csl._eval_place import address_of, place_of
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord

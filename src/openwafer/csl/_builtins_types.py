@@ -20,7 +20,11 @@ from openwafer.csl._operators import bitcast, cast
 from openwafer.csl._packed import pack, unpack
 from openwafer.csl._unit import Untraceable
 from openwafer.csl._values import UNKNOWN, RangeValue, Value
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, Span, error
+from openwafer.files import MIB, read_text
+
+MOST_JSON_BYTES = 16 * MIB
+"""Of a file that `@import_comptime_value` reads."""
 
 
 def _void() -> Value:
@@ -367,10 +371,19 @@ def _import_value(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) ->
     name = ev.string(node.args[1], "path of a JSON file")
     path = Path(ev.module.file.path).parent / name
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
+        content = json.loads(_json_text(path, node.args[1].span))
+        return _from_json(ev, content, t, node)
+    except RecursionError:
+        raise error("bad-json", f"{name}: values nested too deep", node.args[1].span) from None
+    except ValueError as problem:
         raise error("bad-json", f"{name}: {problem}", node.args[1].span) from None
-    return _from_json(ev, content, t, node)
+
+
+def _json_text(path: Path, span: Span) -> str:
+    try:
+        return read_text(path, "JSON file", "bad-json", MOST_JSON_BYTES)
+    except DiagnosticError as problem:
+        raise error("bad-json", problem.diagnostics[0].message, span) from None
 
 
 def _from_json(ev: Evaluator, content: Any, t: ty.Type, node: ast.Builtin) -> Value:

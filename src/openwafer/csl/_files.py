@@ -10,10 +10,13 @@ from openwafer.csl import _ast as ast
 from openwafer.csl._module import ParsedFile
 from openwafer.csl._parser import parse
 from openwafer.diag import Label, Source, Span, error, suggest
+from openwafer.files import MIB, read_text
 
 NOT_BUILT = ("<kernels/fft/fft3d>", "<kernels/fft/get_params>", "<message_passing>")
 """Libraries that are documented or used by public programs, without an implementation."""
 
+MOST_BYTES = 16 * MIB
+"""Of a source."""
 LIBRARY = resources.files("openwafer.csl") / "lib"
 
 
@@ -76,14 +79,9 @@ def _parse(path: str) -> ParsedFile:
 
 
 def _read(path: str) -> str:
-    try:
-        if path.startswith("<"):
-            return (LIBRARY / f"{path[1:-1]}.csl").read_text("utf-8")
-        return Path(path).read_text("utf-8")
-    except UnicodeDecodeError as problem:
-        raise error("not-utf8", f"{path} is not UTF-8 text: byte {problem.start}") from None
-    except OSError as problem:
-        raise error("file-not-readable", f"{path}: {problem.strerror}") from None
+    if path.startswith("<"):
+        return (LIBRARY / f"{path[1:-1]}.csl").read_text("utf-8")
+    return read_text(path, "source", "file-not-readable", MOST_BYTES, not_text="not-utf8")
 
 
 def _names(tree: ast.File) -> dict[str, ast.ParamDecl | ast.VarDecl | ast.FnDecl | ast.ColorDecl]:

@@ -7,11 +7,8 @@ from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._showable import encodable, json_text, showable
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
-<<<<<<< HEAD
-from openwafer.diag._warn import warn_once
-=======
+from openwafer.diag._warn import warn, warn_once
 from openwafer.diag._write import not_written, write_report
->>>>>>> e-ordinary
 
 __all__ = [
     "Diagnostic",
@@ -20,11 +17,8 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
-<<<<<<< HEAD
-    "environment",
-=======
     "encodable",
->>>>>>> e-ordinary
+    "environment",
     "error",
     "json_text",
     "not_written",
@@ -34,9 +28,7 @@ __all__ = [
     "showable",
     "suggest",
     "to_json",
-<<<<<<< HEAD
+    "warn",
     "warn_once",
-=======
     "write_report",
->>>>>>> e-ordinary
 ]

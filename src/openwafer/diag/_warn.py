@@ -1,4 +1,4 @@
-"""Warnings that concern no file of the user: shown once in a process, on standard error."""
+"""Warnings that concern no line of a file: told at once on standard error, and the work goes on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from openwafer.diag._diagnostic import Diagnostic, DiagnosticError
 from openwafer.diag._render import print_diagnostics
 
 
-@cache
-def warn_once(id: str, message: str, help: str | None = None) -> None:
-    """Prints a warning, unless this process has printed the same one. A closed standard error is no error."""
+def warn(id: str, message: str, help: str | None = None) -> None:
+    """Prints a warning. A closed standard error is no error."""
     try:
         print_diagnostics(DiagnosticError([Diagnostic(id, message, severity="warning", help=help)]))
     except (OSError, ValueError):
         return
+
+
+@cache
+def warn_once(id: str, message: str, help: str | None = None) -> None:
+    """Prints a warning, unless this process has printed the same one."""
+    warn(id, message, help)

@@ -10,11 +10,11 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeAlias
 
 from openwafer.diag import error
 from openwafer.estimate._unused import reason
+from openwafer.files import MIB, read_text
 from openwafer.machine.systems import Format, published_rows, rows_of
 
 
@@ -51,6 +51,8 @@ Row: TypeAlias = dict[str, str]
 Reader: TypeAlias = Callable[[Row], Iterator[Case]]
 READERS: list[tuple[Callable[[Row], bool], Reader]] = []
 
+MOST_BYTES = 64 * MIB
+"""Of a table of published numbers."""
 COLUMNS = {"id", "system", "model", "metric", "value", "params", "source_title"}
 _SYSTEMS = (
     ("mi355x", "mi355x"), ("mi325x", "mi325x"), ("mi300x", "mi300x"), ("gb300", "gb300-nvl72"),
@@ -82,10 +84,11 @@ def load_rows(path: str | None = None) -> list[Row]:
     """
     if path is None:
         return published_rows()
+    text = read_text(path, "table", "rows-unreadable", MOST_BYTES)
     try:
-        rows = rows_of(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise error("rows-unreadable", f"cannot read `{path}`: {reason}") from None
+        rows = rows_of(text)
+    except csv.Error as reason:
+        raise error("rows-unreadable", f"cannot read table `{path}`: {reason}") from None
     missing = COLUMNS - set(rows[0] if rows else ())
     if missing:
         names = ", ".join(f"`{name}`" for name in sorted(missing))

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 from openwafer.diag import Diagnostic, DiagnosticError, Source, Span, suggest
+from openwafer.files import MIB, parse_json
 
+MOST_BYTES = MIB
+"""Of a config.json."""
+MOST_SIZE = 10**9
+MOST_LAYERS = 10**4
 Attention: TypeAlias = Literal["grouped", "latent"]
 
 
@@ -65,14 +70,7 @@ def parse_config(name: str, text: str, path: str | None = None) -> ModelConfig:
     Diagnostics: config-syntax, config-unknown-family, config-missing-field, config-bad-field.
     """
     source = Source(path or f"{name}/config.json", text)
-    try:
-        document: object = json.loads(text)
-    except json.JSONDecodeError as reason:
-        at = min(reason.pos, len(text))
-        raise _fail("config-syntax", f"not valid JSON: {reason.msg}", Span(source, at, at)) from None
-    if not isinstance(document, dict):
-        raise _fail("config-syntax", "expected a JSON object", Span(source, 0, 0))
-    return Reader(name, cast(dict[str, Any], document), source).model()
+    return Reader(name, parse_json(source, "config-syntax"), source).model()
 
 
 def _fail(id: str, message: str, span: Span | None, help: str | None = None) -> DiagnosticError:
@@ -101,14 +99,14 @@ class Reader:
             raise _fail("config-unknown-family", f"no model family `{family}`", self.span("model_type"), hint)
         return FAMILIES[family](self)
 
-    def whole(self, *names: str, default: int | None = None, least: int = 1) -> int:
+    def whole(self, *names: str, default: int | None = None, least: int = 1, most: int = MOST_SIZE) -> int:
         """The first of the fields that is there; `default` when none is."""
         for key in names:
             value = self.document.get(key)
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**9:
-                text = f"`{key}` must be an integer from {least}, found {json.dumps(value)[:40]}"
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                text = f"`{key}` must be an integer from {least} to {most:,}, found {json.dumps(value)[:40]}"
                 raise _fail("config-bad-field", text, self.span(key))
             return value
         if default is not None:
@@ -125,6 +123,18 @@ class Reader:
             text = f"`{name}` must be true or false, found {json.dumps(value)[:40]}"
             raise _fail("config-bad-field", text, self.span(name))
         return value
+
+    def layers(self, *names: str) -> int:
+        """How many layers there are."""
+        return self.whole(*names, most=MOST_LAYERS)
+
+    def indices(self, name: str) -> set[int]:
+        """A list of integers; empty when it is not there."""
+        value = self.document.get(name)
+        if not isinstance(value, list) or not all(type(i) is int for i in cast(list[object], value)):
+            text = f"`{name}` must be a list of integers, found {json.dumps(value)[:40]}"
+            raise _fail("config-bad-field", text, self.span(name))
+        return set(cast(list[int], value))
 
     def names(self, name: str) -> list[str]:
         """A list of strings or integers, as strings; empty when it is not there."""

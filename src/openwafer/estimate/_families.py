@@ -49,7 +49,7 @@ def _common(read: Reader) -> dict[str, Any]:
 
 def _plain_layers(read: Reader, experts: int = 0) -> tuple[Layer, ...]:
     """All alike, but for the windows of `layer_types`."""
-    count = read.whole("num_hidden_layers")
+    count = read.layers("num_hidden_layers")
     types = read.names("layer_types")
     sliding = [kind == "sliding_attention" for kind in types] or [False] * count
     text = f"{len(types)} layer_types for {count} layers"
@@ -116,9 +116,9 @@ def _gpt_oss(read: Reader) -> ModelConfig:
 @_family("qwen3_moe", "qwen2_moe")
 def _qwen3_moe(read: Reader) -> ModelConfig:
     """Every `decoder_sparse_step`-th layer has experts, but those of `mlp_only_layers`."""
-    count, step = read.whole("num_hidden_layers"), read.whole("decoder_sparse_step", default=1)
+    count, step = read.layers("num_hidden_layers"), read.whole("decoder_sparse_step", default=1)
     experts, chosen = _experts(read, "num_experts")
-    dense = {int(i) for i in read.names("mlp_only_layers")}
+    dense = read.indices("mlp_only_layers")
     sparse = [i not in dense and (i + 1) % step == 0 for i in range(count)]
     qwen2 = read.family == "qwen2_moe"
     fields: dict[str, Any] = _common(read)
@@ -139,7 +139,7 @@ def _llama4(read: Reader) -> ModelConfig:
 
     A chunk is taken as a window: it holds half as many tokens on average, and as many at most.
     """
-    count, step = read.whole("num_hidden_layers"), read.whole("interleave_moe_layer_step", default=1)
+    count, step = read.layers("num_hidden_layers"), read.whole("interleave_moe_layer_step", default=1)
     experts, chosen = _experts(read, "num_local_experts")
     chunk = read.whole("attention_chunk_size", default=0, least=0)
     width = read.whole("intermediate_size")
@@ -179,7 +179,7 @@ def _deepseek(read: Reader) -> ModelConfig:
 
 def _routed(read: Reader) -> dict[str, Any]:
     """Dense layers first, then layers with routed and shared experts."""
-    count, dense = read.whole("num_hidden_layers"), read.whole("first_k_dense_replace", default=0, least=0)
+    count, dense = read.layers("num_hidden_layers"), read.whole("first_k_dense_replace", default=0, least=0)
     read.require(dense <= count, "first_k_dense_replace", f"{dense} dense layers of {count}")
     experts, chosen = _experts(read, "n_routed_experts")
     mlp = read.whole("moe_intermediate_size")
@@ -204,7 +204,7 @@ def _gpt2(read: Reader) -> ModelConfig:
         heads=heads,
         kv_heads=heads,
         head_dim=hidden // heads,
-        layers=(Layer(experts=0, window=0),) * read.whole("n_layer"),
+        layers=(Layer(experts=0, window=0),) * read.layers("n_layer"),
         mlp=read.whole("n_inner", default=4 * hidden),
         mlp_matrices=2,
         tied=read.flag("tie_word_embeddings", True),

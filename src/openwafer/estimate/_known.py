@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from openwafer.diag import error, suggest
-from openwafer.estimate._config import ModelConfig, parse_config
+from openwafer.estimate._config import MOST_BYTES, ModelConfig, parse_config
+from openwafer.files import inside, read_text
 
 _DROPPED = ("-instruct", "-chat", "-it", "-hf", "-base", "-fp8", "-nvfp4", "-2507", "-0528")
 
@@ -41,10 +43,10 @@ def load_document(name_or_path: str) -> tuple[str, str, str | None]:
     """
     path = Path(name_or_path)
     if path.is_dir():
-        path = path / "config.json"
-    if path.suffix == ".json" and path.is_file():
+        path = inside(path, "config.json", "model-unreadable")
+    if path.suffix == ".json" and os.path.lexists(path):
         name = path.stem if path.stem != "config" else path.absolute().parent.name
-        return name, _read(path), str(path)
+        return name, read_text(path, "model", "model-unreadable", MOST_BYTES), str(path)
     found = canonical(name_or_path)
     if found is None and Path(name_or_path).is_dir():
         raise error("model-not-found", f"no `config.json` in `{name_or_path}`")
@@ -80,11 +82,3 @@ def _stripped(name: str) -> str:
             stripped = stripped.removesuffix(suffix)
         changed, name = stripped != name, stripped
     return name
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as reason:
-        why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)
-        raise error("model-unreadable", f"cannot read `{path}`: {why}") from None

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import json
 from typing import Any
 
 from openwafer.codegen._abi import Counter
-from openwafer.diag import environment
-=======
-import os
-from typing import Any
-
-from openwafer.codegen._abi import Counter
-from openwafer.diag import json_text, write_report
->>>>>>> e-ordinary
+from openwafer.diag import environment, json_text, write_report
 from openwafer.sim import Engine, Profile
 
 NAMES: dict[Counter, str] = {
@@ -36,15 +27,10 @@ def is_profiling() -> bool:
 
 
 def write_profile(engine: Engine) -> None:
-<<<<<<< HEAD
-    """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does."""
-    path = environment.PROFILE.get()
-=======
     """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does.
 
     Diagnostics: report-not-written."""
-    path = os.environ.get(PROFILE_VARIABLE)
->>>>>>> e-ordinary
+    path = environment.PROFILE.get()
     if path:
         write_report(path, json_text(profile_to_json(engine.profile())) + "\n", "a")
 

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import json
 import zlib
 
-from openwafer.diag import environment
-=======
-import os
-import zlib
-
-from openwafer.diag import json_text, write_report
->>>>>>> e-ordinary
+from openwafer.diag import environment, json_text, write_report
 from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
 from openwafer.image import Image
 from openwafer.sim._engine import Engine
@@ -22,13 +14,8 @@ def write_stats(engine: Engine, image: Image) -> None:
     """Appends `{"cycles", "tile_cycles", "pes", "memory"}` as a line of JSON to the file that
     `OPENWAFER_STATS` names, if it does; a script that runs several programs gives several lines.
 
-<<<<<<< HEAD
-    `memory` is a checksum of what the PEs hold, "" if that is a lot."""
-    path = environment.STATS.get()
-=======
     `memory` is a checksum of what the PEs hold, "" if that is a lot. Diagnostics: report-not-written."""
-    path = os.environ.get(STATS_VARIABLE)
->>>>>>> e-ordinary
+    path = environment.STATS.get()
     if not path:
         return
     pes = image.layout.width * image.layout.height

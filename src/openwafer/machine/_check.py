@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
-from openwafer.diag import Diagnostic, Source, Span, suggest
+from openwafer.diag import Diagnostic, DiagnosticError, Source, Span, suggest
 from openwafer.machine._fact import STATUSES, Fact, Value
 from openwafer.machine._schema import BUILT_IN, TABLES, Spec, all_specs
 from openwafer.machine._toml_places import Place, places
 
 _TOP_KEYS = ("name", "arch", "base")
 _FACT_KEYS = ("value", "unit", "source", "status", "note")
+MOST_DIAGNOSTICS = 100
+"""Then the check of a file ends."""
 _ANY_VALUE = Spec("number", "", -math.inf, math.inf)
 _WANTED = {"integer": "an integer", "number": "a number", "integers": "a list of integers"}
 _KINDS = {
@@ -213,6 +215,8 @@ class Checker:
         self, id: str, message: str, path: tuple[str, ...], *, on_key: bool = False, help: str | None = None
     ) -> None:
         self.diagnostics.append(Diagnostic(id, message, self._span(path, on_key), help=help))
+        if len(self.diagnostics) == MOST_DIAGNOSTICS:
+            raise DiagnosticError(self.diagnostics)
 
     def _span(self, path: tuple[str, ...], on_key: bool) -> Span:
         """The value of `path`, or its key; where the file does not have it, of what encloses it."""

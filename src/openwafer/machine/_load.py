@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from openwafer.diag import DiagnosticError, Source, Span, error, suggest
+from openwafer.diag import DiagnosticError, Source, error, suggest
+from openwafer.files import MIB, parse_toml, read_text
 from openwafer.machine._check import Checker
 from openwafer.machine._fact import Fact, Value
 from openwafer.machine._machine import Machine
 from openwafer.machine._schema import BUILT_IN, TABLES, Arch, specs
 
-_TOML_ERROR = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+MOST_BYTES = MIB // 4
+"""Of a machine or system file."""
 
 
 def load_machine(name_or_path: str) -> Machine:
@@ -31,43 +32,20 @@ def load_machine(name_or_path: str) -> Machine:
 
 
 def _open(path: str) -> Source:
-    try:
-        return Source(path, Path(path).read_text("utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         hint = suggest(path, BUILT_IN) or f"name one of {', '.join(BUILT_IN)}, or a file"
-        raise error("machine-not-found", f"no machine and no file `{path}`", help=hint) from None
-    except (OSError, UnicodeDecodeError) as reason:
-        why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)
-        raise error("machine-unreadable", f"cannot read machine file `{path}`: {why}") from None
+        raise error("machine-not-found", f"no machine and no file `{path}`", help=hint)
+    return Source(path, read_text(path, "machine file", "machine-unreadable", MOST_BYTES))
 
 
 def _read(source: Source) -> Machine:
-    checker = Checker(source, parse_toml(source))
+    checker = Checker(source, parse_toml(source, "machine-syntax"))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
     facts = checker.facts(base.by_name if base else None)
     if checker.diagnostics:
         raise DiagnosticError(checker.diagnostics)
     return _build(checker.name() or Path(source.path).stem, cast(Arch, arch), facts)
-
-
-def parse_toml(source: Source) -> dict[str, Any]:
-    """The document of a machine or system file. Diagnostics: machine-syntax."""
-    try:
-        return tomllib.loads(source.text)
-    except tomllib.TOMLDecodeError as reason:
-        words = _TOML_ERROR.fullmatch(str(reason))
-        message = words[1] if words else str(reason)
-        span = _syntax_span(source, words[2] if words else None, words[3] if words else None)
-        raise error("machine-syntax", f"not valid TOML: {message[:1].lower()}{message[1:]}", span) from None
-    except (ValueError, RecursionError):
-        raise error("machine-syntax", "a number too long or values nested too deep") from None
-
-
-def _syntax_span(source: Source, line: str | None, column: str | None) -> Span:
-    end = len(source.text)
-    at = source.line_starts[int(line) - 1] + int(column) - 1 if line and column else end
-    return Span(source, min(at, end), min(at + 1, end))
 
 
 def _build(name: str, arch: Arch, facts: dict[str, Fact]) -> Machine:

@@ -17,6 +17,7 @@ from openwafer.nn._device import (
     EngineName,
     InterpretedDevice,
     SimulatedDevice,
+    buffer_dtype,
     compile_emitted,
 )
 from openwafer.nn._emit import Emitted, emit
@@ -118,6 +119,8 @@ class Session:
         for name, buffer in wanted.items():
             if states[name].shape != (mesh.h, mesh.w, *buffer.shape):
                 raise error("state-mismatch", f"`{name}` has the shape {list(states[name].shape)}")
+            if states[name].dtype != buffer_dtype(buffer):
+                raise error("state-mismatch", f"`{name}` is of type {states[name].dtype}")
             self.device.write(buffer, states[name])
 
     def tiles(self, buffer: Buffer, tensor: NDArray[Any], view: View) -> NDArray[Any]:

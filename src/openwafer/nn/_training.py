@@ -126,8 +126,11 @@ class TrainingStep(Compiled):
         Diagnostics: state-mismatch."""
         numbers = (STEPS, SEED) if self._draws else (STEPS,)
         self.session.restore({name: array for name, array in state.items() if name not in numbers})
-        (self.steps,) = map(int, state[STEPS])
-        self.seed = int(state[SEED][0]) if SEED in state else self.seed
+        for name in numbers:
+            if name not in state or state[name].shape != (1,):
+                raise error("state-mismatch", f"the state has no number `{name}`")
+        self.steps = int(state[STEPS][0])
+        self.seed = int(state[SEED][0]) if self._draws else self.seed
         self._history = History(self.session, self._built.entry)
 
     def gradients(self) -> dict[str, torch.Tensor]:

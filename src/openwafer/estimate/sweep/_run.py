@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeAlias
@@ -35,11 +37,21 @@ def sweep(
     `workers` processes of this machine (all its cores by default), or the Ray cluster at `ray`. `progress` is
     called with points done and points in all. A sweep that was stopped goes on when it is called again.
     Diagnostics: of axes, models, systems and traffic; sweep-output-exists, sweep-parts-of-another,
-    sweep-cannot-write, sweep-worker-lost, sweep-no-ray, sweep-no-cluster, sweep-no-pyarrow.
+    sweep-busy, sweep-damaged-part, sweep-cannot-write, sweep-worker-lost, sweep-no-ray, sweep-no-cluster,
+    sweep-no-pyarrow.
     """
     path = Path(out)
     store = Store(make_grid(axes), path, form_of(path))
-    store.open(overwrite)
+    with store.opened(overwrite):
+        if store.out.exists() and store.has_ended:
+            progress(len(store.grid), len(store.grid))
+            store.clean_up()
+        else:
+            _fill(store, ray, workers, progress)
+    return path
+
+
+def _fill(store: Store, ray: str | None, workers: int | None, progress: Progress) -> None:
     jobs: list[Job] = [(part, *store.span(part)) for part in store.missing()]
     packed, total = pack(store.grid), len(store.grid)
     done = total - sum(stop - start for _, start, stop in jobs)
@@ -50,7 +62,6 @@ def sweep(
         done += stop - start
         progress(done, total)
     store.finish()
-    return path
 
 
 def cores() -> int:
@@ -78,11 +89,26 @@ def _in_pool(
 ) -> Iterator[tuple[Job, bytes]]:
     waiting: dict[Future[bytes], Job] = {}
     for job in jobs:
-        waiting[pool.submit(solve, packed, job[1], job[2], form)] = job
+        with _no_interrupt():
+            waiting[pool.submit(solve, packed, job[1], job[2], form)] = job
         while len(waiting) >= AHEAD * count:
             yield from _ended(waiting)
     while waiting:
         yield from _ended(waiting)
+
+
+@contextmanager
+def _no_interrupt() -> Generator[None]:
+    """Ctrl-C waits until the end of the block. Processes that start in it never see one: of a whole terminal
+    it reaches them too, but their parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ended(waiting: dict[Future[bytes], Job]) -> Iterator[tuple[Job, bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 from openwafer.diag import DiagnosticError, Source, error, suggest
+from openwafer.files import parse_toml, read_text
 from openwafer.machine._fact import Fact
-from openwafer.machine._load import load_machine, parse_toml
+from openwafer.machine._load import MOST_BYTES, load_machine
 from openwafer.machine._schema import BUILT_IN, specs
 from openwafer.machine.systems._check import SystemChecker
 from openwafer.machine.systems._names import ALIASES, SYSTEMS
@@ -36,22 +38,18 @@ def _built_in(name: str) -> System:
 
 
 def _open(path: str) -> Source:
-    try:
-        return Source(path, Path(path).read_text("utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         hint = (
             suggest(path.lower(), SYSTEMS)
             or suggest(path.lower(), ALIASES)
             or f"name one of {', '.join(SYSTEMS)}, or a file"
         )
-        raise error("system-not-found", f"no system and no file `{path}`", help=hint) from None
-    except (OSError, UnicodeDecodeError) as reason:
-        why = "it is not UTF-8" if isinstance(reason, UnicodeDecodeError) else str(reason.strerror)
-        raise error("system-unreadable", f"cannot read system file `{path}`: {why}") from None
+        raise error("system-not-found", f"no system and no file `{path}`", help=hint)
+    return Source(path, read_text(path, "system file", "system-unreadable", MOST_BYTES))
 
 
 def _read(source: Source) -> System:
-    checker = SystemChecker(source, parse_toml(source))
+    checker = SystemChecker(source, parse_toml(source, "machine-syntax"))
     base = _built_in(name) if (name := checker.base()) else None
     checker.set_kind(_kind(base) if base else None)
     wafer = checker.wafer(base.machine.name if isinstance(base, WaferSystem) else None)

@@ -15,11 +15,17 @@ import msgspec
 import numpy as np
 
 from openwafer.diag import error
-from openwafer.nn.models import Checkpoint, load, save
+from openwafer.files import MIB, flush_folder, read_text, write_bytes, writing
+from openwafer.nn.models import Checkpoint, contents, load
 from openwafer.nn.text._corpus import Corpus
 from openwafer.nn.text._recipe import Recipe
+from openwafer.nn.text._sums import SUMS_FILE, check_sums, sums_of
 
 STATE_FILE, FACTS_FILE = "training.safetensors", "training.json"
+FILES = ("config.json", "model.safetensors", "tokenizer.json", STATE_FILE, FACTS_FILE)
+UNREADABLE, CANNOT_WRITE = "checkpoint-unreadable", "checkpoint-cannot-write"
+MOST_FACTS_BYTES = 1024 * MIB
+"""Of the losses of all steps, mostly."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,23 +54,37 @@ def _step(path: Path) -> int:
 def write(
     directory: Path, checkpoint: Checkpoint, facts: Facts, state: Mapping[str, np.ndarray[Any, Any]]
 ) -> Path:
-    """All or nothing: the directory gets its name when it is complete; then older ones go."""
-    from safetensors.numpy import save_file
+    """All or nothing: the directory gets its name when it is complete and on the disk; then older ones go.
 
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=directory))
-    try:
-        save(checkpoint, partial)
-        save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, partial / STATE_FILE)
-        (partial / FACTS_FILE).write_bytes(msgspec.json.encode(facts))
-        path = directory / f"checkpoint-{len(facts.losses)}"
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    Diagnostics: checkpoint-cannot-write.
+    """
+    path = directory / f"checkpoint-{len(facts.losses)}"
+    with writing(path, CANNOT_WRITE):
+        directory.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".checkpoint-", dir=directory))
+        try:
+            for name, data in _files(checkpoint, facts, state).items():
+                write_bytes(partial / name, data, CANNOT_WRITE)
+            if path.exists():
+                os.replace(path, partial.with_name(f"{partial.name}-old"))
+            os.replace(partial, path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        flush_folder(directory)
     remove_others(directory, path)
     return path
+
+
+def _files(
+    checkpoint: Checkpoint, facts: Facts, state: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, bytes]:
+    from safetensors.numpy import save
+
+    files = contents(checkpoint)
+    files[STATE_FILE] = save({name: np.ascontiguousarray(array) for name, array in state.items()})
+    files[FACTS_FILE] = msgspec.json.encode(facts)
+    return files | {SUMS_FILE: sums_of(files)}
 
 
 def remove_others(directory: Path, kept: Path | None = None) -> None:
@@ -79,12 +99,18 @@ def read(path: Path) -> tuple[Checkpoint, Facts, dict[str, np.ndarray[Any, Any]]
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    check_sums(path, FILES, UNREADABLE)
     checkpoint = load(path)
+    text = read_text(path / FACTS_FILE, "facts of the training", UNREADABLE, MOST_FACTS_BYTES)
     try:
-        facts = msgspec.json.decode((path / FACTS_FILE).read_bytes(), type=Facts)
-        return checkpoint, facts, load_file(path / STATE_FILE)
-    except (OSError, msgspec.MsgspecError, SafetensorError) as failure:
-        raise error("checkpoint-unreadable", f"{path}: {failure}") from failure
+        facts = msgspec.json.decode(text, type=Facts)
+        state = load_file(path / STATE_FILE)
+    except (OSError, msgspec.MsgspecError, RecursionError, SafetensorError) as failure:
+        raise error(UNREADABLE, f"{path}: {failure}") from None
+    if checkpoint.tokenizer is None or len(facts.losses) != _step(path):
+        what = "no tokenizer" if checkpoint.tokenizer is None else f"losses of {len(facts.losses)} steps"
+        raise error(UNREADABLE, f"{path} has {what}")
+    return checkpoint, facts, state
 
 
 def check_text(path: Path, facts: Facts, corpus: Corpus) -> None:

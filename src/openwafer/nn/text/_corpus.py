@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.diag import error
+from openwafer.files import MIB, decode, read_bytes
 
 Ids = NDArray[np.int64]
+MOST_BYTES = 128 * MIB
+"""Of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,7 @@ class Corpus:
 
 def read_text(path: Path) -> str:
     """Diagnostics: text-unreadable, text-encoding, text-empty."""
-    try:
-        data = path.read_bytes()
-    except OSError as failure:
-        raise error("text-unreadable", f"{path}: {failure.strerror}") from failure
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as failure:
-        line = data.count(b"\n", 0, failure.start) + 1
-        found = f"byte {failure.start} (line {line}) is 0x{data[failure.start]:02x}"
-        raise error("text-encoding", f"{path} is not UTF-8: {found}") from failure
+    text = decode(read_bytes(path, "text", "text-unreadable", MOST_BYTES), str(path), "text-encoding")
     if not text.strip():
         raise error("text-empty", f"{path} has no text")
     return text

@@ -40,9 +40,11 @@ def byte_pairs(text: str, size: int) -> Any:
 
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Tokens of a text, without those that mark its ends. Diagnostics: not-in-vocabulary."""
+    from openwafer.nn.models import Refused, guarded
+
     try:
-        return tokenizer.encode(text, add_special_tokens=False).ids
-    except Exception as failure:  # the library raises nothing narrower
+        return guarded(lambda: tokenizer.encode(text, add_special_tokens=False).ids)
+    except Refused as failure:
         known = tokenizer.get_vocab()
         unknown = sorted({c for c in text if c not in known})
         raise error(

@@ -1,0 +1,36 @@
+"""JSON that somebody else wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from openwafer.diag import DiagnosticError, Source, Span, error
+from openwafer.files._depth import MOST_DEEP, is_deep
+
+
+def parse_json(source: Source, id: str) -> dict[str, Any]:
+    """The object that a JSON text is. Diagnostics: `id`, with the place where the text is wrong."""
+    try:
+        document: object = json.loads(source.text)
+    except json.JSONDecodeError as reason:
+        at = min(reason.pos, len(source.text))
+        raise error(id, f"not valid JSON: {reason.msg}", Span(source, at, at)) from None
+    except RecursionError:
+        raise _too_deep(source, id) from None
+    except ValueError:
+        raise error(id, "a number too long", _start(source)) from None
+    if is_deep(document):
+        raise _too_deep(source, id)
+    if not isinstance(document, dict):
+        found = json.dumps(document)[:40]
+        raise error(id, f"expected a JSON object, found `{found}`", _start(source))
+    return cast(dict[str, Any], document)
+
+
+def _too_deep(source: Source, id: str) -> DiagnosticError:
+    return error(id, f"values nested more than {MOST_DEEP} deep", _start(source))
+
+
+def _start(source: Source) -> Span:
+    return Span(source, 0, min(1, len(source.text)))
