@@ -2,9 +2,11 @@
 
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
 from openwafer.diag._notice import notice
+from openwafer.diag._regular import read_regular
 from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
+from openwafer.diag._warn import warn
 
 __all__ = [
     "Diagnostic",
@@ -16,7 +18,9 @@ __all__ = [
     "error",
     "notice",
     "print_diagnostics",
+    "read_regular",
     "render",
     "suggest",
     "to_json",
+    "warn",
 ]

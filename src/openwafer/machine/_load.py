@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from openwafer.diag import DiagnosticError, Source, Span, error, suggest
+from openwafer.diag import DiagnosticError, Source, Span, error, read_regular, suggest
 from openwafer.machine._check import Checker
 from openwafer.machine._fact import Fact, Value
 from openwafer.machine._machine import Machine
@@ -19,20 +19,27 @@ from openwafer.machine._schema import BUILT_IN, TABLES, Arch, specs
 _TOML_ERROR = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-def load_machine(name_or_path: str) -> Machine:
+MOST_BYTES = 1 << 20
+"""The largest machine file that is read."""
+
+
+def load_machine(machine: str | Machine) -> Machine:
     """`wse2`, `wse3`, or the path of a machine file, which may build on one of them with `base = "wse3"`.
+    A machine that is loaded already is returned as it is.
 
     Diagnostics: machine-not-found, machine-unreadable, machine-syntax, and those of `Checker`.
     """
-    if name_or_path in BUILT_IN:
-        text = resources.files("openwafer.machine").joinpath(f"{name_or_path}.toml").read_text("utf-8")
-        return _read(Source(f"{name_or_path}.toml", text))
-    return _read(_open(name_or_path))
+    if isinstance(machine, Machine):
+        return machine
+    if machine in BUILT_IN:
+        text = resources.files("openwafer.machine").joinpath(f"{machine}.toml").read_text("utf-8")
+        return _read(Source(f"{machine}.toml", text), machine)
+    return _read(_open(machine), machine)
 
 
 def _open(path: str) -> Source:
     try:
-        return Source(path, Path(path).read_text("utf-8"))
+        return Source(path, read_regular(path, MOST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         hint = suggest(path, BUILT_IN) or f"name one of {', '.join(BUILT_IN)}, or a file"
         raise error("machine-not-found", f"no machine and no file `{path}`", help=hint) from None
@@ -41,14 +48,14 @@ def _open(path: str) -> Source:
         raise error("machine-unreadable", f"cannot read machine file `{path}`: {why}") from None
 
 
-def _read(source: Source) -> Machine:
+def _read(source: Source, origin: str) -> Machine:
     checker = Checker(source, parse_toml(source))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
     facts = checker.facts(base.by_name if base else None)
     if checker.diagnostics:
         raise DiagnosticError(checker.diagnostics)
-    return _build(checker.name() or Path(source.path).stem, cast(Arch, arch), facts)
+    return make_machine(checker.name() or Path(source.path).stem, cast(Arch, arch), facts, origin)
 
 
 def parse_toml(source: Source) -> dict[str, Any]:
@@ -70,7 +77,8 @@ def _syntax_span(source: Source, line: str | None, column: str | None) -> Span:
     return Span(source, min(at, end), min(at + 1, end))
 
 
-def _build(name: str, arch: Arch, facts: dict[str, Fact]) -> Machine:
+def make_machine(name: str, arch: Arch, facts: dict[str, Fact], origin: str) -> Machine:
+    """The machine of checked facts."""
     tables: dict[str, Any] = {}
     for table, cls in TABLES.items():
         values: dict[str, Any] = {
@@ -79,7 +87,7 @@ def _build(name: str, arch: Arch, facts: dict[str, Fact]) -> Machine:
         if table == "dsd":
             values["simd_width"] = _simd_width(facts)
         tables[table] = cls(**values)
-    return Machine(name=name, arch=arch, by_name=MappingProxyType(facts), **tables)
+    return Machine(name=name, arch=arch, by_name=MappingProxyType(facts), origin=origin, **tables)
 
 
 def _simd_width(facts: Mapping[str, Fact]) -> Mapping[str, Value]:

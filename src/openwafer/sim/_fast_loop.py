@@ -10,6 +10,8 @@ from typing import Any
 
 import numba as nb
 
+from openwafer.codegen._abi import MOST_INIT_CYCLES
+from openwafer.codegen._checked import BUILD, IS_CHECKED, bind_check
 from openwafer.codegen._memory_op import source_hash
 from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
@@ -37,6 +39,7 @@ from openwafer.sim._fast_state import (
     CHANNEL_HEAD_BYTES,
     DONE,
     END,
+    FAULT_LONG_INIT,
     FAULTED,
     IDLE,
     K_KIND,
@@ -387,8 +390,12 @@ def _release(w: Any, now: Any) -> Any:
 @kernel
 def _run_init(w: Any, pe: Any) -> Any:
     """Runs the code at P_ENTRY to its end, before the first cycle."""
+    spent = 0
     while load64(w + W_FAULT) == 0:
         call_code(w, pe, 0)
+        spent += load64(pe + P_WAKE)
+        if load64(w + W_FAULT) == 0 and spent > MOST_INIT_CYCLES:
+            fault(w, FAULT_LONG_INIT, load64(pe + P_INDEX), -1, 0, 0)
         action = load64(pe + P_ACTION)
         if action == END or load64(w + W_FAULT) != 0:
             return
@@ -436,7 +443,9 @@ RUN_CYCLES, REWIND, SUBMIT, INITIALIZE, HELP = 0, 1, 2, 3, 4
 @cache
 def entry_point() -> Callable[[int, int, int, int, int], int]:
     """The compiled way in: `f(what, w, a, b, c)`. One to two minutes the first time, then cached on disk."""
-    version = source_hash() + _own_hash()
+    version = source_hash() + _own_hash() + BUILD
+    if IS_CHECKED:
+        bind_check()
     with notice("Compiling the simulator, once for this installation; this takes one to two minutes."):
 
         @nb.njit("int64(int64, int64, int64, int64, int64)", nogil=True, cache=True, error_model="numpy")
