@@ -22,7 +22,9 @@ import click
 @click.option("--max-cycles", type=click.IntRange(min=1), help="End the simulation at this cycle.")
 @click.option("--hang-report", type=click.Path(file_okay=False), metavar="DIR",
               help="Where hang.json and hang.svg go if the program hangs.")  # fmt: skip
-@click.option("--machine", help="Run on this machine (a name or a file), not on that of the compiled program.")
+@click.option(
+    "--machine", help="Run on this machine (a name or a file), not on that of the compiled program."
+)
 @click.option("--engine", type=click.Choice(["fast", "reference"]), help="Engine of the simulator.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

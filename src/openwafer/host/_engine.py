@@ -27,9 +27,7 @@ def start_engine(image: Image, threads: int) -> Engine:
         raise error("unknown-engine", f"{ENGINE_VARIABLE} is `{name}`, expected one of {', '.join(ENGINES)}")
     from openwafer.sim import make_engine
 
-    engine = make_engine(
-        image, image.machine, engine=name, threads=threads, profile=is_profiling()
-    )
+    engine = make_engine(image, image.machine, engine=name, threads=threads, profile=is_profiling())
     engine.watchdog = _watchdog()
     return engine
 

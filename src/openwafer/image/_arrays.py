@@ -44,15 +44,17 @@ def read_arrays(data: bytes, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[
         raise BadArrays(str(reason) or type(reason).__name__) from None
 
 
-def _array(
-    file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, want: Wanted, room: int
-) -> NDArray[Any]:
+def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, want: Wanted, room: int) -> NDArray[Any]:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is compressed in another way")
     with file.open(info) as stream:
         shape, dtype = _header(stream, name)
         sizes = zip(want[1], shape, strict=False)
-        if dtype != np.dtype(want[0]) or len(shape) != len(want[1]) or any(w not in (None, s) for w, s in sizes):
+        if (
+            dtype != np.dtype(want[0])
+            or len(shape) != len(want[1])
+            or any(w not in (None, s) for w, s in sizes)
+        ):
             raise ValueError(f"{name} is {dtype}{list(shape)}")
         size = dtype.itemsize
         for side in shape:

@@ -63,7 +63,11 @@ def _configs(layout: Layout, configs: NDArray[np.int32]) -> bool:
 
 def _config_of(layout: Layout, array: NDArray[np.int16]) -> bool:
     here = (layout.height, layout.width, None)
-    return _is_array(array, "int16", here) and array.shape[2] <= MOST_COLORS and _indices(array, len(layout.configs))
+    return (
+        _is_array(array, "int16", here)
+        and array.shape[2] <= MOST_COLORS
+        and _indices(array, len(layout.configs))
+    )
 
 
 def _program_of(layout: Layout, array: NDArray[np.int32]) -> bool:

@@ -195,7 +195,7 @@ PROGRAM: Mapping[type[Any], Entry] = {
         functions=each(together.function, MOST_PARTS),
         tasks=each(part, 128), exports=each(part, MOST_PARTS), queues=each(part, 256),
         init=optional(index("functions")), blocked=_TASKS, activated=_TASKS, colors=each(part, LAST_COLOR + 1),
-        host_in=_COLORS, host_out=_COLORS, high=_TASKS, main_priority=one_of((1, tir.MEDIUM, 5)),
+        host_in=_COLORS, host_out=_COLORS, high=_TASKS, main_priority=between(1, 5),
     ),
 }  # fmt: skip
 

@@ -48,7 +48,9 @@ def read(path: str | os.PathLike[str]) -> Image:
     header = _header(directory)
     files = {name: _file(directory, name, header) for name in PARTS}
     machine = _machine(directory, header, files[MACHINE])
-    layout = _layout(header, _body(directory, files[PROGRAMS]), _arrays(directory, header, files[ARRAYS], machine))
+    layout = _layout(
+        header, _body(directory, files[PROGRAMS]), _arrays(directory, header, files[ARRAYS], machine)
+    )
     fault = next(layout_faults(layout), None) or next(fit_faults(layout, machine), None)
     if fault := fault or metadata_fault(header.metadata, machine):
         raise _corrupt(directory, fault)

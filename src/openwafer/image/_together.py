@@ -189,7 +189,11 @@ def _startable(called: tir.Function) -> str | None:
     """A function that an engine can call: its arguments are words."""
     types = called.slots[: called.params]
     fits = len(types) <= MOST_ARGUMENTS and all(type in SCALARS for type in types)
-    return None if fits else f"`{called.name[:60]}` cannot be started, its parameters are {', '.join(types)[:60]}"
+    return (
+        None
+        if fits
+        else f"`{called.name[:60]}` cannot be started, its parameters are {', '.join(types)[:60]}"
+    )
 
 
 def export(scope: Scope, node: tir.Export) -> str | None:
