@@ -6,6 +6,7 @@ A `Files` is an image taken apart into values that msgpack, JSON and NumPy know:
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import json
@@ -24,22 +25,35 @@ from openwafer.image._files import ARRAYS, HEADER, MACHINE, PARTS, PROGRAMS, Hea
 from openwafer.machine import from_document
 
 NUMBERS = (
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 24, 30, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 1023, 4096, 32767,
-    32768, 49152, 65534, 65535, 65536, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40, 1 << 62,
-    (1 << 63) - 1, -1, -2, -3, -8, -32768, -32769, -65536, -(1 << 31), -(1 << 40), -(1 << 63),
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 24, 30, 31, 32, 33, 63, 64, 65, 127, 128, 255, 256, 1023,
+    4096, 32767, 32768, 49152, 65534, 65535, 65536, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 <<
+    32, 1 << 40, 1 << 62, (1 << 63) - 1, -1, -2, -3, -8, -32768, -32769, -65536, -(1 << 31), -(1 << 40),
+    -(1 << 63),
 )  # fmt: skip
-FLOATS = (0.0, -0.0, 1.5, 65504.0, 65520.0, 1e39, -1e300, float("inf"), float("-inf"), float("nan"), 2**24 + 1.0)
+FLOATS = (
+    0.0,
+    -0.0,
+    1.5,
+    65504.0,
+    65520.0,
+    1e39,
+    -1e300,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+    2**24 + 1.0,
+)
 TEXTS = (
-    "", "u16", "i16", "u32", "i32", "u64", "i64", "u8", "i1", "u1", "u0", "u65", "i128", "f16", "f32", "f64", "bool",
-    "dsd", "void", "in", "out", "func", "var", "ptr", "data", "local", "control", "wse2", "wse3", "wse4", "add", "sub",
-    "div", "rem", "shl", "lt", "and", "neg", "not", "inv", "sqrt", "max", "popcnt", "fadds", "mov16", "mov32", "fmacs",
-    "fmach", "add16", "terminate", "suspend", "fault", "test_or_suspend", "d", "X", "b", "f", "dest:0", "src1:2",
-    "../../etc/passwd", "/etc/passwd", "/dev/zero", "\x1b[31m", "[/x]", "\ud7ff", "x" * 70_000,
-    "Const", "Param", "Coord", "Addr", "Local", "Load", "Unary", "Binary", "Cast", "Bitcast", "Select", "Intrinsic",
-    "DsdMake", "DsdWith", "DsdGet", "Dsd", "Dsr", "Scalar", "Pointer", "Set", "Store", "Copy", "If", "Loop", "Block",
-    "Break", "Continue", "Return", "Call", "DsdOp", "Tick", "Yield", "Count", "Print", "Random16", "SeedRandom",
+    "", "u16", "i16", "u32", "i32", "u64", "i64", "u8", "i1", "u1", "u0", "u65", "i128", "f16", "f32",
+    "f64", "bool", "dsd", "void", "in", "out", "func", "var", "ptr", "data", "local", "control", "wse2",
+    "wse3", "wse4", "add", "sub", "div", "rem", "shl", "lt", "and", "neg", "not", "inv", "sqrt", "max",
+    "popcnt", "fadds", "mov16", "mov32", "fmacs", "fmach", "add16", "terminate", "suspend", "fault",
+    "test_or_suspend", "d", "X", "b", "f", "dest:0", "src1:2", "../../etc/passwd", "/etc/passwd",
+    "/dev/zero", "\x1b[31m", "[/x]", "\ud7ff", "x" * 70_000, "Const", "Param", "Coord", "Addr", "Local",
+    "Load", "Unary", "Binary", "Cast", "Bitcast", "Select", "Intrinsic", "DsdMake", "DsdWith", "DsdGet",
+    "Dsd", "Dsr", "Scalar", "Pointer", "Set", "Store", "Copy", "If", "Loop", "Block", "Break",
+    "Continue", "Return", "Call", "DsdOp", "Tick", "Yield", "Count", "Print", "Random16", "SeedRandom",
 )  # fmt: skip
-TOOK_APART = (PROGRAMS, HEADER, MACHINE, ARRAYS)
 Mutation = Callable[["Files", random.Random], None]
 
 
@@ -80,10 +94,8 @@ class Files:
             (directory / name).write_bytes(data)
 
     def _hash(self) -> None:
-        try:
+        with contextlib.suppress(DiagnosticError, TypeError, AttributeError, KeyError):
             self.head["machine_hash"] = from_document(self.facts, "", "").hash()
-        except (DiagnosticError, TypeError, AttributeError, KeyError):
-            pass
 
     def _sealed(self) -> bytes:
         try:
@@ -117,8 +129,8 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _place(tree: Any, rng: random.Random) -> tuple[Any, Any] | None:
-    """A place: half of the time any, else one reached by steps that are each as likely as their neighbours, so
-    that what is rare is found, too."""
+    """A place: half of the time any, else one reached by steps that are each as likely as their
+    neighbours, so that what is rare is found, too."""
     if rng.random() < 0.5:
         return rng.choice(list(_places(tree)) or [None])
     here, found = tree, None
@@ -146,7 +158,9 @@ def _other(value: Any, rng: random.Random) -> Any:
         case str():
             return rng.choice(TEXTS)
         case bytes():
-            return rng.choice((b"", value[:-1], value * 2, value + b"\xff", bytes(rng.randrange(256) for _ in value)))
+            return rng.choice(
+                (b"", value[:-1], value * 2, value + b"\xff", bytes(rng.randrange(256) for _ in value))
+            )
         case _:
             return rng.choice(NUMBERS)
 
@@ -210,7 +224,9 @@ def change_number(files: Files, rng: random.Random) -> None:
 
 def swap_nodes(files: Files, rng: random.Random) -> None:
     """Puts one node in the place of another."""
-    nodes = [(c, k) for c, k in _places(files.body) if isinstance(c[k], list) and c[k] and isinstance(c[k][0], str)]
+    nodes = [
+        (c, k) for c, k in _places(files.body) if isinstance(c[k], list) and c[k] and isinstance(c[k][0], str)
+    ]
     if len(nodes) > 1:
         (a, i), (b, j) = rng.sample(nodes, 2)
         a[i] = copy.deepcopy(b[j])
@@ -218,7 +234,11 @@ def swap_nodes(files: Files, rng: random.Random) -> None:
 
 def nest(files: Files, rng: random.Random) -> None:
     """Puts an expression deep into others."""
-    nodes = [(c, k) for c, k in _places(files.body) if isinstance(c[k], list) and c[k][:1] in (["Const"], ["Local"])]
+    nodes = [
+        (c, k)
+        for c, k in _places(files.body)
+        if isinstance(c[k], list) and c[k][:1] in (["Const"], ["Local"])
+    ]
     if not nodes:
         return
     container, key = rng.choice(nodes)
@@ -239,7 +259,9 @@ def change_facts(files: Files, rng: random.Random) -> None:
     if facts:
         fact = rng.choice(facts)
         value = fact["value"]
-        fact["value"] = [rng.choice(NUMBERS) for _ in value] if isinstance(value, list) else rng.choice(NUMBERS)
+        fact["value"] = (
+            [rng.choice(NUMBERS) for _ in value] if isinstance(value, list) else rng.choice(NUMBERS)
+        )
 
 
 # --- arrays ----------------------------------------------------------------
@@ -251,7 +273,9 @@ def change_array(files: Files, rng: random.Random) -> None:
     array = files.arrays[name].copy()
     match rng.randrange(8):
         case 0:
-            array = array.astype(rng.choice(("int8", "int32", "int64", "float32", "uint16", "bool", "U4", "complex64")))
+            array = array.astype(
+                rng.choice(("int8", "int32", "int64", "float32", "uint16", "bool", "U4", "complex64"))
+            )
         case 1:
             array = array[..., :-1]
         case 2:
@@ -269,7 +293,9 @@ def change_array(files: Files, rng: random.Random) -> None:
 def change_archive(files: Files, rng: random.Random) -> None:
     """The `.npz` file itself: an array less or more, headers that promise much, bombs, rubbish."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))) as file:
+    with zipfile.ZipFile(
+        packed, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+    ) as file:
         for name, array in files.arrays.items():
             data = io.BytesIO()
             np.save(data, array)
@@ -298,11 +324,20 @@ def rubbish(files: Files, rng: random.Random) -> None:
     """A file that is something else: cut off, or values nested very deep."""
     deep = rng.choice((900, 100_000))
     files.raw[rng.choice((PROGRAMS, MACHINE))] = rng.choice(
-        (b"", b"\x91" * deep, b'{"a":' * deep, b"[" * deep, b"\xdf\xff\xff\xff\xff", b"\xc1", rng.randbytes(64))
+        (
+            b"",
+            b"\x91" * deep,
+            b'{"a":' * deep,
+            b"[" * deep,
+            b"\xdf\xff\xff\xff\xff",
+            b"\xc1",
+            rng.randbytes(64),
+        )
     )
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    change_body, change_number, swap_nodes, nest, change_header, change_facts, change_array, change_archive, rubbish,
+    change_body, change_number, swap_nodes, nest, change_header, change_facts, change_array, change_archive,
+    rubbish,
 )  # fmt: skip
 WEIGHTS = (34, 26, 10, 2, 8, 8, 9, 2, 1)

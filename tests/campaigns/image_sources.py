@@ -112,16 +112,15 @@ comptime {
 }
 """
 )
-PIPE = Sources(
-    {"layout.csl": _PIPE_LAYOUT, "left.csl": _LEFT, "middle.csl": _MIDDLE, "right.csl": _RIGHT}
-)
+PIPE = Sources({"layout.csl": _PIPE_LAYOUT, "left.csl": _LEFT, "middle.csl": _MIDDLE, "right.csl": _RIGHT})
 
 _CODE_LAYOUT = f"""const memcpy = {_MEMCPY % (2, 2)}
 layout {{
   @set_rectangle(2, 2);
   for (@range(u16, 2)) |x| {{
     for (@range(u16, 2)) |y| {{
-      @set_tile_code(x, y, "pe.csl", .{{ .memcpy_params = memcpy.get_params(x), .table = @as(i16, x) - @as(i16, y) }});
+      @set_tile_code(x, y, "pe.csl", .{{ .memcpy_params = memcpy.get_params(x),
+                                        .table = @as(i16, x) - @as(i16, y) }});
     }}
   }}
   @export_name("work", fn(u16, f32)void);
@@ -187,18 +186,18 @@ comptime {
 """
 CODE = Sources({"layout.csl": _CODE_LAYOUT, "pe.csl": _CODE})
 
-_STREAM_LAYOUT = f"""const incoming = @get_color(1);
+_STREAM_LAYOUT = """const incoming = @get_color(1);
 const outgoing = @get_color(2);
-const memcpy = @import_module("<memcpy/get_params>", .{{
-  .width = 2, .height = 1, .MEMCPYH2D_1 = incoming, .MEMCPYD2H_1 = outgoing }});
-layout {{
+const memcpy = @import_module("<memcpy/get_params>", .{
+  .width = 2, .height = 1, .MEMCPYH2D_1 = incoming, .MEMCPYD2H_1 = outgoing });
+layout {
   @set_rectangle(2, 1);
-  for (@range(u16, 2)) |x| {{
-    @set_tile_code(x, 0, "pe.csl", .{{ .memcpy_params = memcpy.get_params(x),
-                                      .incoming = incoming, .outgoing = outgoing }});
-  }}
+  for (@range(u16, 2)) |x| {
+    @set_tile_code(x, 0, "pe.csl", .{ .memcpy_params = memcpy.get_params(x),
+                                      .incoming = incoming, .outgoing = outgoing });
+  }
   @export_name("run", fn()void);
-}}
+}
 """
 _STREAM = """param memcpy_params;
 param incoming: color;

@@ -1,8 +1,8 @@
 """Images from others: mutated and sealed again, they are refused with a diagnostic or run as any program.
 
-A seed picks one of several images, mutates it one to four times, seals it, reads it, and runs what is read for
-a short time, as a host script would or command by command. `OPENWAFER_CHECKED_ENGINE=1` has the engine check
-every address that it touches.
+A seed picks one of several images, mutates it one to four times, seals it, reads it, and runs what is read
+for a short time, as a host script would or command by command. `OPENWAFER_CHECKED_ENGINE=1` has the engine
+check every address that it touches.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ def _call(runner: SdkRuntime, what: str, name: str | int, count: int, chosen: Sa
     data = np.zeros(chosen.width * chosen.height * max(count, 1), np.uint32)
     match what:
         case "launch":
-            runner.launch(str(name), *[np.float32(1.0) if k else np.uint16(3) for k in range(count)], nonblock=True)
+            runner.launch(
+                str(name), *[np.float32(1.0) if k else np.uint16(3) for k in range(count)], nonblock=True
+            )
         case "in" | "stream in":
             place = runner.get_id(name) if isinstance(name, str) else name
             runner.memcpy_h2d(place, data, *where, streaming=isinstance(name, int), **options)

@@ -30,7 +30,8 @@ import click
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(
     script: str, args: tuple[str, ...], profile: bool, profile_json: str | None, top: int,
-    max_cycles: int | None, hang_report: str | None, machine: str | None, engine: str | None, threads: int | None, form: str,
+    max_cycles: int | None, hang_report: str | None, machine: str | None, engine: str | None,
+    threads: int | None, form: str,
 ) -> int:  # fmt: skip
     """Run SCRIPT, a host script written for SdkRuntime, as `cs_python` does; ARGS are its own."""
     from openwafer.cli import cs_python

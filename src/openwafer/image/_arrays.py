@@ -6,7 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib import format as npy
@@ -69,14 +69,15 @@ def _header(stream: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} has another format")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, is_fortran, dtype = cast("tuple[tuple[int, ...], bool, np.dtype[Any]]", read(stream))
+    shape, is_fortran, dtype = read(stream)
     if is_fortran or dtype.hasobject or min(shape, default=0) < 0:
         raise ValueError(f"{name} is no plain array")
     return shape, dtype
 
 
 def _content(stream: Any, array: NDArray[Any]) -> NDArray[Any]:
-    view = memoryview(array.reshape(-1).view(np.uint8))
+    flat: Any = array.reshape(-1).view(np.uint8)
+    view = memoryview(flat)
     for start in range(0, len(view), _CHUNK_BYTES):
         part = view[start : start + _CHUNK_BYTES]
         if stream.readinto(part) != len(part):

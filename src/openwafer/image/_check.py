@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,8 @@ def layout_faults(layout: Layout) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"{value.dtype}{list(value.shape)}, or has values that it cannot have"
+        array = cast("NDArray[Any]", value)
+        return f"{array.dtype}{list(array.shape)}, or has values that it cannot have"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 

@@ -79,16 +79,21 @@ EXPRESSIONS: Mapping[type[Any], Entry] = {
     tir.Addr: _entry(symbol=index("symbols"), offset=between(-MEMORY_BYTES, MEMORY_BYTES), type=one_of(U16)),
     tir.Local: _entry(together.local, type=one_of(VALUES), slot=index("slots")),
     tir.Load: _entry(type=one_of(VALUES), addr=_ADDRESS),
-    tir.Unary: _entry(together.unary, op=one_of(("neg", "inv", "not")), type=one_of(SCALARS), a=value(SCALARS)),
+    tir.Unary: _entry(
+        together.unary, op=one_of(("neg", "inv", "not")), type=one_of(SCALARS), a=value(SCALARS)
+    ),
     tir.Binary: _entry(
         together.binary, op=one_of(together.BINARY), type=one_of(SCALARS), a=value(SCALARS), b=value(SCALARS)
     ),
     tir.Cast: _entry(type=one_of(SCALARS), a=value(SCALARS)),
     tir.Bitcast: _entry(type=one_of(SCALARS), a=value(SCALARS)),
-    tir.Select: _entry(together.select, type=one_of(VALUES), cond=value(BOOL), a=value(VALUES), b=value(VALUES)),
+    tir.Select: _entry(
+        together.select, type=one_of(VALUES), cond=value(BOOL), a=value(VALUES), b=value(VALUES)
+    ),
     tir.Intrinsic: _entry(
         together.intrinsic,
-        name=one_of(together.INTRINSICS), type=one_of(INTEGERS | FLOATS), args=each(value(INTEGERS | FLOATS), 2),
+        name=one_of(together.INTRINSICS), type=one_of(INTEGERS | FLOATS),
+        args=each(value(INTEGERS | FLOATS), 2),
     ),
     tir.DsdMake: _entry(together.record, words=each(value(WORDS), LAST_WORD + 1), type=one_of(DSD)),
     tir.DsdWith: _entry(base=value(DSD), word=between(0, LAST_WORD), value=_NUMBER, type=one_of(DSD)),
@@ -136,7 +141,8 @@ STATEMENTS: Mapping[type[Any], Entry] = {
     tir.SetFifoLength: _entry(fifo=index("fifos"), is_write=anything, length=_NUMBER, loc=_LOC),
     tir.Print: _entry(
         together.printed,
-        text=text(), value=optional(value(INTEGERS | FLOATS)), format=one_of(("", "d", "X", "b", "f")), loc=_LOC,
+        text=text(), value=optional(value(INTEGERS | FLOATS)), format=one_of(("", "d", "X", "b", "f")),
+        loc=_LOC,
     ),
     tir.ReadTsc: _entry(addr=_ADDRESS, loc=_LOC),
     tir.UnblockCommands: _entry(loc=_LOC),
@@ -194,8 +200,9 @@ PROGRAM: Mapping[type[Any], Entry] = {
         locations=each(pair(text(1 << 12), between(0, 1 << 30)), 1 << 20), fifos=each(part, 256),
         functions=each(together.function, MOST_PARTS),
         tasks=each(part, 128), exports=each(part, MOST_PARTS), queues=each(part, 256),
-        init=optional(index("functions")), blocked=_TASKS, activated=_TASKS, colors=each(part, LAST_COLOR + 1),
-        host_in=_COLORS, host_out=_COLORS, high=_TASKS, main_priority=between(1, 5),
+        init=optional(index("functions")), blocked=_TASKS, activated=_TASKS,
+        colors=each(part, LAST_COLOR + 1), host_in=_COLORS, host_out=_COLORS, high=_TASKS,
+        main_priority=between(1, 5),
     ),
 }  # fmt: skip
 

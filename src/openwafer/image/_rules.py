@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from openwafer.image._scope import Scope
 
 Rule: TypeAlias = "Callable[[Scope, Any], bool]"
-"""Whether a value may stand in a field. The rules of expressions and statements raise `Illegal` themselves."""
+"""Whether a value may stand in a field. The rules of expressions and statements raise `Illegal`."""
 
 INTEGERS = frozenset(f"{sign}{bits}" for sign in "iu" for bits in range(1, 65))
 FLOATS = frozenset(("f16", "f32"))
