@@ -11,6 +11,7 @@ from openwafer.csl import _tir as tir
 from openwafer.csl._layout import CONFIG_COLUMNS, Layout, config_row
 from openwafer.csl._tir import DsdKind, DsdWord
 from openwafer.image import Image
+from openwafer.machine import load_machine
 
 W, E, N, S, RAMP = 1, 2, 4, 8, 16
 """Bits of a route's masks."""
@@ -219,7 +220,7 @@ def image(
         arch, width, height, (width + 7, height + 2), (4, 1), {}, tuple(distinct), (), program_of, cell_array,
         configs, config_of,
     )  # fmt: skip
-    return Image(layout, arch, {})
+    return Image(layout, load_machine(arch), {})
 
 
 def used_bytes(program: tir.Program) -> int:

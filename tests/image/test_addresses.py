@@ -49,4 +49,4 @@ def test_build_gives_addresses_and_keeps_the_rest() -> None:
     image = build(layout, "wse2", {"source": "layout.csl"})
     assert [s.address for s in image.layout.programs[0].symbols] == [SYSTEM_BYTES, SYSTEM_BYTES + 16]
     assert image.layout.cells is layout.cells
-    assert (image.machine, image.metadata) == ("wse2", {"source": "layout.csl"})
+    assert (image.machine, image.metadata) == (load_machine("wse2"), {"source": "layout.csl"})

@@ -17,7 +17,7 @@ from image_samples import sample_layout
 
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image, build, read, write
-from openwafer.image._files import ARRAYS, FILES, HEADER, PROGRAMS, Header
+from openwafer.image._files import ARRAYS, FILES, HEADER, MACHINE, PROGRAMS, Header
 
 HERE = Path(__file__).parent
 
@@ -145,7 +145,7 @@ def test_every_changed_byte_is_found_or_harmless(out: Path, name: str) -> None:
             }
 
 
-@pytest.mark.parametrize("name", [PROGRAMS, ARRAYS])
+@pytest.mark.parametrize("name", [PROGRAMS, ARRAYS, MACHINE])
 def test_a_missing_file_is_a_diagnostic(out: Path, name: str) -> None:
     (out / name).unlink()
     with pytest.raises(DiagnosticError) as caught:
@@ -181,7 +181,7 @@ def test_shapes_and_indices_are_checked(out: Path) -> None:
     assert "program_of" in damaged({"program_of": layout.program_of + np.int32(1)}, out)
     assert "config_of" in damaged({"config_of": np.full((2, 3, 24), -2, np.int16)}, out)
     assert "cells" in damaged({"cells": np.zeros((3, 2, 1), np.uint32)}, out)
-    assert "columns" in damaged({"configs": np.zeros((1, 4), np.int32)}, out)
+    assert "configs is int32[1, 4]" in damaged({"configs": np.zeros((1, 4), np.int32)}, out)
     assert "parameter cells" in damaged({"cells": np.zeros((2, 3, 0), np.uint32)}, out)
     assert "`compute`: Activate.loc" in damaged({"programs": (replace(program, locations=()),)}, out)
 
@@ -190,12 +190,12 @@ def test_bodies_of_functions_are_checked(out: Path) -> None:
     program = read(out).layout.programs[0]
     replace = msgspec.structs.replace
     short = replace(program, symbols=program.symbols[:1], exports=())
-    assert "Addr.symbol is 1, of 1" in damaged({"programs": (short,)}, out)
+    assert "`compute`: Addr.symbol is 1" in damaged({"programs": (short,)}, out)
 
 
 def test_machine_and_architecture_must_agree(out: Path) -> None:
     header = msgspec.json.decode((out / HEADER).read_bytes(), type=Header)
-    wrong = msgspec.structs.replace(header, machine="wse3", digest="").sealed()
+    wrong = msgspec.structs.replace(header, arch="wse3", digest="").sealed()
     (out / HEADER).write_bytes(msgspec.json.encode(wrong))
     with pytest.raises(DiagnosticError) as caught:
         read(out)

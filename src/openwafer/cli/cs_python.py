@@ -33,6 +33,7 @@ Environment:
   OPENWAFER_MAX_CYCLES       the cycle at which a simulation is ended
   OPENWAFER_WATCHDOG_CYCLES  so long only scalar code may run; 0: for ever
   OPENWAFER_HANG_REPORT      directory for hang.json and hang.svg
+  OPENWAFER_MACHINE          machine to run on, not that of the compiled program
   OPENWAFER_PROFILE          file for profiles, a line of JSON each
 
 `openwafer run` has the same as options.
@@ -144,13 +145,9 @@ def _guarded(action: Callable[[], object]) -> int:
 
     install()
     try:
-<<<<<<< HEAD
-        _seed()
-        action()
-=======
         with as_in_python():
+            _seed()
             action()
->>>>>>> e-ordinary
         return _errors.OK
     except (SystemExit, KeyboardInterrupt):
         raise

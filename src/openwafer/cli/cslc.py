@@ -91,16 +91,15 @@ def _compile(
     from openwafer.cli._fabric import check_layout, check_options, default_offsets
     from openwafer.csl import CompileOptions, compile_layout
     from openwafer.image import build
-    from openwafer.machine import load_machine
 
     start = time.perf_counter()
-    facts, name = _machine(load_machine, arch, machine)
+    facts = _machine(arch, machine)
     options = CompileOptions(
         arch=facts.arch,
         fabric_dims=fabric_dims,
         params=_merged(params),
         colors=_merged(colors),
-        machine=name,
+        machine=facts,
         **others,
     )
     options = replace(options, fabric_offsets=fabric_offsets or default_offsets(options, facts))
@@ -108,7 +107,7 @@ def _compile(
     with _progress(f"compiling {layout}"):
         compiled = compile_layout(layout, options)
         check_layout(compiled, options, facts)
-        image = build(compiled, name, _metadata(layout, options))
+        image = build(compiled, facts, _metadata(layout, options))
         _write(image, output)
     if verbose:
         _summarize(image, output, time.perf_counter() - start)
@@ -127,20 +126,18 @@ def _write(image: Any, output: str) -> None:
         ) from None
 
 
-def _machine(load: Any, arch: str | None, machine: str | None) -> tuple[Any, str]:
-    """The facts, and the name by which the image finds them again."""
-    import os
-
+def _machine(arch: str | None, machine: str | None) -> Any:
+    """The facts for which a program is compiled, and which its image carries."""
     from openwafer.diag import error
-    from openwafer.machine import BUILT_IN
+    from openwafer.machine import load_machine
 
     name = machine or arch or "wse2"
-    facts = load(name)
+    facts = load_machine(name)
     if arch is not None and facts.arch != arch:
         raise error(
             "machine-mismatch", f"machine `{name}` is {facts.arch}, not {arch}", help=f"--arch={facts.arch}"
         )
-    return facts, name if name in BUILT_IN else os.path.abspath(name)
+    return facts
 
 
 def _merged(parts: Sequence[dict[str, str]]) -> dict[str, str]:

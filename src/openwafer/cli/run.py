@@ -26,12 +26,16 @@ from openwafer.diag import json_text, write_report
 @click.option("--max-cycles", type=click.IntRange(min=1), help="End the simulation at this cycle.")
 @click.option("--hang-report", type=click.Path(file_okay=False), metavar="DIR",
               help="Where hang.json and hang.svg go if the program hangs.")  # fmt: skip
+@click.option(
+    "--machine", help="Run on this machine (a name or a file), not on that of the compiled program."
+)
 @click.option("--engine", type=click.Choice(["fast", "reference"]), help="Engine of the simulator.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the simulator.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(
     script: str, args: tuple[str, ...], profile: bool, profile_json: str | None, top: int,
-    max_cycles: int | None, hang_report: str | None, engine: str | None, threads: int | None, form: str,
+    max_cycles: int | None, hang_report: str | None, machine: str | None, engine: str | None,
+    threads: int | None, form: str,
 ) -> int:  # fmt: skip
     """Run SCRIPT, a host script written for SdkRuntime, as `cs_python` does; ARGS are its own."""
     from openwafer.cli import cs_python
@@ -44,6 +48,7 @@ def command(
         settings: dict[str, object] = {
             "OPENWAFER_PROFILE": path if wanted else None, "OPENWAFER_MAX_CYCLES": max_cycles,
             "OPENWAFER_HANG_REPORT": hang_report, "OPENWAFER_ENGINE": engine, "OPENWAFER_THREADS": threads,
+            "OPENWAFER_MACHINE": _place(machine),
         }  # fmt: skip
         os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
         try:
@@ -56,6 +61,13 @@ def command(
     if profile:
         _show(runs, top, form)
     return code
+
+
+def _place(machine: str | None) -> str | None:
+    """A machine's name, or the path of its file wherever the script goes."""
+    from openwafer.machine import BUILT_IN
+
+    return machine if machine is None or machine in BUILT_IN else os.path.abspath(machine)
 
 
 def _show(runs: list[dict[str, Any]], top: int, form: str) -> None:
@@ -95,7 +107,7 @@ def _print_lines(run: dict[str, Any], top: int) -> None:
         [
             f"{_file_name(line['file'])}:{line['line']}",
             *(f"{line[name]:,}" for name in columns),
-            _source(line["file"], line["line"]),
+            line["source"],
         ]
         for line in shown
     ]
@@ -106,14 +118,6 @@ def _print_lines(run: dict[str, Any], top: int) -> None:
 def _file_name(file: str) -> str:
     """Without its directories; a library is called as it is imported."""
     return file if file.startswith("<") else Path(file).name
-
-
-def _source(file: str, line: int) -> str:
-    """The text of a source line; nothing if it cannot be read."""
-    try:
-        return Path(file).read_text("utf-8").splitlines()[line - 1].strip()
-    except (OSError, UnicodeDecodeError, IndexError):
-        return ""
 
 
 def _print_tasks(run: dict[str, Any]) -> None:

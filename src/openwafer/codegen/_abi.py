@@ -117,6 +117,12 @@ REQUEST_BYTES = 176
 DSR_OFFSET = REQUEST_BYTES
 DSD_BYTES = 32
 
+MOST_ELEMENTS = 1 << 24
+"""So many elements an operation on memory alone may have: it is done at once and cannot be interrupted."""
+
+MOST_INIT_CYCLES = 1 << 26
+"""Cycles of what runs before the first cycle, which do not count: it has no other end."""
+
 MEMORY_OP_SYMBOL = "openwafer_memory_op"
 """`i64 f(i8* ctx, i32 op, i8* dest, i8* src0, i8* src1, i32 scalar, i32 setup, i32 loc)`: does a
 memory-only DSD

@@ -6,6 +6,7 @@ stretch are merged into one before the next statement that can branch or wait.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,15 @@ from openwafer.codegen._cost_expr import ExprCosts
 from openwafer.codegen._dsd_kinds import DsdKinds
 from openwafer.codegen._unroll import Constants
 from openwafer.csl import _tir as tir
+from openwafer.csl._trips import trip_bound
 
 if TYPE_CHECKING:
     from openwafer.machine import Machine
 
+MOST_WORK = 1 << 24
+"""Statements between two points where time can catch up, at most: a run can be ended only there."""
+OPERATION_WORK = 64
+"""What a DSD operation counts for among them."""
 COPY_WORD_BYTES = 4
 TSC_WORDS = 3
 
@@ -26,14 +32,40 @@ TSC_WORDS = 3
 def add_costs(program: tir.Program, machine: Machine, *, profile: bool = False) -> tir.Program:
     """`program` with the cycles of its scalar code in it. Memory-only DSD operations carry their own. With
     `profile` it also counts by source line; the cycles are the same."""
-    kinds = DsdKinds(program)
+    bodies = _Bodies(program, machine, profile)
     functions = [
-        msgspec.structs.replace(
-            function, body=_Body(machine, kinds, index, function.loc, profile).block(function.body)
-        )
+        msgspec.structs.replace(function, body=bodies.body(index))
         for index, function in enumerate(program.functions)
     ]
     return msgspec.structs.replace(program, functions=tuple(functions))
+
+
+class _Bodies:
+    """The functions of a program, each rewritten when it is first asked for."""
+
+    def __init__(self, program: tir.Program, machine: Machine, profile: bool) -> None:
+        self._program, self._machine, self._profile = program, machine, profile
+        self._kinds = DsdKinds(program)
+        self._done: dict[int, tuple[tuple[tir.Stmt, ...], int]] = {}
+        self._begun: set[int] = set()
+
+    def body(self, index: int) -> tuple[tir.Stmt, ...]:
+        return self._rewritten(index)[0]
+
+    def work(self, index: int) -> int:
+        """What a call adds to the work of its caller; 0 within itself, which is an error told later."""
+        return 0 if index in self._begun and index not in self._done else self._rewritten(index)[1]
+
+    def _rewritten(self, index: int) -> tuple[tuple[tir.Stmt, ...], int]:
+        """The body and its work; a function with too much of it begins with a point where time catches up."""
+        if index not in self._done:
+            self._begun.add(index)
+            function = self._program.functions[index]
+            body = _Body(self._machine, self._kinds, index, function.loc, self._profile, self.work)
+            made = body.block(function.body)
+            is_long = body.work > MOST_WORK
+            self._done[index] = ((tir.Yield(function.loc), *made), 1) if is_long else (made, body.work)
+        return self._done[index]
 
 
 class _Gathered:
@@ -53,7 +85,10 @@ class _Gathered:
 class _Body:
     """Rewrites the statements of one function."""
 
-    def __init__(self, machine: Machine, kinds: DsdKinds, function: int, loc: int, profile: bool) -> None:
+    def __init__(
+        self, machine: Machine, kinds: DsdKinds, function: int, loc: int, profile: bool,
+        work_of: Callable[[int], int],
+    ) -> None:  # fmt: skip
         self._machine = machine
         self._scalar = machine.scalar
         self._costs = ExprCosts(machine.scalar)
@@ -61,6 +96,9 @@ class _Body:
         self._function = function
         self._line = loc
         self._profile = profile
+        self._work_of = work_of
+        self.work = 0
+        """Statements since the last point where time can catch up, at most."""
 
     def block(self, body: tuple[tir.Stmt, ...], pending: int = 0) -> tuple[tir.Stmt, ...]:
         """`body` with ticks; `pending` cycles have gathered before it."""
@@ -73,6 +111,7 @@ class _Body:
                 gathered.add(stmt.loc, 0, runs=1)
                 continue
             gathered.add(self._line, self._before(stmt))
+            self.work += self._work(stmt)
             if isinstance(stmt, tir.Tick):
                 continue
             if _is_barrier(stmt):
@@ -83,6 +122,15 @@ class _Body:
             if isinstance(stmt, tir.Print):
                 gathered.add(self._line, self._scalar.print_cycles)
         return (*out, *self._passed(gathered))
+
+    def _work(self, stmt: tir.Stmt) -> int:
+        match stmt:
+            case tir.Call(function):
+                return 1 + self._work_of(function)
+            case tir.DsdOp():
+                return OPERATION_WORK
+            case _:
+                return 1
 
     def _passed(self, gathered: _Gathered) -> tuple[tir.Stmt, ...]:
         """What lets gathered cycles pass, and counts them."""
@@ -130,8 +178,9 @@ class _Body:
         return cycles if cycles <= self._scalar.branch_not_taken_cycles else None
 
     def _loop(self, stmt: tir.Loop, constants: Constants) -> tir.Loop:
-        """`loop_cycles` a trip cover the exit test at the top, the increments and the way back."""
-        line = self._line
+        """`loop_cycles` a trip cover the exit test at the top, the increments and the way back. Where time
+        can catch up at its end, a trip takes at least a cycle, whatever the machine."""
+        line, before, self.work = self._line, self.work, 1
         cycles = self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles
         marks, code = _leading_lines(stmt.body)
         if (test := _exit_test(code)) is not None:
@@ -149,7 +198,12 @@ class _Body:
         self._line = line
         step = self._step(stmt.step, cycles)
         self._line = line
-        return tir.Loop(stmt.label, body, step if stmt.bounded else (*step, tir.Yield(line)), stmt.bounded)
+        trips = trip_bound(stmt, constants.known) if stmt.bounded else None
+        is_short = stmt.bounded and (trips or 0) * self.work <= MOST_WORK
+        self.work = before + self.work * (trips or 1 if is_short else 1)
+        if not is_short:
+            step = (*step, *(() if cycles else (tir.Tick(1),)), tir.Yield(line))
+        return tir.Loop(stmt.label, body, step, stmt.bounded)
 
     def _step(self, step: tuple[tir.Stmt, ...], cycles: int) -> tuple[tir.Stmt, ...]:
         step, increments = without_lines(step), 0

@@ -12,7 +12,7 @@ from typing import Any
 import numba as nb
 
 from openwafer.codegen import _alu as ops
-from openwafer.codegen._abi import COUNTERS, Counter, Ctx
+from openwafer.codegen._abi import COUNTERS, MOST_ELEMENTS, Counter, Ctx
 from openwafer.codegen._alu import ADDC16, alu
 from openwafer.codegen._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
 from openwafer.codegen._memory_lines import run_lines
@@ -216,6 +216,8 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
     if reduces_wrongly(op, kind, kind0, kind1):
         return _fault(ctx, loc, UNSUPPORTED_DETAIL)
     n = operation_length(dest, src0, src1)
+    if n > MOST_ELEMENTS:
+        return _fault(ctx, loc, UNSUPPORTED_DETAIL)
     saved, saved0, saved1 = _saved(dest), _saved(src0), _saved(src1)
     table = nb.carray(to_pointer(load64(ctx + 8 * Ctx.TIMING_OPS)), (OP_COUNT, _TIMING_COLUMNS))
     facts = nb.carray(to_pointer(load64(ctx + 8 * Ctx.TIMING_FACTS)), (_TIMING_FACTS,))

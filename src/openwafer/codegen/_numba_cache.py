@@ -24,6 +24,7 @@ from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 
 from openwafer.codegen._cache import ENGINE
+from openwafer.codegen._checked import BUILD, IS_CHECKED, bind_check
 from openwafer.codegen._closure import source_digest
 from openwafer.codegen._folder import HELP
 from openwafer.diag import warn_once
@@ -42,7 +43,7 @@ def host_parts() -> list[str]:
     """What of this installation and of this processor decides what numba makes."""
     versions = [sys.version, numba.__version__, llvmlite.__version__, np.__version__]
     processor = [llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    return [*versions, *processor, *(f"{name}={getattr(config, name, None)}" for name in SETTINGS)]
+    return [BUILD, *versions, *processor, *(f"{name}={getattr(config, name, None)}" for name in SETTINGS)]
 
 
 class _Kept(NullCache):
@@ -70,6 +71,8 @@ class _Kept(NullCache):
 
 def kept_function(function: Any, signature: str, root: str, **options: Any) -> Any:
     """`numba.njit` with one signature, of a function that is made of the sources of `root`."""
+    if IS_CHECKED:
+        bind_check()
     dispatcher = numba.njit(**options)(function)
     dispatcher._cache = _Kept(code_key(root, function.__name__, f"{signature} {options}"))
     dispatcher.compile(signature)
@@ -79,6 +82,8 @@ def kept_function(function: Any, signature: str, root: str, **options: Any) -> A
 
 def kept_callback(function: Callable[..., Any], signature: str, root: str) -> Any:
     """`numba.cfunc`, likewise; `.address` is where its code lies."""
+    if IS_CHECKED:
+        bind_check()
     callback = CFunc(function, normalize_signature(signature), locals={}, options={})
     callback._cache = _Kept(code_key(root, function.__name__, signature))
     callback.compile()

@@ -27,6 +27,7 @@ RECORD_FLAGS, RECORD_ACTIONS = 2 * DsdWord.FLAGS, 2 * DsdWord.ACTIONS
 RECORD_MICROTHREAD = 2 * DsdWord.MICROTHREAD
 ENDLESS_EXTENT = 0x7FFF
 INDEX_BYTES = 2
+MOST_COUNTED = 1 << 40
 WAVELET_INDEX = int(DsdFlag.WAVELET_INDEX)
 
 
@@ -46,14 +47,16 @@ def fit(record: Any, size: Any) -> Any:
 
 @kernel
 def record_length(record: Any) -> Any:
-    """Elements that the operand's own extents give; 0 for scalars, pointers and an absent operand."""
+    """Elements that the operand's own extents give; 0 for scalars, pointers and an absent operand. Beyond
+    2^40 the number is not exact."""
     if record == 0:
         return 0
     kind = load16(record)
     extents = load64(record + RECORD_EXTENTS)
     if kind == MEM4D:
         inner = (extents & 0xFFFF) * ((extents >> 16) & 0xFFFF)
-        return inner * ((extents >> 32) & 0xFFFF) * ((extents >> 48) & 0xFFFF)
+        inner = min(inner * ((extents >> 32) & 0xFFFF), MOST_COUNTED)
+        return inner * ((extents >> 48) & 0xFFFF)
     if kind == NONE or kind >= SCALAR:
         return 0
     return extents & 0xFFFF

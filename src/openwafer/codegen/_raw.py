@@ -2,6 +2,7 @@
 
 An address is an int64. Nothing here is checked: the caller vouches for every address. No alignment is asked
 for, and integers narrower than 64 bits are widened with zeros. None of this can be called from plain Python.
+A build for debugging checks them all (`_checked`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from openwafer.codegen import _checked as checked
+
 kernel: Callable[..., Any] = numba.njit(nogil=True, error_model="numpy", _nrt=False, no_cpython_wrapper=True)
 """Decorator of functions that are called only from compiled code: no reference counts, no exceptions."""
 
@@ -25,10 +28,16 @@ def _pointer(builder: Any, address: Any, element: Any) -> Any:
     return builder.inttoptr(address, element.as_pointer())
 
 
+def _size(element: Any) -> int:
+    return 4 if element == _F32 else element.width // 8
+
+
 def _loader(element: Any, result: Any, widen: Callable[[Any, Any], Any]) -> Any:
     @intrinsic
     def load(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if checked.IS_CHECKED:
+                checked.emit_check(builder, args[0], _size(element))
             value = builder.load(_pointer(builder, args[0], element), align=1)
             return widen(builder, value)
 
@@ -41,6 +50,8 @@ def _storer(element: Any, value_type: Any, narrow: Callable[[Any, Any], Any]) ->
     @intrinsic
     def store(typingctx: Any, address: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if checked.IS_CHECKED:
+                checked.emit_check(builder, args[0], _size(element))
             builder.store(narrow(builder, args[1]), _pointer(builder, args[0], element), align=1)
             return context.get_dummy_value()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from openwafer.codegen._walk import walk
 from openwafer.csl import _tir as tir
 
@@ -22,6 +24,10 @@ class Constants:
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}
+
+    @property
+    def known(self) -> Mapping[int, int]:
+        return self._known
 
     def note(self, stmt: tir.Stmt) -> None:
         """That `stmt` has run."""

@@ -182,7 +182,12 @@ class _Programs:
             cells=self._cells(),
             configs=configs,
             config_of=config_of,
+            sources=self._sources(),
         )
+
+    def _sources(self) -> dict[str, str]:
+        places = (path for program in self.programs for path, _ in program.locations)
+        return self.unit.files.texts(dict.fromkeys(places))
 
     def _compile_group(self, group: Group) -> None:
         for cells in parts_of(group):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from openwafer.csl import _ast as ast
 from openwafer.csl import _numbers as numbers
 from openwafer.csl import _tir as tir
@@ -14,6 +16,7 @@ from openwafer.csl._eval_names import read
 from openwafer.csl._eval_place import address_of, element_place, place_of
 from openwafer.csl._eval_record import execute_nest, is_nest, recorded
 from openwafer.csl._eval_stmt import Unrolling, after_body, unrolled_body
+from openwafer.csl._trips import trip_bound
 from openwafer.csl._values import Place, RangeValue, Value, ValuePlace
 from openwafer.diag import error
 
@@ -192,7 +195,9 @@ def _loop(
             ev.stmt(node.body)
     finally:
         ev.targets.pop()
-    ev.emit(tir.Loop(target.break_label, tuple(body), step, True))
+    loop = tir.Loop(target.break_label, tuple(body), step, True)
+    ends = trip_bound(loop) is not None
+    ev.emit(loop if ends else msgspec.structs.replace(loop, bounded=False))
     return None
 
 

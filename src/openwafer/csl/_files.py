@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class FileLoader:
         if found is None:
             found = self._parsed[path] = _parse(path)
         return found
+
+    def texts(self, paths: Iterable[str]) -> dict[str, str]:
+        """The texts of the user's files among `paths`, which are those of their sources."""
+        known = {file.source.path: file.source.text for file in self._parsed.values()}
+        return {path: known[path] for path in paths if path in known and not path.startswith("<")}
 
     def resolve(self, name: str, importer: str | None, span: Span | None) -> str:
         if name.startswith("<") and name.endswith(">"):

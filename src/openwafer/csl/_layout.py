@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,8 @@ class Layout:
 
     `program_of[y, x]` indexes `programs` (-1: no code). `cells[y, x, k]` are parameter cells as u32 words.
     `config_of[y, x, color]` indexes the rows of `configs`, -1 for a color without a route.
-    `params` are the values of the layout file's parameters, as text."""
+    `params` are the values of the layout file's parameters, as text; `sources` the texts of the files that
+    the programs' locations name, by path."""
 
     arch: str
     width: int
@@ -113,3 +114,4 @@ class Layout:
     cells: NDArray[np.uint32]
     configs: NDArray[np.int32]
     config_of: NDArray[np.int16]
+    sources: dict[str, str] = field(default_factory=dict[str, str])

@@ -74,11 +74,17 @@ CACHE_TRUST = Variable(
     "`1` uses a folder of compiled code that other users can write: they can then run code as you",
     _one_of("0", "1"),
 )
+CHECKED_ENGINE = Variable(
+    "OPENWAFER_CHECKED_ENGINE",
+    "`1`: the simulator checks every address that it touches, about ten times slower",
+    _one_of("0", "1"),
+)
 DIAGNOSTICS = Variable("OPENWAFER_DIAGNOSTICS", "file to which each diagnostic is appended, as JSON", str)
 ENGINE = Variable(
     "OPENWAFER_ENGINE", "`fast` (default) or `reference`", _one_of("fast", "reference"), "unknown-engine"
 )
 HANG_REPORT = Variable("OPENWAFER_HANG_REPORT", "folder for hang.json and hang.svg", str)
+MACHINE = Variable("OPENWAFER_MACHINE", "machine on which images run, instead of the one they carry", str)
 MAX_CYCLES = Variable(
     "OPENWAFER_MAX_CYCLES",
     "the cycle at which a simulation is ended",
@@ -102,8 +108,8 @@ WATCHDOG_CYCLES = Variable(
 WRITE_DOCS = Variable("OPENWAFER_WRITE_DOCS", "`1`: tests write the pages that show output anew", str)
 
 VARIABLES: tuple[Variable[Path] | Variable[str] | Variable[int], ...] = (
-    CACHE, CACHE_TRUST, DIAGNOSTICS, ENGINE, HANG_REPORT, MAX_CYCLES, PROFILE, SEED, STATS, THREADS,
-    WATCHDOG_CYCLES, WRITE_DOCS,
+    CACHE, CACHE_TRUST, CHECKED_ENGINE, DIAGNOSTICS, ENGINE, HANG_REPORT, MACHINE, MAX_CYCLES, PROFILE, SEED,
+    STATS, THREADS, WATCHDOG_CYCLES, WRITE_DOCS,
 )  # fmt: skip
 
 

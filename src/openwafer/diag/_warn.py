@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError
 from openwafer.diag._render import print_diagnostics
 
 
-def warn(id: str, message: str, help: str | None = None) -> None:
+def warn(id: str, message: str, *, notes: Sequence[str] = (), help: str | None = None) -> None:
     """Prints a warning. A closed standard error is no error."""
+    warning = Diagnostic(id, message, severity="warning", notes=tuple(notes), help=help)
     try:
-        print_diagnostics(DiagnosticError([Diagnostic(id, message, severity="warning", help=help)]))
+        print_diagnostics(DiagnosticError([warning]))
     except (OSError, ValueError):
         return
 
@@ -19,4 +21,4 @@ def warn(id: str, message: str, help: str | None = None) -> None:
 @cache
 def warn_once(id: str, message: str, help: str | None = None) -> None:
     """Prints a warning, unless this process has printed the same one."""
-    warn(id, message, help)
+    warn(id, message, help=help)

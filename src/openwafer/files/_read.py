@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from openwafer.diag import Diagnostic, DiagnosticError, Source, Span, error
+from openwafer.files._regular import check_state, read_regular
 
 MIB = 2**20
-_KINDS = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
 _BEGIN = 200
 """Characters around a byte that is not UTF-8 which its diagnostic shows."""
 
@@ -28,10 +20,7 @@ def read_bytes(path: str | Path, what: str, id: str, most_bytes: int) -> bytes:
     Diagnostics: `id`.
     """
     try:
-        check_regular(path, what, id, most_bytes)
-        with open(path, "rb", opener=_open) as file:
-            _check(os.fstat(file.fileno()), path, what, id, most_bytes)
-            return _bounded(file, path, what, id, most_bytes)
+        return read_regular(path, most_bytes)
     except (OSError, ValueError) as reason:
         raise _unreadable(path, what, id, reason) from None
 
@@ -40,39 +29,15 @@ def check_regular(path: str | Path, what: str, id: str, most_bytes: int) -> int:
     """Refuses what is no regular file, or too large; the file's bytes. Diagnostics: `id`."""
     try:
         state = os.stat(path)
+        check_state(state, most_bytes)
     except (OSError, ValueError) as reason:
         raise _unreadable(path, what, id, reason) from None
-    _check(state, path, what, id, most_bytes)
     return state.st_size
-
-
-def _open(path: str, flags: int) -> int:
-    """Does not wait for a writer where the file has become a pipe since it was looked at."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check(state: os.stat_result, path: str | Path, what: str, id: str, most_bytes: int) -> None:
-    kind = next((words for is_kind, words in _KINDS if is_kind(state.st_mode)), None)
-    if kind is not None:
-        raise error(id, f"cannot read {what} `{path}`: it is {kind}, no regular file")
-    if state.st_size > most_bytes:
-        raise _too_large(path, what, id, f"it has {state.st_size:,} bytes", most_bytes)
-
-
-def _bounded(file: BinaryIO, path: str | Path, what: str, id: str, most_bytes: int) -> bytes:
-    data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise _too_large(path, what, id, "it does not end", most_bytes)
-    return data
 
 
 def _unreadable(path: str | Path, what: str, id: str, reason: OSError | ValueError) -> DiagnosticError:
     why = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
     return error(id, f"cannot read {what} `{path}`: {why}")
-
-
-def _too_large(path: str | Path, what: str, id: str, size: str, most_bytes: int) -> DiagnosticError:
-    return error(id, f"cannot read {what} `{path}`: {size}, allowed are {most_bytes:,}")
 
 
 def read_text(path: str | Path, what: str, id: str, most_bytes: int, not_text: str | None = None) -> str:

@@ -7,7 +7,6 @@ from typing import Literal, cast
 from openwafer.diag import environment
 from openwafer.host._profile import is_profiling
 from openwafer.image import Image
-from openwafer.machine import load_machine
 from openwafer.sim._engine import Engine
 from openwafer.sim._watchdog import Watchdog
 
@@ -19,9 +18,7 @@ def start_engine(image: Image, threads: int) -> Engine:
     name = cast("Literal['fast', 'reference']", environment.ENGINE.get() or "fast")
     from openwafer.sim import make_engine
 
-    engine = make_engine(
-        image, load_machine(image.machine), engine=name, threads=threads, profile=is_profiling()
-    )
+    engine = make_engine(image, image.machine, engine=name, threads=threads, profile=is_profiling())
     engine.watchdog = _watchdog()
     return engine
 

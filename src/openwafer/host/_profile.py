@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from openwafer.codegen._abi import Counter
 from openwafer.diag import environment, json_text, write_report
 from openwafer.sim import Engine, Profile
+from openwafer.sim._profile import LineProfile
 
 NAMES: dict[Counter, str] = {
     Counter.RUNS: "runs",
@@ -26,20 +28,25 @@ def is_profiling() -> bool:
     return environment.PROFILE.get() is not None
 
 
-def write_profile(engine: Engine) -> None:
+def write_profile(engine: Engine, sources: Mapping[str, str]) -> None:
     """Appends the profile to the file that `OPENWAFER_PROFILE` names, if it does.
 
     Diagnostics: report-not-written."""
     path = environment.PROFILE.get()
     if path:
-        write_report(path, json_text(profile_to_json(engine.profile())) + "\n", "a")
+        write_report(path, json_text(profile_to_json(engine.profile(), sources)) + "\n", "a")
 
 
-def profile_to_json(profile: Profile) -> dict[str, Any]:
-    """JSON values; lines and tasks are sums over the PEs, PEs have coordinates of the program's rectangle."""
+def profile_to_json(profile: Profile, sources: Mapping[str, str]) -> dict[str, Any]:
+    """JSON values; lines and tasks are sums over the PEs, PEs have coordinates of the program's rectangle.
+    `source` is the text of a line, "" if `sources`, texts by path, does not have it."""
+    texts = {path: text.splitlines() for path, text in sources.items()}
     return {
         "cycles": profile.cycles,
-        "lines": [{"file": v.file, "line": v.line} | _named(v.counts) for v in profile.lines],
+        "lines": [
+            {"file": v.file, "line": v.line, "source": _text(texts, v)} | _named(v.counts)
+            for v in profile.lines
+        ],
         "tasks": [
             {"name": v.name, "runs": v.runs, "cycles": v.cycles, "waiting_cycles": v.waiting_cycles}
             for v in profile.tasks
@@ -50,6 +57,11 @@ def profile_to_json(profile: Profile) -> dict[str, Any]:
             for v in profile.pes
         ],
     }  # fmt: skip
+
+
+def _text(texts: Mapping[str, list[str]], line: LineProfile) -> str:
+    lines = texts.get(line.file, [])
+    return lines[line.line - 1].strip() if 1 <= line.line <= len(lines) else ""
 
 
 def _named(counts: tuple[int, ...]) -> dict[str, int]:

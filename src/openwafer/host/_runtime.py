@@ -17,6 +17,7 @@ from openwafer.host._arguments import raw_words, typed_words
 from openwafer.host._arrays import Words, destination, from_device, to_device
 from openwafer.host._core import as_array, check_place, save_core, symbol_address, write_core
 from openwafer.host._engine import start_engine
+from openwafer.host._machine import for_machine
 from openwafer.host._missing import Missing
 from openwafer.host._platform import (
     SdkCompileArtifacts,
@@ -32,7 +33,7 @@ from openwafer.host._streams import stream_color
 from openwafer.host._symbols import Rectangle, Symbols, index
 from openwafer.host._transfer import Transfer, check_transfer
 from openwafer.image import read
-from openwafer.machine import load_machine
+from openwafer.machine import Machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
 
 _POLL_CYCLES = 10_000
@@ -56,7 +57,9 @@ class SdkRuntime:
     in which the wafer goes on or rests, since the host takes that long. A nonblocking call returns a
     `Task`; the next blocking call simulates it too. A copy or launch behind a stream to the PEs reaches them
     `host.stream_start_cycles` after that is done. Simulated time passes only inside calls.
-    Diagnostics: those of `image.read`, and not-supported-hardware."""
+    `machine` (not in the SDK) is another machine than the one that the image was compiled for: its name, the
+    path of its file, or itself; `OPENWAFER_MACHINE` names one, too.
+    Diagnostics: those of `image.read` and of `for_machine`, and not-supported-hardware."""
 
     def __init__(
         self,
@@ -68,13 +71,14 @@ class SdkRuntime:
         simfab_numthreads: int | None = None,
         msg_level: str = "WARNING",
         memcpy_required: bool = True,
+        machine: str | Machine | None = None,
         **_: Any,
     ) -> None:
         if cmaddr:
             raise hardware(cmaddr)
         self._config = SimfabConfig() if platform is None else platform.config
         self._directory = name.artifacts_path if isinstance(name, SdkCompileArtifacts) else os.fspath(name)
-        self._image = read(self._directory)
+        self._image = for_machine(read(self._directory), machine)
         self._layout = self._image.layout
         self._symbols = Symbols(self._layout)
         asked = self._config.num_threads if simfab_numthreads is None and platform else simfab_numthreads
@@ -86,7 +90,7 @@ class SdkRuntime:
         self._pending: list[Task] = []
         self._was_blocking = False
         self._last_stream: Task | None = None
-        self._facts = load_machine(self._image.machine).host
+        self._facts = self._image.machine.host
 
     def load(self) -> None:
         """Puts the image onto a fresh wafer. Diagnostics: runtime-state, unknown-engine."""
@@ -111,7 +115,7 @@ class SdkRuntime:
         self._settle()
         self._state = "stopped"
         save_core(engine, self._image, self._directory, self._config)
-        write_profile(engine)
+        write_profile(engine, self._layout.sources)
         write_stats(engine, self._image)
 
     def get_id(self, symbol: str) -> int:

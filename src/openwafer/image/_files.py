@@ -10,13 +10,18 @@ from openwafer.csl import ExportName
 from openwafer.csl._tir import Program
 
 FORMAT = "openwafer-image"
-VERSION = 3
+VERSION = 4
 """Goes up with every change of the files or of the IR that an older reader would get wrong."""
 
 HEADER = "out.json"
 PROGRAMS = "image.msgpack"
 ARRAYS = "layout.npz"
-FILES = (HEADER, PROGRAMS, ARRAYS)
+MACHINE = "machine.json"
+PARTS = (PROGRAMS, ARRAYS, MACHINE)
+FILES = (HEADER, *PARTS)
+
+MOST_BYTES = {HEADER: 1 << 24, PROGRAMS: 1 << 28, ARRAYS: 1 << 30, MACHINE: 1 << 20}
+"""The largest file of each name that is read."""
 
 ARRAY_NAMES = ("program_of", "cells", "configs", "config_of")
 
@@ -24,6 +29,7 @@ ARRAY_NAMES = ("program_of", "cells", "configs", "config_of")
 class Header(msgspec.Struct, frozen=True):
     """`out.json`. Host scripts of the SDK read `params` and `colors`: names to values, all text.
 
+    `machine` is what the facts in `machine.json` were loaded from, for people, `machine_hash` their hash.
     `files` maps the other files to their SHA-256; `digest` is that of this header with an empty `digest`."""
 
     params: dict[str, str]
@@ -32,6 +38,7 @@ class Header(msgspec.Struct, frozen=True):
     version: int
     arch: str
     machine: str
+    machine_hash: str
     size: tuple[int, int]
     fabric_dims: tuple[int, int]
     fabric_offsets: tuple[int, int]
@@ -69,10 +76,11 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 class Body(msgspec.Struct, frozen=True):
-    """`image.msgpack`."""
+    """`image.msgpack`. `sources` are the texts of the files that the programs' locations name."""
 
     programs: tuple[Program, ...]
     exports: tuple[Exported, ...]
+    sources: dict[str, str]
 
 
 def checksum(data: bytes) -> str:

@@ -1,25 +1,30 @@
-"""An image from its directory, with everything checked that a later stage relies on."""
+"""An image from its directory, with everything checked that a later stage relies on.
+
+Nothing in the directory is trusted: sizes are bounded before they are used, texts are only shown, no file
+outside the directory is opened.
+"""
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
+from numpy.typing import NDArray
 
-from openwafer.csl import Layout
+from openwafer.csl import CONFIG_COLUMNS, Layout
 from openwafer.diag import DiagnosticError, error
-from openwafer.image._check import layout_faults
+from openwafer.files import read_regular
+from openwafer.image._arrays import BadArrays, read_arrays
+from openwafer.image._check import MOST_CONFIGS, MOST_PES, MOST_SIDE, layout_faults
 from openwafer.image._files import (
-    ARRAY_NAMES,
     ARRAYS,
     FORMAT,
     HEADER,
+    MACHINE,
+    MOST_BYTES,
+    PARTS,
     PROGRAMS,
     VERSION,
     Body,
@@ -27,33 +32,35 @@ from openwafer.image._files import (
     Mark,
     checksum,
 )
+from openwafer.image._fit import fit_faults
 from openwafer.image._image import Image
-from openwafer.machine import load_machine
+from openwafer.image._metadata import metadata_fault
+from openwafer.machine import Machine, from_document
 
-_BAD_ARRAYS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+T = TypeVar("T")
+_BAD_TEXT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 
 def read(path: str | os.PathLike[str]) -> Image:
-    """The image in directory `path`.
+    """The image in directory `path`, for the machine whose facts it carries.
 
-    Diagnostics: image-not-found, image-version, image-corrupt, and those of `load_machine`."""
+    Diagnostics: image-not-found, image-version, image-corrupt."""
     directory = Path(path)
     header = _header(directory)
-    files = {name: _file(directory, name, header) for name in (PROGRAMS, ARRAYS)}
-    layout = _layout(directory, header, _body(directory, files[PROGRAMS]), _arrays(directory, files[ARRAYS]))
-    if fault := next(layout_faults(layout), None):
+    files = {name: _file(directory, name, header) for name in PARTS}
+    machine = _machine(directory, header, files[MACHINE])
+    layout = _layout(
+        header, _body(directory, files[PROGRAMS]), _arrays(directory, header, files[ARRAYS], machine)
+    )
+    fault = next(layout_faults(layout), None) or next(fit_faults(layout, machine), None)
+    if fault := fault or metadata_fault(header.metadata, machine):
         raise _corrupt(directory, fault)
-    if load_machine(header.machine).arch != header.arch:
-        raise _corrupt(directory, f"machine `{header.machine}` is not {header.arch}")
-    return Image(layout, header.machine, header.metadata)
+    return Image(layout, machine, header.metadata)
 
 
 def _header(directory: Path) -> Header:
     data = _bytes(directory, HEADER)
-    try:
-        mark = msgspec.json.decode(data, type=Mark)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
-        raise _corrupt(directory, f"{HEADER}: {reason}") from None
+    mark = _decoded(directory, HEADER, data, Mark)
     if mark.format != FORMAT:
         raise error(
             "image-not-found",
@@ -66,24 +73,32 @@ def _header(directory: Path) -> Header:
             f"`{directory}` has image format {mark.version}, this OpenWafer reads {VERSION}",
             help=_RECOMPILE,
         )
-    try:
-        header = msgspec.json.decode(data, type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as reason:
-        raise _corrupt(directory, f"{HEADER}: {reason}") from None
+    header = _decoded(directory, HEADER, data, Header)
     if header != header.sealed():
         raise _corrupt(directory, f"{HEADER} is not the file that was written")
+    width, height = header.size
+    if not (1 <= width <= MOST_SIDE and 1 <= height <= MOST_SIDE and width * height <= MOST_PES):
+        raise _corrupt(directory, f"it has {width} × {height} PEs")
     return header
+
+
+def _decoded(directory: Path, name: str, data: bytes, type: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=type)
+    except _BAD_TEXT as reason:
+        raise _corrupt(directory, f"{name}: {reason}") from None
 
 
 def _bytes(directory: Path, name: str) -> bytes:
     try:
-        return (directory / name).read_bytes()
+        return read_regular(directory / name, MOST_BYTES[name], follow=False)
     except (FileNotFoundError, NotADirectoryError):
         what = f"has no {name}" if directory.is_dir() else "is not a directory"
         what = what if directory.exists() else "does not exist"
         raise error("image-not-found", f"`{directory}` {what}", help=_RECOMPILE) from None
     except (OSError, ValueError) as reason:
-        raise error("image-not-found", f"cannot read `{directory / name}`: {reason}") from None
+        why = reason.strerror if isinstance(reason, OSError) else reason
+        raise error("image-not-found", f"cannot read `{directory / name}`: {why}") from None
 
 
 def _file(directory: Path, name: str, header: Header) -> bytes:
@@ -93,22 +108,43 @@ def _file(directory: Path, name: str, header: Header) -> bytes:
     return data
 
 
+def _machine(directory: Path, header: Header, data: bytes) -> Machine:
+    """The machine whose facts the image carries, checked as a machine file is."""
+    document = _decoded(directory, MACHINE, data, dict[str, Any])
+    try:
+        machine = from_document(document, MACHINE, header.machine)
+    except DiagnosticError as failure:
+        raise _corrupt(directory, f"{MACHINE}: {failure.diagnostics[0].message}") from None
+    if machine.hash() != header.machine_hash or machine.arch != header.arch:
+        raise _corrupt(directory, f"{MACHINE} is not the machine that {HEADER} names")
+    return machine
+
+
 def _body(directory: Path, data: bytes) -> Body:
     try:
         return msgspec.msgpack.decode(data, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as reason:
+    except _BAD_TEXT as reason:
         raise _corrupt(directory, f"{PROGRAMS}: {reason}") from None
 
 
-def _arrays(directory: Path, data: bytes) -> dict[str, Any]:
+def _arrays(directory: Path, header: Header, data: bytes, machine: Machine) -> dict[str, NDArray[Any]]:
+    width, height = header.size
+    wanted = {
+        "program_of": ("int32", (height, width)),
+        "cells": ("uint32", (height, width, None)),
+        "configs": ("int32", (None, len(CONFIG_COLUMNS))),
+        "config_of": ("int16", (height, width, machine.fabric.colors)),
+    }
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return {name: stored[name] for name in ARRAY_NAMES}
-    except _BAD_ARRAYS as reason:
+        found = read_arrays(data, wanted)
+    except BadArrays as reason:
         raise _corrupt(directory, f"{ARRAYS}: {reason}") from None
+    if len(found["configs"]) > MOST_CONFIGS:
+        raise _corrupt(directory, f"{ARRAYS}: {len(found['configs']):,} routes")
+    return found
 
 
-def _layout(directory: Path, header: Header, body: Body, arrays: dict[str, Any]) -> Layout:
+def _layout(header: Header, body: Body, arrays: dict[str, Any]) -> Layout:
     width, height = header.size
     return Layout(
         arch=header.arch,
@@ -119,6 +155,7 @@ def _layout(directory: Path, header: Header, body: Body, arrays: dict[str, Any])
         params=header.params,
         programs=body.programs,
         exports=tuple(e.export() for e in body.exports),
+        sources=body.sources,
         **arrays,
     )
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from openwafer.diag import error
+from openwafer.files import read_regular
 from openwafer.image._exchange import exchange
 from openwafer.image._files import (
     ARRAY_NAMES,
@@ -22,6 +23,8 @@ from openwafer.image._files import (
     FILES,
     FORMAT,
     HEADER,
+    MACHINE,
+    MOST_BYTES,
     PROGRAMS,
     VERSION,
     Body,
@@ -32,6 +35,7 @@ from openwafer.image._files import (
     parse_pairs,
 )
 from openwafer.image._image import Image
+from openwafer.machine import to_document
 
 _SCRATCH = ".openwafer-"
 _SETTLED_S = 5.0
@@ -61,7 +65,7 @@ def is_image_directory(path: Path) -> bool:
     """Whether a directory was made by `write`, intact or not."""
     names = {entry.name for entry in path.iterdir()}
     try:
-        mark = msgspec.json.decode((path / HEADER).read_bytes(), type=Mark)
+        mark = msgspec.json.decode(read_regular(path / HEADER, MOST_BYTES[HEADER]), type=Mark)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return bool(names) and names <= set(FILES)
     return mark.format == FORMAT
@@ -69,17 +73,18 @@ def is_image_directory(path: Path) -> bool:
 
 def _contents(image: Image) -> dict[str, bytes]:
     layout = image.layout
-    body = Body(layout.programs, tuple(Exported.of(e) for e in layout.exports))
+    body = Body(layout.programs, tuple(Exported.of(e) for e in layout.exports), layout.sources)
     arrays = io.BytesIO()
     np.savez_compressed(arrays, **{name: getattr(layout, name) for name in ARRAY_NAMES})
-    files = {PROGRAMS: msgspec.msgpack.encode(body), ARRAYS: arrays.getvalue()}
+    files = {PROGRAMS: msgspec.msgpack.encode(body), ARRAYS: arrays.getvalue(), MACHINE: _facts(image)}
     header = Header(
         params=layout.params,
         colors=parse_pairs(image.metadata.get("colors", "")),
         format=FORMAT,
         version=VERSION,
         arch=layout.arch,
-        machine=image.machine,
+        machine=image.machine.origin,
+        machine_hash=image.machine.hash(),
         size=(layout.width, layout.height),
         fabric_dims=layout.fabric_dims,
         fabric_offsets=layout.fabric_offsets,
@@ -88,6 +93,11 @@ def _contents(image: Image) -> dict[str, bytes]:
     )
     text = msgspec.json.format(msgspec.json.encode(header.sealed()), indent=2)
     return files | {HEADER: text + b"\n"}
+
+
+def _facts(image: Image) -> bytes:
+    document = msgspec.json.encode(to_document(image.machine))
+    return msgspec.json.format(document, indent=1) + b"\n"
 
 
 def _check_target(target: Path) -> None:

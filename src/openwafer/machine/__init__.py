@@ -1,5 +1,6 @@
 """The machine as data: a TOML file in which every number has a unit, a source and a status."""
 
+from openwafer.machine._document import from_document, to_document
 from openwafer.machine._fact import STATUSES, Fact, Status, Value
 from openwafer.machine._load import load_machine
 from openwafer.machine._machine import Machine
@@ -38,5 +39,7 @@ __all__ = [
     "Task",
     "Value",
     "Wafer",
+    "from_document",
     "load_machine",
+    "to_document",
 ]

@@ -20,15 +20,18 @@ MOST_BYTES = MIB // 4
 """Of a machine or system file."""
 
 
-def load_machine(name_or_path: str) -> Machine:
+def load_machine(machine: str | Machine) -> Machine:
     """`wse2`, `wse3`, or the path of a machine file, which may build on one of them with `base = "wse3"`.
+    A machine that is loaded already is returned as it is.
 
     Diagnostics: machine-not-found, machine-unreadable, machine-syntax, and those of `Checker`.
     """
-    if name_or_path in BUILT_IN:
-        text = resources.files("openwafer.machine").joinpath(f"{name_or_path}.toml").read_text("utf-8")
-        return _read(Source(f"{name_or_path}.toml", text))
-    return _read(_open(name_or_path))
+    if isinstance(machine, Machine):
+        return machine
+    if machine in BUILT_IN:
+        text = resources.files("openwafer.machine").joinpath(f"{machine}.toml").read_text("utf-8")
+        return _read(Source(f"{machine}.toml", text), machine)
+    return _read(_open(machine), machine)
 
 
 def _open(path: str) -> Source:
@@ -38,17 +41,18 @@ def _open(path: str) -> Source:
     return Source(path, read_text(path, "machine file", "machine-unreadable", MOST_BYTES))
 
 
-def _read(source: Source) -> Machine:
+def _read(source: Source, origin: str) -> Machine:
     checker = Checker(source, parse_toml(source, "machine-syntax"))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
     facts = checker.facts(base.by_name if base else None)
     if checker.diagnostics:
         raise DiagnosticError(checker.diagnostics)
-    return _build(checker.name() or Path(source.path).stem, cast(Arch, arch), facts)
+    return make_machine(checker.name() or Path(source.path).stem, cast(Arch, arch), facts, origin)
 
 
-def _build(name: str, arch: Arch, facts: dict[str, Fact]) -> Machine:
+def make_machine(name: str, arch: Arch, facts: dict[str, Fact], origin: str) -> Machine:
+    """The machine of checked facts."""
     tables: dict[str, Any] = {}
     for table, cls in TABLES.items():
         values: dict[str, Any] = {
@@ -57,7 +61,7 @@ def _build(name: str, arch: Arch, facts: dict[str, Fact]) -> Machine:
         if table == "dsd":
             values["simd_width"] = _simd_width(facts)
         tables[table] = cls(**values)
-    return Machine(name=name, arch=arch, by_name=MappingProxyType(facts), **tables)
+    return Machine(name=name, arch=arch, by_name=MappingProxyType(facts), origin=origin, **tables)
 
 
 def _simd_width(facts: Mapping[str, Fact]) -> Mapping[str, Value]:

@@ -26,7 +26,9 @@ from openwafer.machine._schema import (
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Typed values by table; `fact(name)` tells the unit, source and status of each."""
+    """Typed values by table; `fact(name)` tells the unit, source and status of each.
+
+    `origin` is what it was loaded from: the name of a built-in machine, or the path of a file as given."""
 
     name: str
     arch: Arch
@@ -42,6 +44,7 @@ class Machine:
     system: System
     energy: Energy
     by_name: Mapping[str, Fact] = field(repr=False)
+    origin: str = field(default="", compare=False)
 
     @property
     def clock_hz(self) -> float:

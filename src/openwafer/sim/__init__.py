@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from openwafer.image import Image
+from openwafer.diag import error
+from openwafer.image import Image, check_fit
 from openwafer.machine import Machine
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
 from openwafer.sim._profile import Profile
@@ -21,14 +22,21 @@ def make_engine(
     profile: bool = False,
 ) -> Engine:
     """A wafer with `image` loaded, which counts for `Engine.profile` if asked to. Neither numba nor LLVM is
-    imported for the reference engine."""
-    if engine == "reference":
-        from openwafer.sim._reference import ReferenceEngine
+    imported for the reference engine.
 
-        return ReferenceEngine(image, machine, threads=threads, profile=profile)
-    from openwafer.sim._fast_engine import FastEngine
+    Diagnostics: image-does-not-fit, not-enough-memory, and those of what programs do before cycle 0."""
+    check_fit(image, machine)
+    try:
+        if engine == "reference":
+            from openwafer.sim._reference import ReferenceEngine
 
-    return FastEngine(image, machine, threads=threads, profile=profile)
+            return ReferenceEngine(image, machine, threads=threads, profile=profile)
+        from openwafer.sim._fast_engine import FastEngine
+
+        return FastEngine(image, machine, threads=threads, profile=profile)
+    except MemoryError:
+        pes = image.layout.width * image.layout.height
+        raise error("not-enough-memory", f"{pes:,} PEs do not fit the memory of this computer") from None
 
 
 def compile_engine() -> None:

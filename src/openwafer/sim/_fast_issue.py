@@ -42,6 +42,7 @@ from openwafer.sim._fast_state import (
     F_WRITE,
     FAULT_UNBOUND_OUTPUT,
     G_DSRS,
+    G_FIFO_COUNT,
     G_INPUT,
     G_OUTPUT,
     G_OUTPUT_COLOR,
@@ -112,21 +113,32 @@ def _queue_of(pe: Any, record: Any, table: Any) -> Any:
 
 
 @kernel
+def _has_no_fifo(pe: Any, record: Any) -> Any:
+    """Whether an operand names a FIFO that its PE has not."""
+    return load16(record) == FIFO and load16(record + RECORD_BASE) >= load64(
+        load64(pe + P_PROGRAM) + G_FIFO_COUNT
+    )
+
+
+@kernel
 def _fifo_of(pe: Any, record: Any) -> Any:
     """Address of the FIFO that an operand is; 0 if it is something else."""
-    return fifo_record(pe, load16(record + RECORD_BASE)) if load16(record) == FIFO else 0
+    if load16(record) != FIFO or _has_no_fifo(pe, record):
+        return 0
+    return fifo_record(pe, load16(record + RECORD_BASE))
 
 
 @kernel
 def note_fifo_lengths(pe: Any) -> Any:
     """Puts the lengths of FIFOs, as they are now, into the records of the request area."""
     request = load64(pe + P_FRAME)
-    if load16(request + Req.DEST) == FIFO:
-        length = load64(_fifo_of(pe, request + Req.DEST) + F_WRITE)
-        store16(request + Req.DEST + RECORD_EXTENTS, length)
+    fifo = _fifo_of(pe, request + Req.DEST)
+    if fifo != 0:
+        store16(request + Req.DEST + RECORD_EXTENTS, load64(fifo + F_WRITE))
     for source in (Req.SRC0, Req.SRC1):
-        if load16(request + source) == FIFO:
-            store16(request + source + RECORD_EXTENTS, load64(_fifo_of(pe, request + source) + F_READ))
+        fifo = _fifo_of(pe, request + source)
+        if fifo != 0:
+            store16(request + source + RECORD_EXTENTS, load64(fifo + F_READ))
 
 
 @kernel
@@ -282,6 +294,8 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     index = load64(pe + P_INDEX)
     wrong = _is_wrong(load16(dest), True) or _is_wrong(load16(src0), False)
     wrong = wrong or (src1 != 0 and _is_wrong(load16(src1), False))
+    wrong = wrong or _has_no_fifo(pe, dest) or _has_no_fifo(pe, src0)
+    wrong = wrong or (src1 != 0 and _has_no_fifo(pe, src1))
     if src1 != 0 and load16(src0) == FABIN and load16(src1) == FABIN:
         wrong = wrong or load16(src0 + RECORD_BASE) == load16(src1 + RECORD_BASE)
     if src1 != 0 and load16(src0) == FIFO and load16(src1) == FIFO:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from openwafer.codegen import _lfsr as lfsr
 from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
+from openwafer.codegen._checked import IS_CHECKED, make_known
 from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_code
 from openwafer.codegen._memory_entry import compiled_memory_op
 from openwafer.codegen._timing import timing_tables
@@ -31,6 +32,8 @@ YIELD_LIMIT = 4096
 DENSE_ABOVE_BYTES = 1 << 28
 """Memory of all PEs from which on each gets only what its data need, rather than all that a PE has."""
 LINE_WORDS = 8
+GAP_BYTES = 64
+"""Between what belongs to two PEs, in a checked build."""
 PART_ROWS = 8
 """The least rows of a part: fewer are not worth a thread."""
 WIDE_ITEMS = 256
@@ -41,7 +44,11 @@ OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 def words(address: int | NDArray[Any]) -> int:
     """Address of an array."""
-    return int(address) if isinstance(address, int) else int(address.ctypes.data)
+    if isinstance(address, int):
+        return int(address)
+    if IS_CHECKED:
+        make_known(address)
+    return int(address.ctypes.data)
 
 
 def aligned_zeros(*shape: int) -> Ints:
@@ -203,6 +210,7 @@ class World:
             record[field // 8 : field // 8 + (st.TASK_IDS if field == st.G_TASK_QUEUE else st.QUEUE_IDS)] = -1
         put(st.G_NUMBER, number * st.WORD)
         put(st.G_MEMORY_BYTES, loaded.memory_bytes)
+        put(st.G_FIFO_COUNT, len(program.fifos))
         put(st.G_DSRS, compiled.dsr_offsets[0] if compiled.dsr_offsets else 0)
         place = 0
         for queue in program.queues:
@@ -267,24 +275,22 @@ class World:
     def _fill_pes_of(self, rows: Ints, number: int, loaded: Loaded) -> None:
         program, compiled, count = loaded.program, loaded.compiled, len(rows)
         order = np.arange(count, dtype=np.int64)
-        memory = np.zeros((count, loaded.memory_bytes), np.uint8)
+        memory, memory_block = self._blocks(count, loaded.memory_bytes)
         for symbol in program.symbols:
             if symbol.init.strip(b"\0"):
                 memory[:, symbol.address : symbol.address + len(symbol.init)] = np.frombuffer(
                     symbol.init, np.uint8
                 )
         frame_bytes = -(-compiled.frame_bytes // 16) * 16
+        queues, queue_block = self._blocks(count, loaded.queue_bytes)
         blocks = {
-            st.P_MEMORY: (self.keep(memory), loaded.memory_bytes),
-            st.P_FRAME: (self.keep(np.zeros((count, frame_bytes), np.uint8)), frame_bytes),
-            st.P_QUEUES: (
-                self.keep(np.zeros((count, loaded.queue_bytes // 8), np.int64)),
-                loaded.queue_bytes,
-            ),
+            st.P_MEMORY: memory_block,
+            st.P_FRAME: self._blocks(count, frame_bytes)[1],
+            st.P_QUEUES: queue_block,
         }
-        for field, (address, size) in blocks.items():
-            self._column(rows, field, address + order * size)
-        self._fill_queues(self._keep[-1], number, loaded)
+        for field, (address, stride) in blocks.items():
+            self._column(rows, field, address + order * stride)
+        self._fill_queues(queues.view(np.int64), number, loaded)
         if program.fifos:
             fifos = np.tile(_fifo_records(program), (count, 1))
             self._column(rows, st.P_FIFOS, self.keep(fifos) + order * len(program.fifos) * st.FIFO_BYTES)
@@ -298,6 +304,16 @@ class World:
         for field, value in values.items():
             self._column(rows, field, value)
         self.routers[rows, st.R_PE // 8] = words(self.pes) + rows * st.PE_BYTES
+
+    def _blocks(self, count: int, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """`size` bytes for each of `count` PEs, and their address and stride; a checked build sets them
+        apart."""
+        block = np.zeros((count, size + (GAP_BYTES if IS_CHECKED else 0)), np.uint8)
+        self._keep.append(block)
+        if IS_CHECKED:
+            for row in block:
+                make_known(row[:size])
+        return block, (int(block.ctypes.data), block.shape[1])
 
     def _fill_queues(self, block: Ints, number: int, loaded: Loaded) -> None:
         record = self.program_records[number]

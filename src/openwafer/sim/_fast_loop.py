@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.codegen._abi import MOST_INIT_CYCLES
 from openwafer.codegen._operand import PLACE
 from openwafer.codegen._raw import kernel, load64, prefetch, store64, trailing_zeros
 from openwafer.sim._fast_commands import command_record, concerns, count_open
@@ -29,6 +30,7 @@ from openwafer.sim._fast_state import (
     CHANNEL_HEAD_BYTES,
     DONE,
     END,
+    FAULT_LONG_INIT,
     FAULTED,
     IDLE,
     K_KIND,
@@ -379,8 +381,12 @@ def _release(w: Any, now: Any) -> Any:
 @kernel
 def _run_init(w: Any, pe: Any) -> Any:
     """Runs the code at P_ENTRY to its end, before the first cycle."""
+    spent = 0
     while load64(w + W_FAULT) == 0:
         call_code(w, pe, 0)
+        spent += load64(pe + P_WAKE)
+        if load64(w + W_FAULT) == 0 and spent > MOST_INIT_CYCLES:
+            fault(w, FAULT_LONG_INIT, load64(pe + P_INDEX), -1, 0, 0)
         action = load64(pe + P_ACTION)
         if action == END or load64(w + W_FAULT) != 0:
             return

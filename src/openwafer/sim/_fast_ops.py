@@ -36,6 +36,7 @@ from openwafer.sim._fast_fifo import (
 from openwafer.sim._fast_schedule import schedule
 from openwafer.sim._fast_state import (
     ASYNCHRONOUS,
+    COLOR_MASK,
     COLOR_SHIFT,
     CONTROL_BIT,
     ENDLESS,
@@ -185,8 +186,10 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
     id, queue, index = load64(slot + S_OUT_ID), load64(slot + S_OUT), load64(pe + P_INDEX)
     color, id = id >> OUT_COLOR_SHIFT, id & OUT_ID_MASK
     router = router_record(w, index)
-    has_route = (load64(router + R_COLORS) >> color) & 1 != 0
-    if not has_route and (load64(load64(pe + P_PROGRAM) + G_HOST_OUT) >> color) & 1 == 0:
+    is_color = color <= COLOR_MASK
+    has_route = is_color and (load64(router + R_COLORS) >> color) & 1 != 0
+    to_host = is_color and (load64(load64(pe + P_PROGRAM) + G_HOST_OUT) >> color) & 1 != 0
+    if not has_route and not to_host:
         fault(w, FAULT_NO_OWN_ROUTE, index, load64(slot + S_LOC), color, now)
         return False
     if load64(slot + S_FLAGS) & SENDS_CONTROL:

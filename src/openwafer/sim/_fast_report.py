@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openwafer.codegen._abi import Fault
+from openwafer.codegen._abi import MOST_INIT_CYCLES, Fault
 from openwafer.csl._tir import Program
 from openwafer.diag import DiagnosticError, error
 from openwafer.sim import _fast_state as st
@@ -47,6 +47,9 @@ def fault(world: World) -> DiagnosticError:
         case st.FAULT_NO_REGISTER:
             message = f"no configuration register at word address {detail:#x}"
             return error("no-such-register", message, notes=[place])
+        case st.FAULT_LONG_INIT:
+            message = f"what runs before the first cycle takes more than {MOST_INIT_CYCLES:,} cycles"
+            return error("init-too-long", message, notes=[place])
         case Fault.MEMORY:
             message = f"access at address {detail} of {loaded.memory_bytes if loaded else 0}"
             return error("memory-access", message, notes=[place])

@@ -35,6 +35,7 @@ def snapshot(world: World, commands: list[Command], records: Ints) -> snap.Snaps
         snap.Lazy(lambda: reader.places(everywhere), reader.router),
         tuple(reader.command(number) for number in range(len(commands))),
         tuple(reader.places(np.flatnonzero(world.routers[:, st.R_COLORS_WAITING // 8])[:OCCUPIED_PLACES])),
+        world.layout.sources,
     )  # fmt: skip
 
 

@@ -122,13 +122,14 @@ G_CONTROL_ENTRY = G_MAIN_CLASS + WORD
 G_TASK_ROWS = G_CONTROL_ENTRY + WORD * CONTROL_IDS
 G_TASK_COUNT = G_TASK_ROWS + WORD
 G_COPY_ROW = G_TASK_COUNT + WORD
-PROGRAM_BYTES = G_COPY_ROW + WORD
+G_FIFO_COUNT = G_COPY_ROW + WORD
+PROGRAM_BYTES = G_FIFO_COUNT + WORD
 """NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
 TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
 OUTPUTS_OF masks by color, OUTPUT_COLOR the color of a queue (-1: several), HOST_OUT a mask of colors, HIGH
 one of task ids, MAIN_CLASS the main thread's priority, CONTROL_ENTRY the code of control tasks (0: not
 bound). For a profile: TASK_ROWS is the address of TASK_COUNT pairs of an entry and the row of its function,
-COPY_ROW the row of copies."""
+COPY_ROW the row of copies. FIFO_COUNT is how many FIFOs each of its PEs has."""
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
@@ -213,6 +214,7 @@ FAULT_NO_OWN_ROUTE = 102
 FAULT_FIFO = 103
 FAULT_CONTROL_UNBOUND = 104
 FAULT_NO_REGISTER = 105
+FAULT_LONG_INIT = 106
 
 # What the loop says when it stops.
 QUIET, LIMIT, DONE, FAULTED, MORE = 0, 1, 2, 3, 4

@@ -142,7 +142,9 @@ class ReferenceEngine:
     def snapshot(self) -> Snapshot:
         """The state as it is now, for `_explain`."""
         layout = self._layout
-        return snapshot(self.now, layout.width, layout.height, self._pes, self._routers, self._host)
+        return snapshot(
+            self.now, layout.width, layout.height, self._pes, self._routers, self._host, layout.sources
+        )
 
     def _next_cycle(self) -> int:
         return self._heap[0][0] if self._heap else NEVER

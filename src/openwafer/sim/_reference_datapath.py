@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from openwafer.codegen._abi import MOST_ELEMENTS
 from openwafer.codegen._timing import memory_beats, other_bank, timing_tables
 from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord, Program
 from openwafer.machine import Machine
@@ -87,6 +88,8 @@ class Datapath(Memory, Queues):
     def run_at_once(self, operation: Operation, setup: int) -> None:
         """A memory-only operation: done now, its cycles gathered."""
         assert operation.length is not None
+        if operation.length > MOST_ELEMENTS:
+            raise Fault("unsupported", f"{operation.length:,} elements of `{operation.row.name}`")
         beats, apart = self._beats(operation, operation.length)
         self.gathered += setup + beats
         operation.step(self, operation.length)

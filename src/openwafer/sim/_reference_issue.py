@@ -73,6 +73,8 @@ class DsdStatement:
 def _bound(pe: Pe, operand: Operand, index: int) -> Operand:
     """An operand with its FIFO, or with the index that moves its start."""
     if operand.kind == DsdKind.FIFO:
+        if operand.queue >= len(pe.fifos):
+            raise Fault("unsupported", f"FIFO {operand.queue}, of {len(pe.fifos)}")
         operand.fifo = pe.fifos[operand.queue]
         return operand
     return Operand(operand.record, operand.element_bytes, operand.dsr, index=index)

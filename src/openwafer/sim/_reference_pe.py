@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Generator
 
 from openwafer.codegen import _lfsr as lfsr
+from openwafer.codegen._abi import MOST_INIT_CYCLES
 from openwafer.sim import _control as control
 from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._print import PrintLog
@@ -51,11 +52,15 @@ class Pe(Datapath):
 
     def load(self) -> None:
         """Runs the program's `init`, whose cycles do not count."""
+        spent = 0
         if self.program.init is not None:
             for request in self.code.call(self.program.init, [], self):
                 if request is not None:
                     raise Fault("unsupported", "a fabric operation before the first cycle")
-                self.gathered = 0
+                spent, self.gathered = spent + self.gathered, 0
+                if spent > MOST_INIT_CYCLES:
+                    message = f"what runs before the first cycle takes more than {MOST_INIT_CYCLES:,} cycles"
+                    raise Fault("init-too-long", message)
         self.gathered = 0
         self.counts.clear()
         self.schedule(self, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from openwafer.csl._tir import DsdKind
 from openwafer.sim import _snapshot as snap
 from openwafer.sim._reference_datapath import Slot
@@ -16,8 +18,9 @@ SHOWN_PLACES = 256
 
 
 def snapshot(
-    now: int, width: int, height: int, pes: dict[Place, Pe], routers: dict[Place, Router], host: Host
-) -> snap.Snapshot:
+    now: int, width: int, height: int, pes: dict[Place, Pe], routers: dict[Place, Router], host: Host,
+    sources: Mapping[str, str],
+) -> snap.Snapshot:  # fmt: skip
     """The state as it is; what is made later from it is that of a later moment."""
     tickets = {id(ticket): number for number, ticket in enumerate(host.tickets)}
     waiting = {place for place, pe in pes.items() for ticket in pe.commands if ticket.missing}
@@ -27,6 +30,7 @@ def snapshot(
         snap.Lazy(lambda: iter(routers), lambda x, y: _router(routers[x, y])),
         tuple(_command(number, host, pes, waiting) for number in range(len(host.tickets))),
         tuple(place for place, router in routers.items() if any(q.items for q in router.queues.values())),
+        sources,
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from openwafer.diag import Diagnostic, Source, Span
@@ -49,10 +49,11 @@ class Report:
     blocked: tuple[BlockedLink, ...]
 
 
-def diagnostic(report: Report, id: str, what: str) -> Diagnostic:
-    """The report as a diagnostic: message, source line of the cause, the chain as notes."""
+def diagnostic(report: Report, id: str, what: str, sources: Mapping[str, str]) -> Diagnostic:
+    """The report as a diagnostic: message, source line of the cause, the chain as notes. Lines are shown
+    from `sources`, texts by path, never from files that a program names."""
     message = f"{what}, and the {report.waiting_for} is not done: {report.message}"
-    span = source_span(report.line)
+    span = source_span(report.line, sources)
     notes = [f"cycle {report.cycle}, who waits on what:"]
     notes += [f"{number}. {_sentence(link)}" for number, link in enumerate(report.chain, 1)]
     if report.repeats is not None:
@@ -64,14 +65,11 @@ def _sentence(link: Link) -> str:
     return f"{link.text} ({link.line[0]}:{link.line[1]})" if link.line else link.text
 
 
-def source_span(line: tuple[str, int] | None) -> Span | None:
-    """A line of a source file, without what it is indented by; None if the file cannot be read."""
-    if line is None:
+def source_span(line: tuple[str, int] | None, sources: Mapping[str, str]) -> Span | None:
+    """A line of a source file, without what it is indented by; None if its text is not there."""
+    if line is None or line[0] not in sources:
         return None
-    try:
-        source = Source(line[0], Path(line[0]).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return None
+    source = Source(line[0], sources[line[0]])
     if not 1 <= line[1] <= len(source.line_starts):
         return None
     text, start = source.line(line[1]), source.line_starts[line[1] - 1]

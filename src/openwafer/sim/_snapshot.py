@@ -137,7 +137,8 @@ class CommandState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`occupied` are the places whose routers hold wavelets (not all, of very many)."""
+    """`occupied` are the places whose routers hold wavelets (not all, of very many), `sources` the texts of
+    the programs' files by path."""
 
     cycle: int
     width: int
@@ -146,6 +147,7 @@ class Snapshot:
     routers: Mapping[Place, RouterState]
     commands: tuple[CommandState, ...]
     occupied: tuple[Place, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True)

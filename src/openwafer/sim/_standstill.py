@@ -51,4 +51,4 @@ def look(engine: Watched, ticket: int | None, cycle: int, marks: tuple[int, ...]
 
 
 def _error(snapshot: Snapshot, ticket: int | None, id: str, what: str) -> DiagnosticError:
-    return DiagnosticError([diagnostic(explain(snapshot, ticket), id, what)])
+    return DiagnosticError([diagnostic(explain(snapshot, ticket), id, what, snapshot.sources)])
