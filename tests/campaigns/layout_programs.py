@@ -12,7 +12,7 @@ import numpy as np
 from campaigns.layout_loops import Loops, lets, loops
 from campaigns.layout_numbers import Env, Scope, condition, function, number, wrapped
 from campaigns.layout_reads import Read, reads
-from campaigns.layout_values import CONSTANTS, PORTS, TYPES, Kind, make, random_kind, type_text
+from campaigns.layout_values import CONSTANTS, PORTS, TYPES, Kind, by_variable, make, random_kind, type_text
 from openwafer.csl._layout import config_row
 from openwafer.csl._tir import ColorConfig, Filter, FilterKind
 
@@ -20,6 +20,10 @@ Params = dict[str, Kind]
 Values = dict[str, Any]
 Call = tuple[int, Values]
 """The program of a PE and what its parameters are."""
+OWN_ROUTE = """
+comptime { @set_local_color_config(COLOR, .{ .routes = .{ .rx = .{ NORTH, RAMP }, .tx = .{ EAST } } }); }
+"""
+OWN_MASKS = (1 << PORTS["NORTH"] | 1 << PORTS["RAMP"], 1 << PORTS["EAST"])
 PART = """
 param k: u16;
 const pair = [2]u16{ k, k + 1 };
@@ -39,6 +43,7 @@ class Case:
     """`words[y, x]` is what the PE stores; `routes` are rows of configurations by (x, y, color)."""
 
     files: dict[str, str]
+    arch: str
     width: int
     height: int
     words: np.ndarray
@@ -71,7 +76,8 @@ def case(seed: int) -> Case:
     around = loops(scope, width, height)
     body = _body(around.scope, programs)
     said = {(env["x"], env["y"]): body.say(env) for env in around.envs()}
-    files, used = _programs(rng, programs, said)
+    routed = [_routed(rng, params) for params in programs]
+    files, used = _programs(rng, programs, routed, said)
     files |= {
         "types.csl": TYPES,
         "part.csl": PART,
@@ -83,7 +89,11 @@ def case(seed: int) -> Case:
         for i, (name, read) in enumerate(used[program]):
             words[y, x, i] = read.value(values[name])
         routes |= {(x, y, color): row for color, row in configs.items()}
-    return Case(files, width, height, words, routes)
+        own = routed[program]
+        if own is not None:
+            color = values[own]
+            routes[x, y, color] = config_row(ColorConfig(color, (OWN_MASKS, None, None, None)))
+    return Case(files, rng.choice(("wse2", "wse2", "wse3")), width, height, words, routes)
 
 
 def _helpers(scope: Scope) -> tuple[Scope, str]:
@@ -147,9 +157,10 @@ def _site(scope: Scope, programs: list[Params]) -> Site:
     made = {name: make(scope, kind) for name, kind in programs[which].items()}
     before = ""
     fields = {"memcpy_params": "memcpy.get_params(0)"} | {name: m.text for name, m in made.items()}
-    for name, m in made.items():
-        if rng.random() < 0.3:  # by way of a variable
-            before += f"var v_{name} = {m.text}; "
+    for name, m in list(made.items()):
+        if rng.random() < 0.4:
+            text, made[name] = by_variable(scope, f"v_{name}", m)
+            before += text
             fields[name] = f"v_{name}"
     parts = [f".{name} = {text}" for name, text in fields.items()]
     params = f".{{ {', '.join(parts)} }}"
@@ -191,8 +202,17 @@ def _route(scope: Scope) -> tuple[str, Callable[[Env], dict[int, tuple[int, ...]
     return text, say
 
 
+def _routed(rng: random.Random, params: Params) -> str | None:
+    """The parameter, a color, that the program itself configures."""
+    colors = [name for name, kind in params.items() if kind == "color"]
+    return colors[0] if colors and rng.random() < 0.7 else None
+
+
 def _programs(
-    rng: random.Random, programs: list[Params], said: dict[tuple[int, int], tuple[Call, Any]]
+    rng: random.Random,
+    programs: list[Params],
+    routed: list[str | None],
+    said: dict[tuple[int, int], tuple[Call, Any]],
 ) -> tuple[dict[str, str], list[list[tuple[str, Read]]]]:
     """The files of the PEs, and what they store: the parameter and the use of it."""
     files: dict[str, str] = {}
@@ -206,8 +226,9 @@ def _programs(
             found = [(n, read) for n, kind in params.items() for read in reads(rng, kind, n, known[n])]
         used.append(found)
     size = max(2, *map(len, used)) if len(used) > 1 else max(2, len(used[0]))
-    for which, (params, found) in enumerate(zip(programs, used, strict=True)):
-        files[f"pe{which}.csl"] = _program(rng, params, [read for _, read in found], size)
+    for which, (params, found, own) in enumerate(zip(programs, used, routed, strict=True)):
+        text = _program(rng, params, [read for _, read in found], size)
+        files[f"pe{which}.csl"] = text + (OWN_ROUTE.replace("COLOR", own) if own is not None else "")
     return files, used
 
 

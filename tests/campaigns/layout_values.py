@@ -123,6 +123,45 @@ def make(scope: Scope, kind: Kind) -> Made:
             return _make_scalar(scope, kind)
 
 
+def by_variable(scope: Scope, name: str, made: Made) -> tuple[str, Made]:
+    """A variable that holds the value, of which a part is then changed for some PEs."""
+    change = _changed_part(scope, name, made.kind)
+    start = f"var {name} = {made.text}; "
+    if change is None:
+        return start, made
+    test, (target, other, put) = condition(scope), change
+
+    def value(env: Env) -> Any:
+        found = made.value(env)
+        return put(found, other.value(env), env) if test.value(env) else found
+
+    text = f"{start}if ({test.text}) {{ {target} = {other.text}; }} "
+    return text, Made(made.kind, text, value)
+
+
+Put = Callable[[Any, Any, Env], Any]
+"""The value with a part replaced, for one PE."""
+
+
+def _changed_part(scope: Scope, name: str, kind: Kind) -> tuple[str, Made, Put] | None:
+    match kind:
+        case Array(shape, element) if len(shape) == 1 and kind.count in (2, 4):
+            at, mask = number(scope), kind.count - 1
+
+            def put(found: list[Any], item: Any, env: Env) -> list[Any]:
+                i = at.value(env) & mask
+                return [*found[:i], item, *found[i + 1 :]]
+
+            return f"{name}[({at.text}) & {mask}]", make(scope, element), put
+        case Struct(fields, named_) if named_:
+            field, part = scope.rng.choice(fields)
+            return f"{name}.{field}", make(scope, part), lambda found, item, _: {**found, field: item}
+        case "u16" | "i16" | "bool" | "f32" | "E" | "color" | "direction":
+            return name, make(scope, kind), lambda _found, item, _env: item
+        case _:
+            return None
+
+
 def _make_array(scope: Scope, kind: Array) -> Made:
     rng = scope.rng
     text = type_text(kind)
@@ -213,7 +252,7 @@ _OTHERS: dict[str, Callable[[Scope, Int], Made]] = {
     "comptime_int": _unsized,
     "f32": _float("f32"),
     "f16": _float("f16"),
-    "color": _id("color", "get_color", 7, 0),
+    "color": _id("color", "get_color", 7, 8),
     "local_task_id": _id("local_task_id", "get_local_task_id", 7, 9),
     "input_queue": _id("input_queue", "get_input_queue", 3, 2),
     "E": _of_table("E", "kinds", tuple(MEMBERS.values())),

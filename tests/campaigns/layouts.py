@@ -7,6 +7,7 @@ each PE stores of its parameters must be what was computed here, on both engines
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from campaigns.layout_programs import Case, case
-from csl_kit import ENGINES, execute, read, start
+from csl_kit import ENGINES, execute, read
 from openwafer.csl import CompileOptions, Layout, compile_layout
 from openwafer.csl import _eval_record as record
 from openwafer.diag import DiagnosticError
 from openwafer.image import build
-from openwafer.sim import Launch
+from openwafer.machine import Machine, load_machine
+from openwafer.sim import Launch, make_engine
 
 WAYS = {"recorded": 2, "one by one": 1 << 30, "as by default": record.MIN_ITERATIONS}
 MOST_PROGRAMS = 6
@@ -40,6 +42,11 @@ def check(seed: int) -> str | None:
     return None
 
 
+@functools.cache
+def machine(arch: str) -> Machine:
+    return load_machine(arch)
+
+
 @contextlib.contextmanager
 def recorded_from(least: int) -> Iterator[None]:
     """Loops of at least so many iterations are recorded."""
@@ -54,16 +61,16 @@ def recorded_from(least: int) -> Iterator[None]:
 def _fault(made: Case, known: list[Layout]) -> str | None:
     """What is wrong with the layout as it is compiled now; one equal to a `known` one is not run again."""
     try:
-        layout = compile_layout("layout.csl", CompileOptions(arch="wse2", memcpy=True))
+        layout = compile_layout("layout.csl", CompileOptions(arch=made.arch, memcpy=True))
     except DiagnosticError as problem:
         return f"refused: {problem.diagnostics[0].id}: {problem.diagnostics[0].message}"
     wrong = _wrong_route(made, layout)
     if wrong is not None or any(_is_same(layout, other) for other in known):
         return wrong
     known.append(layout)
-    image = build(layout, "wse2")
+    image = build(layout, made.arch)
     for name in ENGINES if len(image.layout.programs) <= MOST_PROGRAMS else ENGINES[:1]:
-        engine = start(image, name)
+        engine = make_engine(image, machine(made.arch), engine=name)
         execute(engine, [Launch("run")])
         words = read(engine, "v", made.width, made.height, made.words.shape[2])
         wrong = _wrong_word(made, words, name)
