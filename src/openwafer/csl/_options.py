@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openwafer.machine import Machine
+
 
 @dataclass(frozen=True, slots=True)
 class CompileOptions:
     """`params` and `colors` map names to values as text. `fabric_dims` None: just large enough.
 
-    `machine` is a machine's name or the path of its file; None takes the architecture's own."""
+    `machine` is a machine, its name or the path of its file; None takes the architecture's own."""
 
     arch: str = "wse2"
     fabric_dims: tuple[int, int] | None = None
@@ -23,4 +25,4 @@ class CompileOptions:
     max_inlined_iterations: int = 50
     import_path: tuple[str, ...] = ()
     edition: str | None = None
-    machine: str | None = None
+    machine: str | Machine | None = None

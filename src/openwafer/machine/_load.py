@@ -19,15 +19,18 @@ from openwafer.machine._schema import BUILT_IN, TABLES, Arch, specs
 _TOML_ERROR = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-def load_machine(name_or_path: str) -> Machine:
+def load_machine(machine: str | Machine) -> Machine:
     """`wse2`, `wse3`, or the path of a machine file, which may build on one of them with `base = "wse3"`.
+    A machine that is loaded already is returned as it is.
 
     Diagnostics: machine-not-found, machine-unreadable, machine-syntax, and those of `Checker`.
     """
-    if name_or_path in BUILT_IN:
-        text = resources.files("openwafer.machine").joinpath(f"{name_or_path}.toml").read_text("utf-8")
-        return _read(Source(f"{name_or_path}.toml", text))
-    return _read(_open(name_or_path))
+    if isinstance(machine, Machine):
+        return machine
+    if machine in BUILT_IN:
+        text = resources.files("openwafer.machine").joinpath(f"{machine}.toml").read_text("utf-8")
+        return _read(Source(f"{machine}.toml", text))
+    return _read(_open(machine))
 
 
 def _open(path: str) -> Source:
