@@ -105,7 +105,7 @@ def _introduce(trainer: Trainer, text: str) -> None:
     w, h = wafer.shape
     say_wrapped(
         f"A Llama of {SIZES['layers']} layers and {_parameters(trainer):,} parameters learns "
-        f"{len(text):,} characters on {w} × {h} PEs of a simulated {wafer.machine}: "
+        f"{len(text):,} characters on {w} × {h} PEs of a simulated {wafer.name}: "
         f"{recipe.steps} steps of {recipe.step_tokens} characters."
     )
 
@@ -165,7 +165,7 @@ def _report(trainer: Trainer, loss_error: float, logit_error: float, written: Ge
     tokens = steps * trainer.recipe.step_tokens
     ends = trainer.losses[:20], trainer.losses[-20:]
     return Report(
-        machine=trainer.wafer.machine,
+        machine=trainer.wafer.name,
         shape=trainer.wafer.shape,
         parameters=_parameters(trainer),
         steps=steps,

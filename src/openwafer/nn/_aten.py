@@ -19,6 +19,7 @@ from openwafer.nn import _aten_recurrent as recurrent
 from openwafer.nn import _aten_reductions as reductions
 from openwafer.nn import _aten_rotary as rotary
 from openwafer.nn import _aten_views as views
+from openwafer.nn import _aten_writes as writes
 from openwafer.nn._capture import Handler
 
 aten: Any = torch.ops.aten
@@ -164,12 +165,19 @@ ATEN: dict[Any, Handler] = {
     aten.unbind.int: views.unbind,
     aten.index.Tensor: views.index,
     aten.index_select.default: views.index_select,
+    # written in place
+    aten.slice_scatter.default: writes.slice_scatter,
+    aten.select_scatter.default: writes.select_scatter,
+    aten.index_put.default: writes.index_put,
+    aten.copy.default: writes.copy,
+    aten.fill.Scalar: writes.fill,
+    aten.fill.Tensor: writes.fill,
+    aten.zero.default: writes.zero,
     # nothing happens
     aten.contiguous.default: views.same,
     aten.clone.default: views.same,
     aten.alias.default: views.same,
-    aten.detach.default: views.same,
-    aten.detach_.default: views.same,
+    aten.detach.default: views.detach,
     aten.lift_fresh_copy.default: views.same,
     aten.to.dtype: views.cast,
     aten.to.dtype_layout: views.cast,

@@ -74,7 +74,7 @@ def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
     if (c := scalar(b)) is not None:
         return affine(context, a, 1.0, c)
     if isinstance(b, Param | torch.Tensor):
-        return _add_table(context, context.whole(a), b)
+        return add_table(context, context.whole(a), b)
     return binary(context, "add", a, b)
 
 
@@ -215,7 +215,7 @@ def _vector(context: Capture, table: Any, column: np.ndarray[Any, Any]) -> Any:
     return context.parameter(table.name, column) if isinstance(table, Param) else context.constant(column)
 
 
-def _add_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
+def add_table(context: Capture, view: View, table: Param | torch.Tensor) -> View:
     """x + a value a feature (a bias), or + a row of a table a token (positions)."""
     spread = _spread(context, view, table)
     if isinstance(table, Param) and view.value.features > 1 and bool((spread == spread[:1]).all()):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from openwafer.nn._abstract import Param, Turned
+from openwafer.nn._aten_elementwise import add_table
 from openwafer.nn._aten_reductions import mix
 from openwafer.nn._aten_rotary import rotate_half, turned_pair
 from openwafer.nn._capture import Capture
@@ -53,9 +54,8 @@ def _pair(context: Capture, tensors: list[Any]) -> View | None:
 
 def _features(context: Capture, parts: list[Any], dim: int) -> View:
     """One matrix behind the other."""
-    if not all(isinstance(x, View) for x in parts):
-        raise context.unsupported("features of activations next to parameters or constants")
-    first = parts[0]
+    first = next(x for x in parts if isinstance(x, View))
+    parts = [x if isinstance(x, View) else _features_of_table(context, x, first, dim) for x in parts]
     for view in parts:
         if view.dims[dim] != ((Atom("f", 1, view.value.features),) if view.value.features > 1 else ()):
             raise ViewError("concatenation needs all features of each tensor, in order")
@@ -65,6 +65,21 @@ def _features(context: Capture, parts: list[Any], dim: int) -> View:
     pieces = tuple(Piece(0, n, sum(counts[:i])) for i, n in enumerate(counts))
     made = copy_features(context, [v.value for v in parts], sum(counts), pieces)
     return View(made, (*first.dims[:dim], (Atom("f", 1, sum(counts)),), *first.dims[dim + 1 :]))
+
+
+def table_view(context: Capture, table: Param | torch.Tensor, shape: Shape, dims: tuple[Dim, ...]) -> View:
+    """A table as a matrix that is seen with the dimensions `dims`."""
+    is_known = isinstance(table, torch.Tensor)
+    if is_known and table.unique().numel() == 1:
+        return View(context.emit("fill", [], shape, number=float(table.flatten()[0])), dims)
+    return add_table(context, View(context.emit("fill", [], shape, number=0.0), dims), table)
+
+
+def _features_of_table(context: Capture, table: Any, like: View, dim: int) -> View:
+    """A constant or a parameter as features of the tokens of `like`."""
+    count = (table.index if isinstance(table, Param) else table).shape[dim]
+    dims = (*like.dims[:dim], (Atom("f", 1, count),) if count > 1 else (), *like.dims[dim + 1 :])
+    return table_view(context, table, Shape(count, like.value.tokens), dims)
 
 
 def copy_features(context: Capture, values: list[Value], count: int, pieces: tuple[Piece, ...]) -> Value:

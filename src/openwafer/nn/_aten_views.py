@@ -13,7 +13,7 @@ from openwafer.nn._capture import Capture
 from openwafer.nn._view import View, ViewError
 
 
-def _view_of(context: Capture, x: Any) -> View:
+def view_of(context: Capture, x: Any) -> View:
     return x if isinstance(x, View) else context.whole(x)
 
 
@@ -21,7 +21,7 @@ def reshape(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     """view, reshape, flatten, squeeze, unsqueeze: the result's shape says all."""
     if isinstance(x, Param):
         return Param(x.name, x.index.reshape(context.shape))
-    return _view.reshape(_view_of(context, x), context.shape)
+    return _view.reshape(view_of(context, x), context.shape)
 
 
 def reshape_to(view: View, shape: tuple[int, ...]) -> View:
@@ -41,13 +41,13 @@ def t(context: Capture, x: Any) -> Any:
 def permute(context: Capture, x: Any, order: list[int]) -> Any:
     if isinstance(x, Param):
         return Param(x.name, x.index.permute(*order))
-    return _view.permute(_view_of(context, x), order)
+    return _view.permute(view_of(context, x), order)
 
 
 def expand(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     if isinstance(x, Param):
         return Param(x.name, x.index.expand(context.shape))
-    return _view.expand(_view_of(context, x), context.shape)
+    return _view.expand(view_of(context, x), context.shape)
 
 
 def broadcast(context: Capture, tensors: list[Any]) -> list[Any]:
@@ -59,7 +59,7 @@ def broadcast(context: Capture, tensors: list[Any]) -> list[Any]:
 
 def repeat_interleave(context: Capture, x: Any, repeats: int, dim: int, **_: Any) -> Any:
     """Each element of a dimension several times in a row: heads that share keys."""
-    view = _view_of(context, x)
+    view = view_of(context, x)
     dim %= len(view.dims)
     dims = list(view.dims)
     dims[dim] = (*dims[dim], _view.Atom("n", 0, repeats))
@@ -125,10 +125,24 @@ def same(_: Capture, x: Any, *__: Any, **___: Any) -> Any:
     return x
 
 
+def detach(context: Capture, x: Any) -> Any:
+    """Nothing, but in training no gradient passes."""
+    if not context.draws or isinstance(x, torch.Tensor):
+        return x
+    if isinstance(x, Param):
+        raise context.unsupported("a parameter without its gradient, in training")
+    view = context.whole(x)
+    shape = view.value.shape
+    if shape.kind == "ids":
+        return x
+    return view.on(context.emit("affine", [view.value], shape, factor=1.0, offset=0.0, stops=True))
+
+
 def cast(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     """Casts between float types change nothing: everything is f32 on the wafer. Whole numbers that are an
     input may be given as others."""
     dtype = context.node.meta["val"].dtype
+    check_rounding(context, context.node.args[0].meta["val"].dtype, dtype)
     is_ids = isinstance(x, View) and x.value.shape.kind == "ids"
     if is_ids and dtype.is_floating_point and context.is_input(x):
         return context.rearranged(x, lambda places: places, "matrix")
@@ -137,11 +151,18 @@ def cast(context: Capture, x: Any, *_: Any, **__: Any) -> Any:
     return x
 
 
+def check_rounding(context: Capture, old: torch.dtype, new: torch.dtype) -> None:
+    """Of a model in f32. One that is stored in half precision is computed in f32 throughout."""
+    is_less = new in (torch.float16, torch.bfloat16) and old == torch.float32 and not context.is_half
+    if is_less or new == torch.float64:
+        raise context.unsupported(f"a cast to {new}: numbers on the wafer are f32")
+
+
 def _narrow(context: Capture, x: Any, dim: int, start: int, size: int, step: int = 1) -> Any:
     if isinstance(x, Param):
         chosen = torch.arange(start, start + size * step, step)
         return Param(x.name, x.index.index_select(dim, chosen))
-    view = _view_of(context, x)
+    view = view_of(context, x)
     return _view.narrow(view, dim % len(view.dims), start, size, step)
 
 

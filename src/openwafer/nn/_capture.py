@@ -10,63 +10,64 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.export.graph_signature import InputKind
-from torch.utils import _pytree
 
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._abstract import MeanSquare, Negated, Param, Pending, Squares, Times
-from openwafer.nn._export import export
+from openwafer.nn._export import export, text_of, unsupported_dtype
+from openwafer.nn._functional import functional, is_write
 from openwafer.nn._graph import Graph, Kind, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
 from openwafer.nn._inputs import (
     Input,
     id_limits,
-    is_rearranging,
     lying_as,
     make_input,
     rearranged_input,
     used_inputs,
 )
-from openwafer.nn._nodes import flat, needed_by, origin_of, out_of_place, overload_name, target_name
+from openwafer.nn._nodes import flat, needed_by, notes_of, origin_of, overload_name, target_name
+from openwafer.nn._results import Alias, Given, Results, aliases
 from openwafer.nn._view import Atom, Dim, View, ViewError, from_matrix, to_matrix
 
 
 @dataclass(slots=True)
 class Captured:
-    """The graph of a model, its inputs in order, and what it returns."""
+    """The graph of a model, its inputs in order, what it returns and what it writes."""
 
+    text: str
+    """Of the program, writes in place included: the same text means the same computation."""
+    stored: dict[str, torch.Tensor]
+    """Constants and buffers that are part of the program."""
     graph: Graph
     inputs: list[Input]
-    outputs: list[View]
-    known: dict[int, Any]
-    """Results that do not depend on the inputs (or are None), by their place."""
-    structure: Any
-    """The pytree of all results, of torch.utils._pytree."""
+    states: tuple[str, ...]
+    """Buffers that the model changes. They are inputs behind the caller's."""
+    results: Results
+
+    @property
+    def outputs(self) -> list[View]:
+        """Of the results those that the wafer computes."""
+        return [x for x in self.results.sources if isinstance(x, View)]
 
     def arranged(self, args: Sequence[torch.Tensor]) -> list[tuple[Input, NDArray[Any]]]:
-        """The caller's tensors, checked, each with the input it is for.
+        """The caller's tensors and the buffers of `states`, checked, each with the input it is for.
 
-        Diagnostics: input-count, input-shape, id-out-of-range."""
-        count = len({i.argument for i in self.inputs})
-        if len(args) != count:
-            raise error("input-count", f"compiled for {count} inputs, found {len(args)}")
+        Diagnostics: input-shape, input-dtype, id-out-of-range."""
         limits = id_limits(self.graph)
         return [(i, i.arrange(args[i.argument], limits.get(i.value))) for i in self.inputs]
 
-    def results(self, computed: list[Any]) -> Any:
-        """What the model returns, from the tensors of `outputs`."""
-        left = iter(computed)
-        count = len(self.outputs) + len(self.known)
-        leaves = [self.known[i] if i in self.known else next(left) for i in range(count)]
-        return _pytree.tree_unflatten(leaves, self.structure)
-
 
 Handler = Callable[..., Any]
+
+READING_IDS = ("embedding", "cross_entropy", "token_cross_entropy", "counted")
+"""Operators that read whole numbers."""
 
 
 def capture(
@@ -76,7 +77,19 @@ def capture(
     `moves_parts`, moved. Dropout needs `draws`: words that the host gives at each step.
 
     Diagnostics: capture-failed, missing-operator, unsupported-view, and the operators' own."""
-    return Capture(export(model, args), moves_parts=moves_parts, draws=draws).run()
+    program = export(model, args)
+    text, places = text_of(program), aliases(program)
+    called = functional(program, is_training=draws)
+    return Capture(called, moves_parts=moves_parts, draws=draws).run(text, places)
+
+
+def text_and_constants(
+    model: torch.nn.Module, args: tuple[Any, ...]
+) -> tuple[str, Mapping[str, torch.Tensor]]:
+    """What `capture` would start from: the same text and constants give the same program."""
+    program = export(model, args)
+    stored = {**program.state_dict, **program.constants}
+    return text_of(program), {n: x.detach() for n, x in stored.items() if isinstance(x, torch.Tensor)}
 
 
 @dataclass
@@ -94,55 +107,68 @@ class Capture:
     slices: dict[tuple[Value, bytes], Value] = field(default_factory=dict)
     dropouts: int = 0
     """Layers of dropout so far."""
+    states: list[str] = field(default_factory=list[str])
+    """Buffers that the model changes."""
 
-    def run(self) -> Captured:
+    stored: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    """Constants and buffers that do not change."""
+
+    def run(self, text: str, places: dict[int, Alias]) -> Captured:
         with torch.no_grad():
             self._placeholders()
-            found = self._walk(self.program.graph_module)
-            results = [self._output(r) for r in flat(found)]
-        views = [r for r in results if isinstance(r, View)]
+            sources = [self._output(r) for r in flat(self._walk(self.program.graph_module))]
+        views = [r for r in sources if isinstance(r, View)]
         if not views:
             raise self.unsupported("what the model returns does not depend on its inputs")
-        known = {i: r for i, r in enumerate(results) if not isinstance(r, View)}
         self.graph.prune([v.value for v in views])
         inputs = used_inputs(self.graph, self.inputs, [v.value for v in views])
-        return Captured(self.graph, inputs, views, known, self.program.call_spec.out_spec)
+        results = Results.of(self.program, sources, places)
+        return Captured(text, self.stored, self.graph, inputs, tuple(self.states), results)
 
     # --- what enters ---
 
     def _placeholders(self) -> None:
         nodes = {n.name: n for n in self.program.graph.nodes if n.op == "placeholder"}
-        for spec in self.program.graph_signature.input_specs:
-            node = nodes[spec.arg.name]
+        signature = self.program.graph_signature
+        changed = set(signature.buffers_to_mutate.values())
+        for spec in signature.input_specs:
             if spec.kind == InputKind.USER_INPUT:
-                self._user_input(node)
-            else:
-                self.env[node] = self._stored(spec)
+                self._given(nodes[spec.arg.name])
+            elif spec.target not in changed:
+                self.env[nodes[spec.arg.name]] = self._stored(spec)
+        for spec in (s for s in signature.input_specs if s.target in changed):
+            self.states.append(spec.target)
+            self._given(nodes[spec.arg.name])
 
     def _stored(self, spec: Any) -> Any:
         program = self.program
         if spec.kind == InputKind.PARAMETER:
             tensor = program.state_dict[spec.target]
             return Param(spec.target, torch.arange(tensor.numel()).reshape(tensor.shape))
-        if spec.target in program.constants:
-            return program.constants[spec.target].detach()
-        return program.state_dict[spec.target].detach()
+        known = program.constants if spec.target in program.constants else program.state_dict
+        if isinstance(known[spec.target], torch.Tensor):
+            self.stored[spec.target] = known[spec.target].detach()
+        return self.stored.get(spec.target, known[spec.target])
 
-    def _user_input(self, node: Any) -> None:
+    def _given(self, node: Any) -> None:
+        """What the caller gives, or a buffer that changes."""
         tensor = node.meta["val"]
         if not isinstance(tensor, torch.Tensor):
             self.env[node] = tensor
             return
+        if tensor.dtype == torch.float64 or tensor.dtype.is_complex:
+            raise unsupported_dtype(f"the input `{node.name}`", tensor.dtype)
         nodes, made = make_input(self.graph, node, len(self.inputs))
         self.inputs.append(made)
         self.env.update(dict.fromkeys(nodes, made.view))
 
     def _output(self, result: Any) -> Any:
-        """A view of what is computed, or what is known."""
-        if isinstance(result, Param):
-            data = self.program.state_dict[result.name].detach()
-            return data.flatten()[result.index]
-        return result if result is None or isinstance(result, torch.Tensor) else _shown(self, result)
+        """A view of what is computed, a view of an input that the host has, a parameter, or what is known."""
+        if not isinstance(result, View | Pending):
+            return result
+        view = _shown(self, result)
+        given = self._input(view)
+        return view if given is None else Given(given, view)
 
     # --- nodes ---
 
@@ -151,7 +177,7 @@ class Capture:
         from openwafer.nn._aten import ATEN
 
         output = next(n for n in module.graph.nodes if n.op == "output")
-        needed = needed_by(output)
+        needed = needed_by(output, *filter(is_write, module.graph.nodes))
         for node in module.graph.nodes:
             self.node = node
             if node.op == "get_attr":
@@ -171,6 +197,8 @@ class Capture:
 
     def _call(self, table: Mapping[Any, Handler]) -> Any:
         target = self.node.target
+        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+            self._check_random()
         args = [self._value(a) for a in self.node.args]
         kwargs = {k: self._value(v) for k, v in self.node.kwargs.items()}
         if target is operator.getitem:
@@ -180,23 +208,19 @@ class Capture:
         leaves = [*flat(args), *flat(list(kwargs.values()))]
         if not any(isinstance(a, View | Param | Pending) for a in leaves):
             return target(*args, **kwargs)
-        handler = table.get(target) or table.get(out_of_place(target))
+        handler = table.get(target)
         if handler is None:
             raise self._missing(table)
         try:
-            result = handler(self, *args, **kwargs)
+            return handler(self, *args, **kwargs)
         except ViewError as failure:
             raise self.unsupported(str(failure)) from failure
-        if target not in table:
-            self._write_over(self.node.args[0], result)
-        return result
 
-    def _write_over(self, node: Any, result: Any) -> None:
-        """What an operator in place does to the tensor that it changes."""
-        source = node.args[0] if node.op == "call_function" and is_rearranging(node) else None
-        if source is not None and len(source.users) > 1:
-            raise self.unsupported("it changes a part of a tensor in place", help="use the result instead")
-        self.env[node] = result
+    def _check_random(self) -> None:
+        """Diagnostics: missing-operator. Dropout is drawn on the wafer, or is nothing."""
+        name = target_name(self.node).split(".")[0]
+        if name not in ("dropout", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"):
+            raise self._missing({})
 
     def _value(self, argument: Any) -> Any:
         if isinstance(argument, torch.fx.Node):
@@ -211,11 +235,24 @@ class Capture:
         return tuple(self.node.meta["val"].shape)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the node's result."""
+        return self.node.meta["val"].dtype
+
+    @cached_property
+    def is_half(self) -> bool:
+        """Whether the model is stored in half precision, at least in part."""
+        halves = (torch.float16, torch.bfloat16)
+        return any(tensor.dtype in halves for tensor in self.program.state_dict.values())
+
+    @property
     def origin(self) -> Origin:
         return origin_of(self.node)
 
     def emit(self, name: str, inputs: list[Value], shape: Shape, *more: Shape, **attributes: Any) -> Value:
         """Appends an operator; its first output."""
+        if name not in READING_IDS and any(v.shape.kind == "ids" for v in inputs):
+            raise self.unsupported("whole numbers are only looked up in tables, or are labels")
         return self.graph.emit(name, inputs, [shape, *more], origin=self.origin, **attributes).outputs[0]
 
     def next_dropout(self) -> int:
@@ -367,9 +404,7 @@ class Capture:
         )
 
     def _notes(self) -> tuple[str, ...]:
-        origin = self.origin
-        notes = [f"in module `{origin.module}`"] if origin.module else []
-        return (*notes, *([origin.line] if origin.line else []))
+        return notes_of(self.node)
 
 
 def _shown(context: Capture, result: Any) -> View:

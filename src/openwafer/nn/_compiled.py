@@ -3,12 +3,17 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from openwafer.nn._arguments import Arguments
 from openwafer.nn._build import Built
 from openwafer.nn._capture import Captured
 from openwafer.nn._device import Tiles
+from openwafer.nn._live import LiveModel
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Buffer
@@ -18,12 +23,37 @@ from openwafer.nn._session import Session
 class Compiled:
     """Its weights stay on the wafer between calls."""
 
-    def __init__(self, captured: Captured, built: Built, session: Session) -> None:
+    def __init__(
+        self, captured: Captured, arguments: Arguments, live: LiveModel, built: Built, session: Session
+    ) -> None:
         self._captured = captured
+        self._arguments = arguments
+        self._live = live
         self._built = built
         self.session = session
 
-    def _tiles(self, inputs: Any) -> dict[Buffer, Tiles]:
+    def _refresh(self) -> bool:
+        """Weights that are others in the model reach the wafer; whether there are any.
+
+        Diagnostics: model-changed."""
+        if changed := self._live.changed():
+            self.session.reload(self._live.arrays(), changed)
+        return bool(changed)
+
+    def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[torch.Tensor]:
+        """The caller's tensors, checked, and the buffers that the model changes."""
+        states = [self._live.tensor(name) for name in self._captured.states]
+        inputs = [*self._arguments.tensors(args, named), *states]
+        self._captured.results.check_written(inputs)
+        return inputs
+
+    def _finish(self, inputs: list[torch.Tensor]) -> Any:
+        """What the model returns; what it writes is written."""
+        values = self._built.values
+        read = [self.session.read(values[v.value], v) for v in self._captured.outputs]
+        return self._captured.results.finish(read, inputs, self._live.tensor)
+
+    def _tiles(self, inputs: list[torch.Tensor]) -> dict[Buffer, Tiles]:
         """Of the inputs that the program reads, as it wants them arranged."""
         session, values = self.session, self._built.values
         used = set(session.program.buffers)
@@ -48,4 +78,5 @@ class Compiled:
 
     def save(self, directory: str | Path) -> None:
         """Writes the program as CSL, its weights, and a host script."""
+        self._refresh()
         self.session.save(directory)

@@ -158,7 +158,8 @@ def compile_emitted(emitted: Emitted, machine: Machine, *, profile: bool = False
         for name, text in emitted.files.items():
             (directory / name).write_text(text, "utf-8")
         params = {"profile": "true"} if profile else {}
-        options = CompileOptions(arch=machine.arch, params=params, memcpy=True, machine=machine.name)
-        return build(compile_layout(str(directory / "layout.csl"), options), machine.name)
+        options = CompileOptions(arch=machine.arch, params=params, memcpy=True, machine=machine)
+        layout = compile_layout(str(directory / "layout.csl"), options)
+        return build(layout, machine)  # pyright: ignore[reportArgumentType]
     finally:
         shutil.rmtree(directory)

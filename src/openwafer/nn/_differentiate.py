@@ -99,7 +99,8 @@ def _needed(graph: Graph, trained: frozenset[str]) -> set[Value]:
     """Values that depend on a trained parameter."""
     needed: set[Value] = set()
     for op in graph.ops:
-        if any(w.parameter in trained for w in op.weights) or any(v in needed for v in op.inputs):
+        reads = any(w.parameter in trained for w in op.weights) or any(v in needed for v in op.inputs)
+        if reads and not op.attributes.get("stops"):
             needed.update(op.outputs)
     return needed
 

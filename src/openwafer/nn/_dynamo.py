@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
-from openwafer.nn._model import compile
-from openwafer.nn._wafer import Wafer
+from openwafer.diag import DiagnosticError, error
+from openwafer.nn._model import CompiledModel, compile
+
+OPTIONS = frozenset(("wafer", "engine", "threads", "dtype"))
 
 
 class _Bound(torch.nn.Module):
@@ -33,19 +35,51 @@ class _Bound(torch.nn.Module):
         rest = dict(zip(self.places, given, strict=True))
         return self.graph(*(rest[i] if i in rest else getattr(self, f"p{i}") for i in range(self.count)))
 
+    def take(self, args: Sequence[Any]) -> None:
+        """Parameters and buffers that dynamo gives are those of the model as it is now."""
+        for table in (self._parameters, self._buffers):
+            for name, known in table.items():
+                given = args[int(name.removeprefix("p"))]
+                if given is not known:
+                    table[name] = given
+
+
+class _Backend:
+    """A graph of dynamo on the wafer. What changes beside weights, such as buffers, compiles it again."""
+
+    def __init__(
+        self, graph: torch.fx.GraphModule, inputs: Sequence[Any], options: Mapping[str, Any]
+    ) -> None:
+        self._bound = _Bound(graph, inputs)
+        self._options = options
+        self._compiled = self._compile(inputs)
+
+    def _compile(self, args: Sequence[Any]) -> CompiledModel:
+        return compile(self._bound, self._given(args), **self._options)
+
+    def _given(self, args: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(args[i] for i in self._bound.places)
+
+    def __call__(self, *args: Any) -> Any:
+        self._bound.take(args)
+        try:
+            return self._compiled(*self._given(args))
+        except DiagnosticError as failure:
+            if failure.diagnostics[0].id != "model-changed":
+                raise
+        self._compiled = self._compile(args)
+        return self._compiled(*self._given(args))
+
 
 def openwafer(
     graph: torch.fx.GraphModule, inputs: Sequence[Any], *, options: Mapping[str, Any] | None = None
 ) -> Callable[..., Any]:
     """The backend. `options` are those of `openwafer.compile`: wafer, engine, threads. For inference: results
-    have no gradient; weights are those of the first call.
+    have no gradient.
 
-    Diagnostics: those of `openwafer.compile`."""
-    given = {"wafer": Wafer(), **(options or {})}
-    bound = _Bound(graph, inputs)
-    compiled = compile(bound, tuple(inputs[i] for i in bound.places), **given)
-
-    def run(*args: Any) -> Any:
-        return compiled(*(args[i] for i in bound.places))
-
-    return run
+    Diagnostics: those of `openwafer.compile`, host-argument."""
+    unknown = sorted(set(options or {}) - OPTIONS)
+    if unknown:
+        known = ", ".join(f"`{name}`" for name in sorted(OPTIONS))
+        raise error("host-argument", f"there is no option `{unknown[0]}`", help=f"there are {known}")
+    return _Backend(graph, inputs, options or {})

@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import torch
+from torch.utils import _pytree
 
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._nodes import own_line
@@ -20,19 +21,42 @@ from openwafer.nn._nodes import own_line
 DATA_DEPENDENT = ("data-dependent", "GuardOnDataDependent", "Could not extract specialized")
 
 
-def export(model: torch.nn.Module, args: Any) -> Any:
-    """The exported program of `model(*args)`. Diagnostics: capture-failed."""
-    if not isinstance(model, torch.nn.Module):
-        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
-    if isinstance(args, torch.Tensor):
-        args = (args,)
+def export(model: torch.nn.Module, args: tuple[Any, ...]) -> Any:
+    """The exported program of `model(*args)`. Diagnostics: capture-failed, unsupported-dtype."""
+    _check_types(model)
     # one tensor given twice would be captured as one input
-    distinct = tuple(a.clone() if isinstance(a, torch.Tensor) else a for a in args)
+    distinct = _pytree.tree_map(lambda a: a.clone() if isinstance(a, torch.Tensor) else a, tuple(args))
     with _quiet(), _without_cache(model):
         try:
             return torch.export.export(model, distinct, strict=False)
         except Exception as failure:
             raise _failed(failure) from failure
+
+
+def _check_types(model: Any) -> None:
+    """Diagnostics: capture-failed, unsupported-dtype."""
+    if not isinstance(model, torch.nn.Module):
+        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
+    if torch.is_autocast_enabled("cpu"):
+        raise error(
+            "unsupported-dtype", "under autocast PyTorch rounds to half precision, the wafer does not",
+            help="compile and call outside `torch.autocast`",
+        )  # fmt: skip
+    for name, parameter in model.named_parameters():
+        if parameter.dtype == torch.float64 or parameter.dtype.is_complex:
+            raise unsupported_dtype(f"the parameter `{name}`", parameter.dtype)
+
+
+def unsupported_dtype(what: str, dtype: torch.dtype) -> DiagnosticError:
+    help = "`model.float()`, and inputs likewise" if dtype == torch.float64 else None
+    return error("unsupported-dtype", f"{what} is {dtype}, numbers on the wafer are f32", help=help)
+
+
+def text_of(program: Any) -> str:
+    """Of the graphs and of what they are given and return."""
+    modules = [m for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
+    codes = [module.code for module in modules]
+    return "\n".join([*codes, str(program.graph_signature), str(program.call_spec.out_spec)])
 
 
 def _failed(failure: Exception) -> DiagnosticError:

@@ -3,7 +3,7 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from openwafer.diag import error
+from openwafer.diag import DiagnosticError, error
 from openwafer.nn._build import Builder, Built
-from openwafer.nn._capture import capture
+from openwafer.nn._capture import Captured, capture, text_and_constants
 from openwafer.nn._device import EngineName
+from openwafer.nn._graph import Value
 from openwafer.nn._host import unpack_matrix
 from openwafer.nn._incremental import Incremental, incremental
+from openwafer.nn._inputs import Limit, id_limits
 from openwafer.nn._kernel import Storage
+from openwafer.nn._live import LiveModel
 from openwafer.nn._mesh import Mesh, pack
-from openwafer.nn._model import parameters_of, session_for, storage_of
+from openwafer.nn._model import check_options, session_for, storage_of
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
 from openwafer.nn._usage import Usage
-from openwafer.nn._wafer import Wafer
+from openwafer.nn._wafer import Wafer, wafer_of
 
 Logits = NDArray[np.float32]
 Sampler = Callable[[Logits], int]
@@ -44,8 +47,13 @@ class _Step:
 class Generator:
     """A text on the wafer that grows: `feed` tokens, get the logits of the one that follows."""
 
-    def __init__(self, steps: tuple[_Step, _Step], session: Session, context: int) -> None:
+    def __init__(
+        self, steps: tuple[_Step, _Step], session: Session, context: int, vocabulary: int, live: LiveModel
+    ) -> None:
         self._prefill, self._decode = steps
+        self._live = live
+        self.vocabulary = vocabulary
+        """Ids are below it."""
         self.session = session
         self.context = context
         self.length = 0
@@ -56,18 +64,42 @@ class Generator:
         self.length = 0
 
     def feed(self, tokens: Sequence[int]) -> Logits:
-        """Appends tokens; the logits [vocabulary] of the next one. Diagnostics: context-full."""
-        if not tokens:
-            raise error("host-argument", "at least one token is needed")
+        """Appends tokens; the logits [vocabulary] of the next one.
+
+        Diagnostics: prompt-empty, input-type, id-out-of-range, context-full, model-changed,
+        weights-changed."""
+        tokens = self._checked(tokens)
+        self._refresh()
         if self.length + len(tokens) > self.context:
             text = f"{self.length} + {len(tokens)} tokens do not fit into a context of {self.context}"
-            raise error("context-full", text)
-        left = list(tokens)
+            raise error("context-full", text, help="`reset()`, or compile for a longer context")
+        left = tokens
         while left:
             step = self._decode if len(left) == 1 else self._prefill
             self._run(step, left[: step.tokens])
             left = left[step.tokens :]
         return unpack_matrix(*self._logits(step), self.session.wafer.mesh)[:, 0]  # pyright: ignore
+
+    def _checked(self, tokens: Any) -> list[int]:
+        """Diagnostics: prompt-empty, input-type, id-out-of-range."""
+        ids = tokens_of(tokens)
+        if not ids:
+            raise error("prompt-empty", "at least one token is needed")
+        Limit(self.vocabulary).check(np.array(ids, object))
+        return ids
+
+    def _refresh(self) -> None:
+        """Weights that are others in the model reach the wafer, before a text.
+
+        Diagnostics: model-changed, weights-changed."""
+        if self.length and (name := self._live.differs()):
+            raise error(
+                "weights-changed",
+                f"`{name}` was changed in the middle of a text",
+                help="`reset()` begins another",
+            )
+        if changed := self._live.changed():
+            self.session.reload(self._live.arrays(), changed)
 
     def _logits(self, step: _Step) -> tuple[Any, Any]:
         buffer = step.built.values[step.graph.logits]
@@ -103,11 +135,34 @@ class Generator:
         `stop`.
 
         `sampler` chooses a token from logits; by default the most likely. With `slides` a text that fills the
-        context goes on from the last half of it, which is read again. Diagnostics: context-full."""
-        choose, text = sampler or greedy, list(prompt)
+        context goes on from the last half of it, which is read again.
+
+        Diagnostics: host-argument, and those of `feed`."""
+        check_whole("count", count, least=0)
+        if sampler is not None and not callable(sampler):
+            raise error("host-argument", f"a sampler is called with logits, {sampler!r} cannot be called")
+        text = self._checked(prompt)
+        if not slides and count and self.length + len(text) + count - 1 > self.context:
+            raise self._too_long(len(text), count)
+        return self._tokens(text, count, sampler or greedy, frozenset(tokens_of(stop)), slides)
+
+    def _too_long(self, given: int, count: int) -> DiagnosticError:
+        have = f"{self.length} + " if self.length else ""
+        room = max(self.context - self.length - given + 1, 0)
+        return error(
+            "context-full",
+            f"{have}{given} tokens and {count} more do not fit into a context of {self.context}",
+            help=f"at most {room} more, or `slides=True`",
+        )
+
+    def _tokens(
+        self, text: list[int], count: int, choose: Sampler, stop: Collection[int], slides: bool
+    ) -> Iterator[int]:
+        if count == 0:
+            return
         logits = self.feed(text)
         for i in range(count):
-            text.append(choose(logits))
+            text.append(int(choose(logits)))
             yield text[-1]
             if text[-1] in stop or i + 1 == count:
                 return
@@ -130,11 +185,34 @@ class Generator:
 
     def profile(self, entry: str = "decode", by: By = "module") -> list[Phase]:
         """Cycles of the last `decode` or `prefill` by module of the model, or by kind of work."""
+        if entry not in ("decode", "prefill"):
+            raise error("host-argument", f"there is no entry `{entry}`", help="`decode` or `prefill`")
         step = self._decode if entry == "decode" else self._prefill
         return self.session.profile(step.built.entry, by)
 
     def save(self, directory: str | Path) -> None:
+        """Writes the program as CSL, its weights, and a host script."""
+        self._refresh()
         self.session.save(directory)
+
+
+def tokens_of(tokens: Any) -> list[int]:
+    """Ids as whole numbers: of a list, a tensor or an array of one dimension. Diagnostics: input-type."""
+    is_array = isinstance(tokens, torch.Tensor | np.ndarray)
+    ids: Any = tokens.tolist() if is_array else tokens
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise error("input-type", f"tokens are a list of ids, not {tokens!r}", help="the tokenizer makes ids")
+    ids = list(ids)
+    wrong = [i for i in ids if isinstance(i, bool) or not isinstance(i, int | np.integer)]
+    if wrong:
+        raise error("input-type", f"a token is a whole number, not {wrong[0]!r}")
+    return [int(i) for i in ids]
+
+
+def check_whole(name: str, number: Any, *, least: int) -> None:
+    """Diagnostics: host-argument."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        raise error("host-argument", f"`{name}` is a whole number from {least}, not {number!r}")
 
 
 def greedy(logits: Logits) -> int:
@@ -145,7 +223,13 @@ def sampling(
     temperature: float, top_k: int | None = None, top_p: float | None = None, seed: int = 0
 ) -> Sampler:
     """Chooses by softmax(logits / temperature) among the `top_k` most likely, of these among the fewest that
-    have a probability of `top_p` together."""
+    have a probability of `top_p` together. Diagnostics: host-argument."""
+    if not temperature > 0:
+        raise error("host-argument", f"the temperature is above 0, not {temperature}", help="`greedy` for 0")
+    if top_k is not None:
+        check_whole("top_k", top_k, least=1)
+    if top_p is not None and not 0 < top_p <= 1:
+        raise error("host-argument", f"`top_p` is above 0 and at most 1, not {top_p}")
     random = np.random.default_rng(seed)
 
     def choose(logits: Logits) -> int:
@@ -182,10 +266,15 @@ def compile_generation(
     tokens; prompts are read `prefill` tokens at a time. Weights, keys and values are stored as `dtype`, by
     default as the model has its weights.
 
-    Diagnostics: those of `capture`, not-incremental, rotary-tables, model-does-not-fit."""
-    wafer = wafer or Wafer()
+    Diagnostics: those of `capture`, host-argument, context-full, not-incremental, rotary-tables,
+    model-does-not-fit."""
+    wafer = wafer_of(wafer)
+    check_options(engine, threads, dtype)
+    check_whole("context", context, least=1)
+    check_whole("prefill", prefill, least=1)
+    example = (torch.zeros(1, context, dtype=torch.long),)
+    captured = _captured(model, example)
     storage = dtype or storage_of(model)
-    captured = capture(model, (torch.zeros(1, context, dtype=torch.long),))
     (ids,), (logits,) = captured.inputs, captured.outputs
     lengths = {"prefill": min(prefill, context), "decode": 1}
 
@@ -198,5 +287,43 @@ def compile_generation(
             steps.append(_Step(tokens, graph, built))
         return tuple(steps), builder.program()
 
-    steps, session = session_for(build, wafer, engine, parameters_of(model), threads)
-    return Generator(steps, session, context)
+    live = LiveModel(model, captured.text, captured.stored, lambda: text_and_constants(model, example))
+    steps, session = session_for(build, wafer, engine, live.arrays(), threads)
+    return Generator(steps, session, context, _vocabulary(captured, ids.value), live)
+
+
+def _captured(model: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> Captured:
+    """The model for a whole context. Diagnostics: those of `capture`, context-full, not-incremental."""
+    try:
+        captured = capture(model, example)
+    except DiagnosticError as failure:
+        raise _beyond_positions(model, example) or failure from failure
+    if captured.results.writes:
+        raise error(
+            "not-incremental", "the model changes buffers or inputs", help="generation has caches for that"
+        )
+    if len(captured.inputs) != 1 or len(captured.outputs) != 1:
+        raise error("not-incremental", "generation needs a model with one input, ids, and one result, logits")
+    return captured
+
+
+def _beyond_positions(model: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> DiagnosticError | None:
+    """What to say if a model can be captured for a shorter context: it has fewer positions."""
+    context = example[0].shape[1]
+    tables = [m.num_embeddings for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    shorter = [n for n in sorted(set(tables), reverse=True) if n < context]
+    for count in shorter:
+        try:
+            capture(model, (example[0][:, :count],))
+        except DiagnosticError:
+            continue
+        return error(
+            "context-full", f"a context of {context} tokens is more than the {count} positions of the model",
+            help=f"a context of at most {count}",
+        )  # fmt: skip
+    return None
+
+
+def _vocabulary(captured: Captured, ids: Value) -> int:
+    limit = id_limits(captured.graph).get(ids)
+    return captured.outputs[0].value.features if limit is None else limit.count

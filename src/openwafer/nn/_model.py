@@ -4,35 +4,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
 import torch
-from torch.utils import _pytree
 
+from openwafer.diag import error
+from openwafer.nn._arguments import Arguments, example_of
 from openwafer.nn._build import Builder, Built
-from openwafer.nn._capture import capture
+from openwafer.nn._capture import capture, text_and_constants
 from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._host import Arrays
 from openwafer.nn._kernel import Storage
+from openwafer.nn._live import LiveModel
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
 from openwafer.nn._program import Program
 from openwafer.nn._session import Session
-from openwafer.nn._wafer import Wafer
+from openwafer.nn._wafer import Wafer, wafer_of
 
 
 class CompiledModel(Compiled):
     """A model for one shape of inputs."""
 
-    def __call__(self, *args: Any) -> Any:
-        """As the model's own call; results are on the host."""
-        inputs = [a for a in _pytree.tree_leaves(args) if isinstance(a, torch.Tensor)]
-        session, values = self.session, self._built.values
-        session.run(self._built.entry, self._tiles(inputs))
-        views = self._captured.outputs
-        return self._captured.results([torch.as_tensor(session.read(values[v.value], v)) for v in views])
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """As the model's own call, with its weights as they are now; results are on the host.
+
+        Diagnostics: input-count, input-type, input-dtype, input-shape, input-constant, input-shared,
+        id-out-of-range, model-changed."""
+        self._refresh()
+        inputs = self._inputs(args, named)
+        self.session.run(self._built.entry, self._tiles(inputs))
+        return self._finish(inputs)
 
 
 def compile(
@@ -47,17 +50,19 @@ def compile(
     """Compiles `model` for inputs of the shapes of `example_inputs`; weights are stored as `dtype`, by
     default as the model has them.
 
-    Diagnostics: those of `capture`, model-does-not-fit."""
-    wafer = wafer or Wafer()
-    captured, storage = capture(model, example_inputs), dtype or storage_of(model)
+    Diagnostics: those of `capture`, input-type, host-argument, model-does-not-fit."""
+    wafer, example = wafer_of(wafer), example_of(example_inputs)
+    check_options(engine, threads, dtype)
+    captured, storage = capture(model, example), dtype or storage_of(model)
 
     def build(mesh: Mesh) -> tuple[Built, Program]:
         builder = Builder(mesh, storage)
         built = builder.entry("run", captured.graph, [v.value for v in captured.outputs])
         return built, builder.program()
 
-    built, session = session_for(build, wafer, engine, parameters_of(model), threads)
-    return CompiledModel(captured, built, session)
+    live = LiveModel(model, captured.text, captured.stored, lambda: text_and_constants(model, example))
+    built, session = session_for(build, wafer, engine, live.arrays(), threads)
+    return CompiledModel(captured, Arguments(example), live, built, session)
 
 
 def session_for(
@@ -76,7 +81,13 @@ def storage_of(model: torch.nn.Module) -> Storage:
     return "f16" if dtypes == {torch.float16} else "f32"
 
 
-def parameters_of(model: torch.nn.Module) -> dict[str, np.ndarray[Any, Any]]:
-    """Whole parameters by every name they have, as f32."""
-    named = model.named_parameters(remove_duplicate=False)
-    return {name: p.detach().to(torch.float32).cpu().numpy() for name, p in named}
+def check_options(engine: Any, threads: Any, dtype: Any = None) -> None:
+    """Diagnostics: host-argument."""
+    if engine not in get_args(EngineName):
+        names = ", ".join(f"`{name}`" for name in get_args(EngineName))
+        raise error("host-argument", f"there is no engine `{engine}`", help=f"there are {names}")
+    if not isinstance(threads, int) or threads < 1:
+        raise error("host-argument", f"`threads` is a whole number from 1, not `{threads!r}`")
+    if dtype is not None and dtype not in get_args(Storage):
+        names = ", ".join(f'`"{name}"`' for name in get_args(Storage))
+        raise error("host-argument", f"weights are not stored as `{dtype}`", help=f"as {names}")

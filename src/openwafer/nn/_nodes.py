@@ -21,9 +21,9 @@ def origin_of(node: Any) -> Origin:
     return Origin(module_path(node), source_line(node))
 
 
-def needed_by(output: Any) -> set[Any]:
-    """The nodes that the results depend on."""
-    needed, left = {output}, [output]
+def needed_by(*last: Any) -> set[Any]:
+    """These nodes, and those that they depend on."""
+    needed, left = set(last), list(last)
     while left:
         new = set(left.pop().all_input_nodes) - needed
         needed |= new
@@ -43,11 +43,11 @@ def overload_name(target: Any) -> str:
     return str(target).removeprefix("aten.")
 
 
-def out_of_place(target: Any) -> Any:
-    """The overload that returns what an overload in place writes; None if there is none."""
-    name, _, overload = overload_name(target).partition(".")
-    packet = getattr(torch.ops.aten, name.removesuffix("_"), None) if name.endswith("_") else None
-    return getattr(packet, overload, None)
+def notes_of(node: Any) -> tuple[str, ...]:
+    """The module and the line of the model, for a diagnostic."""
+    origin = origin_of(node)
+    notes = [f"in module `{origin.module}`"] if origin.module else []
+    return (*notes, *([origin.line] if origin.line else []))
 
 
 def module_path(node: Any) -> str:

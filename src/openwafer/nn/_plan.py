@@ -53,7 +53,7 @@ class ModelPlan:
     def __str__(self) -> str:
         w, h = self.wafer.shape
         head = [
-            f"{w} × {h} PEs of {self.wafer.machine}",
+            f"{w} × {h} PEs of {self.wafer.name}",
             f"a PE: {self.kept_bytes:,} B that stay, {self.arena_bytes:,} B of temporaries",
             *(f"along {axis}: {text}" for axis, text in self.algorithms.items()),
             "",

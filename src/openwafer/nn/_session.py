@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -87,6 +87,15 @@ class Session:
             if buffer.kind in ("weight", "constant"):
                 device.write(buffer, weight_tiles(buffer, self.parameters, self.wafer.mesh))
 
+    def reload(self, parameters: Arrays, changed: Collection[str]) -> None:
+        """Takes the weights of a model in which those named `changed` are others."""
+        self.parameters = parameters
+        if "device" not in self.__dict__:
+            return
+        for buffer in self.program.buffers:
+            if buffer.kind == "weight" and buffer.weight and buffer.weight.parameter in changed:
+                self.device.write(buffer, weight_tiles(buffer, parameters, self.wafer.mesh))
+
     def run(
         self, entry: Entry, inputs: Mapping[Buffer, NDArray[Any]], 
         arguments: Mapping[str, float] | None = None,
@@ -139,7 +148,17 @@ class Session:
 
     def profile(self, entry: Entry, by: By = "module") -> list[Phase]:
         """Cycles by phase of the entry's last run, which is repeated with time stamps on a second wafer: by
-        module in the order of the run, or by kind of work, most first."""
+        module in the order of the run, or by kind of work, most first.
+
+        Diagnostics: host-argument, not-run."""
+        if by not in get_args(By):
+            raise error("host-argument", f"there is no profile by `{by}`", help="by `module` or by `kind`")
+        if self.engine == "numpy":
+            raise error("host-argument", "the engine `numpy` counts no cycles", help='engine="fast"')
+        if entry.name not in self.last:
+            raise error(
+                "not-run", f"`{entry.name}` has not run yet, so it has no profile", help="call it first"
+            )
         machine = self.wafer.load()
         program = by_kind(self.program) if by == "kind" else self.program
         emitted = emit(program, self.memory, machine)

@@ -5,32 +5,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from openwafer.diag import DiagnosticError, error
+from openwafer.nn._arguments import Arguments, example_of
 from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
-from openwafer.nn._capture import Captured, capture
+from openwafer.nn._capture import Captured, capture, text_and_constants
 from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
 from openwafer.nn._draws import LOW, draws
 from openwafer.nn._fit import room_bytes
 from openwafer.nn._graph import Graph, Op
+from openwafer.nn._live import LiveModel
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
-from openwafer.nn._model import parameters_of, session_for
+from openwafer.nn._model import check_options, session_for
+from openwafer.nn._optimizer import Hyperparameters
 from openwafer.nn._program import Program
 from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
-from openwafer.nn._wafer import Wafer
+from openwafer.nn._view import View
+from openwafer.nn._wafer import Wafer, wafer_of
 
 Loss = Callable[..., torch.Tensor]
 STEPS, SEED = "steps", "seed"
 """Where a state has the number of steps, and the seed of dropout."""
+GRADIENT_HOOKS = ("_backward_hooks", "_backward_pre_hooks", "_post_accumulate_grad_hooks")
+"""Of modules and parameters; PyTorch calls them in the backward pass."""
 
 
 class _WithLoss(torch.nn.Module):
@@ -50,29 +57,54 @@ class TrainingStep(Compiled):
     """Call it with a batch: one step on the wafer; the result is the loss before the step."""
 
     def __init__(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None, captured: Captured,
-        built: Built, session: Session,
+        self, model: torch.nn.Module, optimizer: Hyperparameters | None, captured: Captured,
+        arguments: Arguments, live: LiveModel, built: Built, session: Session,
     ) -> None:  # fmt: skip
-        super().__init__(captured, built, session)
+        super().__init__(captured, arguments, live, built, session)
         self._model = model
         self._optimizer = optimizer
+        self._is_ahead = False
+        """Whether the wafer has made steps that the model has not seen."""
         self.steps = 0
         self.seed = torch.initial_seed()
         """Of dropout: with it and the number of a step its masks are made."""
         self._history = History(session, built.entry)
 
-    def __call__(self, *args: torch.Tensor) -> float:
-        """Diagnostics: not-finite, with the layer from which the first such number comes."""
-        tiles = self._tiles(args)
+    def __call__(self, *args: Any, **named: Any) -> float:
+        """Diagnostics: those of the call of a compiled model, weights-changed, optimizer-changed; not-finite,
+        with the layer from which the first such number comes."""
+        self._refresh()
+        inputs = self._inputs(args, named)
+        tiles, arguments = self._tiles(inputs), self._step_arguments(self.steps + 1)
         self.steps += 1
-        arguments = self._arguments()
         self._history.note(self.steps, tiles, arguments)
         self.session.run(self._built.entry, tiles, arguments)
-        (view,) = self._captured.outputs
-        loss = float(self.session.read(self._built.values[view.value], view))
+        self._is_ahead = self._optimizer is not None
+        loss = float(self._finish(inputs))
         if not math.isfinite(loss):
             raise self._not_finite(loss)
         return loss
+
+    def _refresh(self) -> bool:
+        """Weights that were changed in the model reach the wafer, unless it has made steps since.
+
+        Diagnostics: model-changed, weights-changed."""
+        if self._is_ahead:
+            self._check_untouched()
+            return False
+        if is_other := super()._refresh():
+            self._history = History(self.session, self._built.entry)
+        return is_other
+
+    def _check_untouched(self) -> None:
+        """Diagnostics: model-changed, weights-changed."""
+        self._live.check()
+        if name := self._live.differs():
+            raise error(
+                "weights-changed",
+                f"`{_bare(name)}` was changed in the model, which has not seen the steps made on the wafer",
+                help="`step.sync()` before weights are changed",
+            )
 
     def _not_finite(self, loss: float) -> DiagnosticError:
         culprit = self._history.culprit()
@@ -82,12 +114,9 @@ class TrainingStep(Compiled):
             notes=(where,) if where else (), help="a smaller learning rate, or gradients that are clipped",
         )  # fmt: skip
 
-    def _arguments(self) -> dict[str, float]:
-        out = draws(self.seed, self.steps) if self._draws else {}
-        groups = self._optimizer.param_groups if self._optimizer is not None else ()
-        for i, group in enumerate(groups):
-            out.update({f"{name}_{i}": number for name, number in runtime(group, self.steps).items()})
-        return out
+    def _step_arguments(self, step: int) -> dict[str, float]:
+        out = draws(self.seed, step) if self._draws else {}
+        return out if self._optimizer is None else {**out, **self._optimizer.arguments(step)}
 
     @property
     def _draws(self) -> bool:
@@ -95,16 +124,21 @@ class TrainingStep(Compiled):
         return any(name == LOW for name, _ in self._built.entry.arguments)
 
     def sync(self) -> None:
-        """Copies the trained weights from the wafer into the PyTorch model."""
-        named = dict(self._model.named_parameters(remove_duplicate=False))
+        """Copies the trained weights from the wafer into the PyTorch model.
+
+        Diagnostics: model-changed, weights-changed."""
+        self._refresh()
+        if not self._is_ahead:
+            return
         used = {b.weight.parameter for b in self.session.program.buffers if b.kind == "weight" and b.weight}
-        wanted = {name for name in used if name is not None}
-        arrays = {n: np.zeros(named[n.removeprefix("model.")].shape, np.float32) for n in wanted}
+        wanted = {name: self._live.tensor(name) for name in used if name is not None}
+        arrays = {name: np.zeros(p.shape, np.float32) for name, p in wanted.items()}
         self.session.collect("weight", arrays)
         with torch.no_grad():
-            for name, array in arrays.items():
-                parameter = named[name.removeprefix("model.")]
-                parameter.copy_(self._merge(name, torch.from_numpy(array), parameter))
+            for name, parameter in wanted.items():
+                parameter.copy_(self._merge(name, torch.from_numpy(arrays[name]), parameter))
+        self._live.forget()
+        self._is_ahead = False
 
     def _merge(self, name: str, read: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
         """Rows of a table that the program does not use keep what they had."""
@@ -133,6 +167,12 @@ class TrainingStep(Compiled):
         self.seed = int(state[SEED][0]) if self._draws else self.seed
         self._history = History(self.session, self._built.entry)
 
+    def save(self, directory: str | Path) -> None:
+        """Writes the program as CSL, the weights as they are on the wafer, and a host script."""
+        self.sync()
+        self.session.parameters = self._live.arrays()
+        super().save(directory)
+
     def gradients(self) -> dict[str, torch.Tensor]:
         """By parameter, of the last step; only if compiled with `keep_gradients`."""
         buffers = [b for b in self.session.program.buffers if b.kind == "gradient" and b.weight]
@@ -159,14 +199,16 @@ def compile_training(
     gradients; and the update that `optimizer` (SGD, Adam, AdamW of PyTorch) would make. Its learning rates
     are read at every step, so schedulers work. Without an optimizer only gradients are computed.
 
-    Diagnostics: those of `capture`, unsupported-optimizer, model-does-not-fit, no-gradient."""
-    wafer = wafer or Wafer()
-    whole = _WithLoss(model, loss)
-    captured, forward = _captured(whole, example_inputs)
+    Diagnostics: those of `capture`, input-type, host-argument, unsupported-optimizer, unsupported-hook,
+    model-does-not-fit, no-gradient."""
+    wafer, example = wafer_of(wafer), example_of(example_inputs)
+    check_options(engine, threads)
+    whole = _with_loss(model, loss)
+    hyperparameters = None if optimizer is None else Hyperparameters(optimizer)
+    captured, forward = _captured(whole, example)
     outputs = [v.value for v in captured.outputs]
-    if optimizer is not None:
-        name, attributes = updates(optimizer, whole)
-        append_updates(captured.graph, name, attributes)
+    if hyperparameters is not None:
+        append_updates(captured.graph, hyperparameters.operator, hyperparameters.attributes(whole))
     keep = keep_gradients or optimizer is None
 
     room = room_bytes(wafer.load())
@@ -183,8 +225,33 @@ def compile_training(
         built = builder.entry("step", graph, outputs, keep_gradients=keep)
         return built, builder.program()
 
-    built, session = session_for(build, wafer, engine, parameters_of(whole), threads)
-    return TrainingStep(model, optimizer, captured, built, session)
+    retext = lambda: text_and_constants(whole, example)  # noqa: E731
+    live = LiveModel(whole, captured.text, captured.stored, retext, is_training=True)
+    built, session = session_for(build, wafer, engine, live.arrays(), threads)
+    arguments = Arguments(example)
+    return TrainingStep(model, hyperparameters, captured, arguments, live, built, session)
+
+
+def _with_loss(model: Any, loss: Any) -> _WithLoss:
+    """Diagnostics: capture-failed, host-argument, unsupported-hook."""
+    if not isinstance(model, torch.nn.Module):
+        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
+    if not callable(loss):
+        raise error(
+            "host-argument", f"the loss is called with outputs and targets, {loss!r} cannot be called"
+        )
+    whole = _WithLoss(model, cast(Loss, loss))
+    for name, owner in (*whole.named_modules(), *whole.named_parameters()):
+        if any(getattr(owner, hooks, None) for hooks in GRADIENT_HOOKS):
+            raise error(
+                "unsupported-hook", f"hooks on gradients of `{_bare(name)}` are not called on the wafer"
+            )
+    return whole
+
+
+def _bare(name: str) -> str:
+    """The name in the user's model."""
+    return name.removeprefix("model.")
 
 
 def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[Captured, set[Op]]:
@@ -204,51 +271,13 @@ def _with_gradients(
 ) -> tuple[Captured, set[Op]]:
     captured = capture(whole, example_inputs, moves_parts=moves_parts, draws=True)
     outputs = [v.value for v in captured.outputs]
-    if len(outputs) != 1 or captured.known or outputs[0].shape.kind != "scalar":
-        found = ", ".join(str(list(v.shape)) for v in captured.outputs)
+    loss = captured.results.sources[captured.results.returned :]
+    if len(loss) != 1 or not isinstance(loss[0], View) or loss[0].value.shape.kind != "scalar":
+        found = ", ".join(str(list(x.shape)) if isinstance(x, View) else "a constant" for x in loss)
         raise error("loss-shape", f"the loss must be one number, found {found}")
     forward = set(captured.graph.ops)
     trained = {name for name, p in whole.named_parameters(remove_duplicate=False) if p.requires_grad}
-    differentiate(captured.graph, outputs[0], trained)
+    differentiate(captured.graph, loss[0].value, trained)
     captured.graph.prune(outputs)
     check_uses(captured.graph)
     return captured, forward
-
-
-def updates(
-    optimizer: torch.optim.Optimizer, model: torch.nn.Module
-) -> tuple[str, dict[str, Mapping[str, Any]]]:
-    """The operator, and its attributes by parameter name."""
-    kind = type(optimizer).__name__
-    if kind not in ("SGD", "Adam", "AdamW"):
-        raise error("unsupported-optimizer", f"`{kind}` is not supported", help="SGD, Adam and AdamW are")
-    groups = {id(p): i for i, g in enumerate(optimizer.param_groups) for p in g["params"]}
-    attributes: dict[str, Mapping[str, Any]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if id(parameter) in groups:
-            i = groups[id(parameter)]
-            attributes[name] = {**_attributes(kind, optimizer.param_groups[i]), "group": i}
-    return ("sgd" if kind == "SGD" else "adamw"), attributes
-
-
-def _attributes(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
-    for option in ("amsgrad", "maximize"):
-        if group.get(option):
-            raise error("unsupported-optimizer", f"`{option}` is not supported")
-    if kind == "Adam" and group["weight_decay"]:
-        raise error(
-            "unsupported-optimizer", "weight decay in Adam is not supported", help="AdamW has its own"
-        )
-    if kind == "SGD":
-        return {k: group[k] for k in ("momentum", "nesterov")} | {"decay": group["weight_decay"]}
-    beta1, beta2 = group["betas"]
-    return {"beta1": beta1, "beta2": beta2, "eps": group["eps"], "decay": group["weight_decay"]}
-
-
-def runtime(group: Mapping[str, Any], step: int) -> dict[str, float]:
-    """What changes from step to step (from 1)."""
-    out = {"lr": float(group["lr"])}
-    if "betas" in group:
-        beta1, beta2 = group["betas"]
-        return {**out, "correction1": 1 - beta1**step, "correction2": 1 - beta2**step}
-    return {**out, "dampening": 0.0 if step == 1 else float(group["dampening"])}

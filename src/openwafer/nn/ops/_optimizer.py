@@ -11,9 +11,9 @@ from openwafer.nn._program import Argument, Ref, Runtime
 from openwafer.nn.ops._operator import Operator
 
 
-def _now(op: Op, name: str) -> Runtime:
+def _now(op: Op, *names: str) -> list[Runtime]:
     """What the host gives at each step for the parameter's group."""
-    return Runtime(f"{name}_{op.attributes['group']}")
+    return [Runtime(f"{name}_{op.attributes['group']}") for name in names]
 
 
 class _Optimizer(Operator):
@@ -48,11 +48,11 @@ class Sgd(_Optimizer):
         a: Any = op.attributes
         if a["momentum"] == 0:
             operands, n = self.operands(op, to)
-            to.call("sgd", *operands, n, _now(op, "lr"), a["decay"])
+            to.call("sgd", *operands, n, *_now(op, "lr", "decay"))
             return
         operands, n = self.operands(op, to, "velocity")
         kernel = "sgd_nesterov" if a["nesterov"] else "sgd_momentum"
-        to.call(kernel, *operands, n, _now(op, "lr"), a["momentum"], _now(op, "dampening"), a["decay"])
+        to.call(kernel, *operands, n, *_now(op, "lr", "momentum", "dampening", "decay"))
 
 
 class AdamW(_Optimizer):
@@ -61,8 +61,6 @@ class AdamW(_Optimizer):
     name = "adamw"
 
     def lower(self, op: Op, to: Lowering) -> None:
-        a: Any = op.attributes
         operands, n = self.operands(op, to, "m", "v")
-        corrections = (_now(op, "correction1"), _now(op, "correction2"))
-        constants = (a["beta1"], a["beta2"], a["eps"], a["decay"])
-        to.call("adamw", *operands, n, _now(op, "lr"), *constants, *corrections)
+        names = ("lr", "beta1", "beta2", "eps", "decay", "correction1", "correction2")
+        to.call("adamw", *operands, n, *_now(op, *names))

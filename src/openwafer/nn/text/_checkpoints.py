@@ -16,6 +16,7 @@ import numpy as np
 
 from openwafer.diag import error
 from openwafer.files import MIB, flush_folder, read_text, write_bytes, writing
+from openwafer.machine import Machine
 from openwafer.nn.models import Checkpoint, contents, load
 from openwafer.nn.text._corpus import Corpus
 from openwafer.nn.text._recipe import Recipe
@@ -29,13 +30,15 @@ MOST_FACTS_BYTES = 1024 * MIB
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a training is, besides the model: `losses` of the steps so far, the digest of the `text`."""
+    """What a training is, besides the model: `losses` of the steps so far, the digest of the `text`; the
+    machine's name or file, and the hash of its facts."""
 
     recipe: Recipe
     losses: list[float]
     shape: tuple[int, int]
     machine: str
     text: str
+    machine_hash: str = ""
 
 
 def newest(directory: Path) -> Path | None:
@@ -119,4 +122,13 @@ def check_text(path: Path, facts: Facts, corpus: Corpus) -> None:
         raise error(
             "text-changed", f"{path} was trained on another text",
             help="name the same text, or train into another directory",
+        )  # fmt: skip
+
+
+def check_machine(path: Path, facts: Facts, machine: Machine) -> None:
+    """Diagnostics: machine-changed."""
+    if facts.machine_hash and facts.machine_hash != machine.hash():
+        raise error(
+            "machine-changed", f"{path} was trained on another machine than {facts.machine} is now",
+            help="put the old file back, or train into another directory",
         )  # fmt: skip

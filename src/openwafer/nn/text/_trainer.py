@@ -90,8 +90,8 @@ class Trainer:
         """Writes a checkpoint below `directory`, all or nothing, and removes older ones; its path."""
         self.compiled.sync()
         facts = checkpoints.Facts(
-            recipe=self.recipe, losses=self.losses, shape=self.wafer.shape, machine=self.wafer.machine,
-            text=self.corpus.digest,
+            recipe=self.recipe, losses=self.losses, shape=self.wafer.shape, machine=self.wafer.source,
+            text=self.corpus.digest, machine_hash=self.wafer.facts.hash(),
         )  # fmt: skip
         return checkpoints.write(directory, self.checkpoint, facts, self.compiled.state())
 
@@ -101,6 +101,7 @@ class Trainer:
         checkpoint, facts, state = checkpoints.read(path)
         checkpoints.check_text(path, facts, corpus)
         wafer = Wafer(facts.machine, facts.shape)
+        checkpoints.check_machine(path, facts, wafer.facts)
         trainer = cls(checkpoint, corpus, facts.recipe, wafer, threads=threads)
         trainer.compiled.restore({name: np.asarray(array) for name, array in state.items()})
         trainer.losses = list(facts.losses)

@@ -1,0 +1,217 @@
+"""A PyTorch model after it was compiled: weights that changed reach the wafer, other changes are told.
+
+A program rests on the model's structure, on numbers in its modules (`training`, `eps`), and on buffers and
+constants. These are compared at every call; so are the weights, by their contents, since not every write
+raises PyTorch's version counter.
+"""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from openwafer.diag import DiagnosticError, error
+
+INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By bytes: bits are compared, so that NaN equals NaN."""
+TABLES = ("_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks")
+"""Of a module: what it is made of, and what runs beside it."""
+
+SIMPLE = (bool, int, float, str, type(None), torch.dtype, torch.device)
+"""Types of attributes that are the same if they are equal."""
+
+Text = Callable[[], tuple[str, Mapping[str, torch.Tensor]]]
+"""What the model as it is now would be compiled from: `Captured.text` and `Captured.stored`."""
+MOST_STRUCTURES = 4
+"""States of a model that are remembered, such as training and evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """All modules, each with its tables and attributes as they were."""
+
+    modules: tuple[tuple[torch.nn.Module, tuple[dict[str, Any], ...], tuple[tuple[int, ...], ...]], ...]
+    parameters: dict[str, torch.nn.Parameter]
+    ties: tuple[tuple[str, ...], ...]
+    trained: tuple[str, ...]
+
+    @staticmethod
+    def of(model: torch.nn.Module) -> _Structure:
+        tables = [(module, tuple(map(dict, _tables(module)))) for module in model.modules()]
+        modules = tuple((module, copies, tuple(map(_ids, copies))) for module, copies in tables)
+        named = dict(model.named_parameters(remove_duplicate=False))
+        return _Structure(modules, named, _ties(named), _trained(named))
+
+    def is_now(self) -> bool:
+        """Whether every module still has what it had."""
+        return all(_is_as(module, copies, ids) for module, copies, ids in self.modules) and (
+            self.trained == _trained(self.parameters)
+        )
+
+
+def _is_as(
+    module: torch.nn.Module, copies: tuple[dict[str, Any], ...], ids: tuple[tuple[int, ...], ...]
+) -> bool:
+    *tables, attributes = map(_ids, _tables(module))
+    if tables != list(ids[:-1]):
+        return False
+    return attributes == ids[-1] or _are_equal(module.__dict__, copies[-1])
+
+
+def _tables(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
+    for name in TABLES:
+        yield getattr(module, name)
+    yield module.__dict__
+
+
+def _ids(table: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(map(id, table.values()))
+
+
+def _are_equal(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    return now.keys() == then.keys() and all(
+        a is then[name] or (type(a) is type(then[name]) and isinstance(a, SIMPLE) and a == then[name])
+        for name, a in now.items()
+    )
+
+
+def _ties(named: Mapping[str, torch.nn.Parameter]) -> tuple[tuple[str, ...], ...]:
+    """Names of one parameter each."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in named.items():
+        names.setdefault(id(parameter), []).append(name)
+    return tuple(sorted(map(tuple, names.values())))
+
+
+def _trained(named: Mapping[str, torch.nn.Parameter]) -> tuple[str, ...]:
+    return tuple(name for name, p in named.items() if p.requires_grad)
+
+
+class LiveModel:
+    """The model, and what the wafer has of it."""
+
+    def __init__(
+        self, model: torch.nn.Module, text: str, stored: Mapping[str, torch.Tensor], retext: Text,
+        *, is_training: bool = False,
+    ) -> None:  # fmt: skip
+        self._model, self._text, self._retext, self._is_training = model, text, retext, is_training
+        self._structures = [_Structure.of(model)]
+        self._stored = dict(stored)
+        self._stored_then = {name: tensor.clone() for name, tensor in stored.items()}
+        self.forget()
+
+    def forget(self) -> None:
+        """What the model has now is what the wafer has."""
+        named = self._structures[0].parameters
+        copies = {id(p): p.detach().cpu().clone() for p in named.values()}
+        self._known = {name: copies[id(p)] for name, p in named.items()}
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Whole parameters by every name they have, as f32, as the wafer has them."""
+        return {name: known.to(torch.float32).numpy() for name, known in self._known.items()}
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """A parameter or buffer, as it is now."""
+        path, _, last = name.rpartition(".")
+        module = self._model.get_submodule(path)
+        found = module._parameters.get(last)  # pyright: ignore[reportPrivateUsage]
+        return self._buffer(name) if found is None else found
+
+    def _buffer(self, name: str) -> torch.Tensor:
+        found = dict(self._model.named_buffers(remove_duplicate=False)).get(name)
+        if found is None:
+            raise _changed(f"the buffer `{name}` is gone")
+        return found
+
+    def changed(self) -> list[str]:
+        """Parameters whose numbers are others than those known, which they become.
+
+        Diagnostics: model-changed."""
+        self.check()
+        now = self._structures[0].parameters
+        names = [name for name, known in self._known.items() if not is_same(now[name].detach(), known)]
+        for name in names:
+            known = self._known[name]
+            if known.shape != now[name].shape or known.dtype != now[name].dtype:
+                raise _changed(f"`{name}` is {now[name].dtype} {list(now[name].shape)}")
+            known.copy_(now[name].detach())
+        return names
+
+    def differs(self) -> str | None:
+        """A parameter whose numbers are others than those known."""
+        now = self._structures[0].parameters
+        return next((n for n, known in self._known.items() if not is_same(now[n].detach(), known)), None)
+
+    def check(self) -> None:
+        """Diagnostics: model-changed."""
+        if not self._structures[0].is_now():
+            known = next((s for s in self._structures if s.is_now()), None)
+            self._structures = [known or self._accepted(), *(s for s in self._structures if s is not known)]
+            del self._structures[MOST_STRUCTURES:]
+        for name, then in self._stored_then.items():
+            if not is_same(self._stored_now(name), then):
+                raise _changed(f"`{name}` has other numbers, and they are part of the program")
+
+    def _accepted(self) -> _Structure:
+        """The model is another one that amounts to the same."""
+        now, then = _Structure.of(self._model), self._structures[0]
+        if now.ties != then.ties:
+            raise _changed(_tie_difference(then.ties, now.ties))
+        if self._is_training and now.trained != then.trained:
+            raise _changed("other parameters are trained (`requires_grad`)")
+        text, stored = self._retext()
+        if text != self._text:
+            raise _changed("its modules, or numbers in them, are others")
+        self._stored = dict(stored)
+        return _Structure.of(self._model)  # tracing may have changed attributes
+
+    def _stored_now(self, name: str) -> torch.Tensor:
+        """A buffer may be another tensor now; a constant is the one that was captured."""
+        path, _, last = name.rpartition(".")
+        try:
+            module = self._model.get_submodule(path)
+        except AttributeError:
+            return self._stored[name]
+        found = module._buffers.get(last)  # pyright: ignore[reportPrivateUsage]
+        return self._stored[name] if found is None else found
+
+
+def is_same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors hold the same bits."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a is b:
+        return True
+    if a.is_complex():
+        a, b = torch.view_as_real(a), torch.view_as_real(b)
+    bits = INTEGERS[a.element_size()]
+    return torch.equal(a.cpu().view(bits), b.view(bits))
+
+
+def _changed(how: str) -> DiagnosticError:
+    return error(
+        "model-changed", f"the model is not what was compiled: {how}", help="compile the model again"
+    )
+
+
+def _tie_difference(then: tuple[tuple[str, ...], ...], now: tuple[tuple[str, ...], ...]) -> str:
+    return "; ".join(_tie_lines(then, now)) or "its parameters are others"
+
+
+def _tie_lines(then: tuple[tuple[str, ...], ...], now: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+    names_then, names_now = ({n for tie in ties for n in tie} for ties in (then, now))
+    for name in sorted(names_now - names_then):
+        yield f"`{name}` is new"
+    for name in sorted(names_then - names_now):
+        yield f"`{name}` is gone"
+    if names_then == names_now:
+        for tie in now:
+            if tie not in then:
+                yield " and ".join(f"`{n}`" for n in tie) + (
+                    " are one parameter" if len(tie) > 1 else " is apart"
+                )
