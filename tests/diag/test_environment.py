@@ -1,4 +1,4 @@
-"""Environment variables: all are declared in one place, refused when they make no sense, told when unknown."""
+"""Environment variables: declared in one place, refused when they make no sense, told when unknown."""
 
 from __future__ import annotations
 

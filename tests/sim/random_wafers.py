@@ -1,7 +1,7 @@
 """Seeded random wafers that draw every feature there is, and a host's script for each.
 
-A wafer has what `random_tiles` puts on a PE, and streams between PEs and to the host, switches, filters, control
-wavelets, color swaps.
+A wafer has what `random_tiles` puts on a PE, and streams between PEs and to the host, switches, filters,
+control wavelets, color swaps.
 """
 
 from __future__ import annotations
