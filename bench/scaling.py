@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openwafer.nn import Wafer, compile, compile_generation, compile_training
+from openwafer.sim import compile_engine
 
 if TYPE_CHECKING:
     from openwafer.nn._generation import Generator
@@ -158,6 +159,7 @@ def main() -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
+        compile_engine()
         os.environ["OPENWAFER_CACHE"] = directory
         rows = measure(args.machine, QUICK_SIDES if args.quick else SIDES)
     host = {"machine": platform.machine(), "python": platform.python_version(), "cores": os.cpu_count()}

@@ -148,6 +148,14 @@ def test_threads(out: Path, engines: list[FakeEngine], monkeypatch: pytest.Monke
     assert [engine.threads for engine in engines] == [1, 4, 3, 2]
 
 
+@pytest.mark.parametrize("text", ["abc", "0", "-3", "99999"])
+def test_a_number_of_threads_that_makes_no_sense(
+    text: str, out: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENWAFER_THREADS", text)
+    fails("bad-variable", SdkRuntime, out)
+
+
 def test_cycles_are_written_when_asked_for(
     runtime: SdkRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

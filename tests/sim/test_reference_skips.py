@@ -29,14 +29,14 @@ class EveryCycle(ReferenceEngine):
 
 
 def end_of(engine: ReferenceEngine, image: Image) -> list[object]:
-    """The last cycle and all memories after a launch of `go`."""
+    """The last cycle, the counters and all memories after a launch of `go`."""
     engine.submit(Launch("go"))
     engine.run()
     layout = image.layout
     places = [(x, y) for y in range(layout.height) for x in range(layout.width)]
     programs = [layout.programs[layout.program_of[y, x]] for x, y in places]
     memories = [engine.read(*place, 0, used_bytes(p)) for place, p in zip(places, programs, strict=True)]
-    return [engine.now, *memories]
+    return [engine.now, engine.stats(), *memories]
 
 
 @pytest.mark.parametrize("seed", [*range(40), 1573])

@@ -16,7 +16,7 @@ from openwafer.sim._reference_fifo import Fifo
 from openwafer.sim._reference_memory import Memory
 from openwafer.sim._reference_profile import Counts
 from openwafer.sim._reference_queues import Queues
-from openwafer.sim._reference_run import Request, apply_actions
+from openwafer.sim._reference_run import Request, Start, apply_actions
 from openwafer.sim._reference_values import Value
 
 SYNCHRONOUS = 8
@@ -55,6 +55,7 @@ class Datapath(Memory, Queues):
         self.first = 0
         self.main: Generator[Request, None, Value | None] | None = None
         self.is_waiting, self.loc, self.paused_at = False, -1, 0
+        self.trying: Start | None = None
         self.gathered, self.wake, self.busy_cycles = 0, 0, 0
         self.steps, self.elements = 0, 0
 

@@ -44,7 +44,6 @@ class Pe(Datapath):
         self.exports = {export.name: export for export in program.exports}
         self.running = self.launched = ""
         self.copying: Ticket | None = None
-        self.trying: Start | None = None
         self.seen, self.last_picked = -1, TASKS - 1
         self.random = lfsr.INITIAL_STATE
         self.log = log
