@@ -15,6 +15,8 @@ _TOP_KEYS = ("name", "arch", "base")
 _FACT_KEYS = ("value", "unit", "source", "status", "note")
 MOST_DIAGNOSTICS = 100
 """Then the check of a file ends."""
+MOST_CHARACTERS = 400
+"""Of a message, which may name a key or value of any length."""
 _ANY_VALUE = Spec("number", "", -math.inf, math.inf)
 _WANTED = {"integer": "an integer", "number": "a number", "integers": "a list of integers"}
 _KINDS = {
@@ -214,6 +216,7 @@ class Checker:
     def _report(
         self, id: str, message: str, path: tuple[str, ...], *, on_key: bool = False, help: str | None = None
     ) -> None:
+        message = message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS]}…"
         self.diagnostics.append(Diagnostic(id, message, self._span(path, on_key), help=help))
         if len(self.diagnostics) == MOST_DIAGNOSTICS:
             raise DiagnosticError(self.diagnostics)
