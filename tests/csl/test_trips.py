@@ -77,10 +77,12 @@ def made(directory: Path, text: str) -> tir.Loop:
     ],
 )
 def test_what_the_front_end_calls_bounded(head: str, is_bounded: bool, tmp_path: Path) -> None:
-    found = made(
-        tmp_path,
-        f"var n: u16 = 5;\nfn run() void {{ {head} {{ n += 1; }} }}\ncomptime {{ @export_symbol(run); }}\n",
-    )
+    text = f"""const id = @get_local_task_id(10);
+var n: u16 = 5;
+task run() void {{ {head} {{ n += 1; }} }}
+comptime {{ @bind_local_task(run, id); @activate(id); }}
+"""
+    found = made(tmp_path, text)
     assert found.bounded == is_bounded
 
 
