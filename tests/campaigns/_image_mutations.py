@@ -54,6 +54,8 @@ TEXTS = (
     "Dsd", "Dsr", "Scalar", "Pointer", "Set", "Store", "Copy", "If", "Loop", "Block", "Break",
     "Continue", "Return", "Call", "DsdOp", "Tick", "Yield", "Count", "Print", "Random16", "SeedRandom",
 )  # fmt: skip
+MOST_ADDED_BYTES = 20_000
+"""So much one mutation makes a file grow: the campaign is of wrong images, not of long ones."""
 Mutation = Callable[["Files", random.Random], None]
 
 
@@ -183,7 +185,8 @@ def _in_list(items: list[Any], rng: random.Random) -> None:
         case 4:
             items.clear()
         case _:
-            items[i:i] = [copy.deepcopy(items[i]) for _ in range(rng.choice((3, 40, 400)))]
+            room = MOST_ADDED_BYTES // len(msgspec.msgpack.encode(items[i]))
+            items[i:i] = [copy.deepcopy(items[i]) for _ in range(min(rng.choice((3, 40, 400)), room))]
 
 
 def _change(tree: Any, rng: random.Random) -> None:

@@ -48,7 +48,7 @@ def fit_faults(layout: Layout, machine: Machine) -> Iterator[str]:
     if layout.config_of.shape[2] > machine.fabric.colors:
         yield f"it has routes of {layout.config_of.shape[2]} colors, the fabric has {machine.fabric.colors}"
     for program in layout.programs:
-        yield from (f"`{program.name}`: {fault}" for fault in _program_faults(program, machine))
+        yield from (f"`{program.name[:60]}`: {fault}" for fault in _program_faults(program, machine))
 
 
 def _program_faults(program: Program, machine: Machine) -> Iterator[str]:

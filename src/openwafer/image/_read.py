@@ -38,6 +38,9 @@ from openwafer.image._metadata import metadata_fault
 from openwafer.machine import Machine, from_document
 
 T = TypeVar("T")
+SHOWN = 300
+"""Characters of what is wrong that are shown: the texts in it are somebody else's."""
+MOST_NAME = 1 << 10
 _BAD_TEXT = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 
 
@@ -115,6 +118,8 @@ def _machine(directory: Path, header: Header, data: bytes) -> Machine:
         machine = from_document(document, MACHINE, header.machine)
     except DiagnosticError as failure:
         raise _corrupt(directory, f"{MACHINE}: {failure.diagnostics[0].message}") from None
+    if max(len(machine.name), len(header.machine)) > MOST_NAME:
+        raise _corrupt(directory, f"the name of its machine has {len(machine.name):,} characters")
     if machine.hash() != header.machine_hash or machine.arch != header.arch:
         raise _corrupt(directory, f"{MACHINE} is not the machine that {HEADER} names")
     return machine
@@ -164,4 +169,5 @@ _RECOMPILE = "compile again with `cslc`"
 
 
 def _corrupt(directory: Path, fault: str) -> DiagnosticError:
-    return error("image-corrupt", f"`{directory}` is damaged: {fault}", help=_RECOMPILE)
+    shown = fault if len(fault) <= SHOWN else f"{fault[:SHOWN]}…"
+    return error("image-corrupt", f"`{directory}` is damaged: {shown}", help=_RECOMPILE)
