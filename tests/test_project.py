@@ -46,7 +46,7 @@ def test_the_diagnostic_in_the_readme_is_what_is_printed(tmp_path: Path) -> None
     text = (ROOT / "README.md").read_text("utf-8")
     wrong = text.split("```toml\n")[1].split("```")[0].replace("bytes_per_pe", "bytes_per_p")
     try:
-        _read(Source("roomier.toml", wrong))
+        _read(Source("roomier.toml", wrong), "roomier.toml")
     except DiagnosticError as failure:
         assert render(failure.diagnostics[0]) in text
     else:

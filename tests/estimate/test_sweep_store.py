@@ -19,6 +19,7 @@ import pytest
 from openwafer.diag import DiagnosticError
 from openwafer.estimate.sweep import _store as store
 from openwafer.estimate.sweep import sweep
+from patience import PATIENCE_S
 
 AXES: dict[str, list[Any]] = {
     "model": ["llama-3.1-8b"], "on": ["b200", "cs3"], "users": [1, 2, 4, 8, 16],
@@ -242,7 +243,7 @@ def test_workers_say_nothing_of_a_ctrl_c(tmp_path: Path) -> None:
     script, out = tmp_path / "interrupted.py", tmp_path / "r.csv"
     script.write_text(INTERRUPTED, "utf-8")
     done = subprocess.run(
-        [sys.executable, str(script), repr(AXES), str(out)], start_new_session=True, timeout=120,
+        [sys.executable, str(script), repr(AXES), str(out)], start_new_session=True, timeout=PATIENCE_S,
         capture_output=True, text=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("interrupted\n", "") and done.returncode == 0
