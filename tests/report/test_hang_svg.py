@@ -60,3 +60,13 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiagnosticError, match="report-not-written"):
         write_hang(report(), tmp_path / "file" / "below")
+
+
+def test_names_of_others_leave_the_picture_well_formed() -> None:
+    name = "a\x1b[31m\x00</text><script>\u202e\udcff[b].csl"
+    link = {"kind": "queue", "text": name, "pe": [1, 2], "line": {"file": name, "line": 7}}
+    svg = hang_svg(report(message=name, chain=[link]))
+    svg.encode("utf-8")
+    shown = r"a\x1b[31m\x00</text><script>\u202e\udcff[b].csl"
+    assert f"1. {shown} ({shown}:7)" in texts(svg) and f"cycle 99: {shown}" in texts(svg)
+    assert "script" not in {element.tag for element in ElementTree.fromstring(svg).iter()}
