@@ -25,7 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMPYS = ("2.3", "2.4")
-DEMO = ("demo", "--steps", "2", "--shape", "4x4", "--format", "json")
+DEMO = ("demo", "--steps", "2", "--format", "json")
 ESTIMATE = ("estimate", "llama-3.1-8b", "--on", "cs3,b200", "--format", "json")
 LAYOUT = """\
 const memcpy = @import_module("<memcpy/get_params>", .{ .width = 3, .height = 2 });

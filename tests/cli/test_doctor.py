@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -14,17 +15,36 @@ from cli_samples import SOURCE
 from packaging.requirements import Requirement
 
 import openwafer.sim
+import requirements as req
 from openwafer.cli import _checks, doctor
 from openwafer.cli._errors import run_command
 from openwafer.cli._main import _group
 
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+class Metadata:
+    """What an installation says of OpenWafer, from `pyproject.toml`: the tests may run without one."""
+
+    PackageNotFoundError = metadata.PackageNotFoundError
+
+    @staticmethod
+    def requires(name: str) -> list[str]:
+        extras = PROJECT["optional-dependencies"].items()
+        return PROJECT["dependencies"] + [f'{n}; extra == "{extra}"' for extra, own in extras for n in own]
+
+    @staticmethod
+    def metadata(name: str) -> dict[str, str]:
+        return {"Requires-Python": PROJECT["requires-python"]}
+
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
-    """Name → version that the checks see; changes to it count. The engine counts as compiled."""
-    found: dict[str, str | None] = {}
-    real = _checks.version_of
-    monkeypatch.setattr(_checks, "version_of", lambda name: found[name] if name in found else real(name))
+    """Name → version that the checks see: all that is needed is there; changes to it count. The engine counts
+    as compiled."""
+    found: dict[str, str | None] = dict(req.pins())
+    monkeypatch.setattr(_checks, "metadata", Metadata)
+    monkeypatch.setattr(_checks, "version_of", lambda name: found.get(name))
     monkeypatch.setattr(openwafer.sim, "is_engine_compiled", lambda: True)
     return found
 
@@ -40,7 +60,7 @@ def checks(code: int, capsys: pytest.CaptureFixture[str]) -> dict[str, _checks.C
 def test_a_whole_installation(installed: dict[str, str | None], capsys: pytest.CaptureFixture[str]) -> None:
     found = checks(0, capsys)
     assert {"python", "numpy", "numba", "machines", "engine", "extra torch"} <= set(found)
-    assert found["numpy"].found == metadata.version("numpy")
+    assert found["numpy"].found == installed["numpy"] and found["extra torch"].status == "ok"
     assert all((check.mend is None) == (check.status == "ok") for check in found.values())
 
 
@@ -50,7 +70,7 @@ def test_a_library_that_is_missing_or_too_old(
     installed |= {"rich": None, "numba": "0.12.0"}
     found = checks(1, capsys)
     assert (found["rich"].status, found["rich"].found) == ("fault", "not installed")
-    wanted = next(n for n in map(Requirement, metadata.requires("openwafer") or []) if n.name == "numba")
+    wanted = next(n for n in map(Requirement, PROJECT["dependencies"]) if n.name == "numba")
     assert found["numba"].found == f"0.12.0, but {wanted.specifier} is needed"
     assert found["numba"].mend == f"pip install '{wanted}'"
     assert found["engine"].status == "fault" and "not looked at" in found["engine"].found
@@ -107,6 +127,17 @@ def test_the_text_has_a_line_a_check_and_the_command_that_mends(
     at = next(k for k, line in enumerate(lines) if "extra parquet" in line)
     assert lines[at].split()[0] == "absent"
     assert lines[at + 1].split("→ ")[1] == "pip install 'openwafer[parquet]'"
+
+
+def test_sources_that_are_not_installed(
+    installed: dict[str, str | None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def requires(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(Metadata, "requires", staticmethod(requires))
+    found = checks(1, capsys)
+    assert list(found) == ["openwafer"] and found["openwafer"].mend == "pip install -e ."
 
 
 def test_without_the_package_that_reads_versions(

@@ -11,22 +11,24 @@ class _Stop(BaseException):
 
 def is_engine_compiled() -> bool:
     """Whether `compile_engine` has nothing to do. Imports numba and loads what is compiled: a second."""
-    from numba.core import event
+    from numba.core import event as numba_event
 
     from openwafer.sim import compile_engine
 
-    class Watch(event.Listener):
+    events: Any = numba_event
+
+    class Watch(numba_event.Listener):
         def on_start(self, event: Any) -> None:
             raise _Stop
 
         def on_end(self, event: Any) -> None: ...
 
     watch = Watch()
-    event.register("numba:run_pass", watch)
+    events.register("numba:run_pass", watch)
     try:
         compile_engine()
     except _Stop:
         return False
     finally:
-        event.unregister("numba:run_pass", watch)
+        events.unregister("numba:run_pass", watch)
     return True
