@@ -69,7 +69,7 @@ def huge(path: Path) -> None:
         (link, "symbolic link"),
         (pipe, "no regular file"),
         (folder, "no regular file"),
-        (huge, "larger than"),
+        (huge, "allowed are"),
     ],
 )
 def test_only_plain_files_of_a_size_are_read(

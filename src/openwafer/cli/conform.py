@@ -54,8 +54,10 @@ def command(
     Exit code 1 if any fails; what is not yet supported is counted apart.
     """
     from openwafer.cli._examples import find_examples
+    from openwafer.cli._system import require_posix
     from openwafer.diag import error
 
+    require_posix("`conform` runs scripts with `bash`, in process groups")
     examples = find_examples(root, arch, only)
     if not examples:
         raise error("no-examples", f"no `commands*.sh` below `{root}` fits")

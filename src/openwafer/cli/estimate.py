@@ -9,6 +9,7 @@ import click
 
 from openwafer.cli._output import say_json
 from openwafer.cli._table import print_table
+from openwafer.cli._value_type import ValueType
 
 if TYPE_CHECKING:
     from openwafer.estimate import Estimate, Frontier, TrainingEstimate
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _FORMAT = click.Choice(["table", "json", "csv"])
 
 
-class Count(click.ParamType[float]):
+class Count(ValueType[float]):
     """A number with an optional k, M, B, G or T."""
 
     name = "number"

@@ -12,7 +12,7 @@ from typing import Any
 
 from openwafer.csl import _tir as tir
 from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import FilterKind
+from openwafer.csl._tir import DsdFlag, FilterKind
 from openwafer.image import _together as together
 from openwafer.image._rules import (
     BOOL,
@@ -71,6 +71,7 @@ _TASKS = each(_TASK, LAST_TASK + 1, distinct=True)
 _COLORS = each(_COLOR, LAST_COLOR + 1, distinct=True)
 _ACTION = one_of(("test_or_suspend", "terminate", "suspend", "fault"))
 _MASK = between(tir.INHERITED, 31)
+_PRIORITIES = (0, int(DsdFlag.PRIORITY_LOW), int(DsdFlag.PRIORITY_HIGH))
 
 EXPRESSIONS: Mapping[type[Any], Entry] = {
     tir.Const: _entry(together.const, type=one_of(SCALARS), value=anything),
@@ -102,7 +103,7 @@ EXPRESSIONS: Mapping[type[Any], Entry] = {
 
 OPERANDS: Mapping[type[Any], Entry] = {
     tir.Dsd: _entry(value=value(DSD)),
-    tir.Dsr: _entry(index=index("dsrs")),
+    tir.Dsr: _entry(index=index("dsrs"), priority=optional(one_of(_PRIORITIES))),
     tir.Scalar: _entry(value=value(SCALARS)),
     tir.Pointer: _entry(addr=_ADDRESS),
     tir.ControlAction: _entry(activate=optional(_ID), unblock=optional(_ID)),
