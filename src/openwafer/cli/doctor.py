@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from openwafer.cli._output import say, say_json
 
 if TYPE_CHECKING:
     from openwafer.cli._checks import Check
@@ -27,7 +28,7 @@ def command(form: str, compiles: bool) -> int:
         compile_engine()
     found = list(checks())
     if form == "json":
-        click.echo(json.dumps(_as_json(found), indent=2))
+        say_json(_as_json(found))
     else:
         _print(found)
     return int(_is_faulty(found))
@@ -59,9 +60,9 @@ def _as_json(found: list[Check]) -> dict[str, object]:
 def _print(found: list[Check]) -> None:
     from openwafer._versions import processor
 
-    click.echo(f"OpenWafer on {processor()}")
+    say(f"OpenWafer on {processor()}")
     width = max(len(check.name) for check in found)
     for check in found:
-        click.echo(f"  {check.status:6}  {check.name:{width}}  {check.found}")
+        say(f"  {check.status:6}  {check.name:{width}}  {check.found}")
         if check.mend is not None:
-            click.echo(f"  {'':6}  {'':{width}}  → {check.mend}")
+            say(f"  {'':6}  {'':{width}}  → {check.mend}")
