@@ -135,8 +135,8 @@ def _constant(rng: random.Random, kind: str, text: str, known: Any) -> Read:
 def _argument(rng: random.Random, kind: str, text: str, known: Any) -> Read:
     how = "comptime t" if rng.random() < 0.4 else "t"
     name = "types.E" if kind == "E" else kind
-    top = f"fn f#({how}: {name}) {name} {{ return t; }}"
-    return Read(word(kind, f"f#({text})"), lambda v: word_of(kind, v), top)
+    top = f"fn pass#({how}: {name}) {name} {{ return t; }}"
+    return Read(word(kind, f"pass#({text})"), lambda v: word_of(kind, v), top)
 
 
 def _asked(rng: random.Random, kind: str, text: str, known: Any) -> Read:
@@ -183,8 +183,8 @@ def _imported(rng: random.Random, kind: str, text: str, known: Any) -> Read:
     top = f'const m# = @import_module("part.csl", .{{ .k = @as(u16, {text}) }});'
     if rng.random() < 0.5:
         return Read("@as(u32, m#.get(2))", lambda v: wrapped(v + 2, "u16"), top)
-    before = "var i#: u16 = 1;"
-    return Read("@as(u32, m#.pair[i#])", lambda v: wrapped(v + 1, "u16"), top, before)
+    before = "var at#: u16 = 1;"
+    return Read("@as(u32, m#.pair[at#])", lambda v: wrapped(v + 1, "u16"), top, before)
 
 
 def _summed(rng: random.Random, kind: str, text: str, known: Any) -> Read:
@@ -219,9 +219,9 @@ def _whole_array(rng: random.Random, kind: Array, text: str) -> Iterator[Read]:
     if not isinstance(element, str) or element in ("comptime_int", "comptime_string", "type", "fn", "u64"):
         return
     at = rng.randrange(kind.count)
-    index = ", ".join(f"i#_{k}" for k in range(len(kind.shape)))
+    index = ", ".join(f"at#_{k}" for k in range(len(kind.shape)))
     each = zip(range(len(kind.shape)), np.unravel_index(at, kind.shape), strict=True)
-    before = " ".join(f"var i#_{k}: u16 = {n};" for k, n in each)
+    before = " ".join(f"var at#_{k}: u16 = {n};" for k, n in each)
     yield Read(word(element, f"{text}[{index}]"), lambda v: word_of(element, v[at]), before=before)
     if rng.random() < 0.5:
         sum_ = f"var t#: u32 = 0; for ({text}) |e| {{ t# += {word(element, 'e')}; }}"
@@ -229,5 +229,5 @@ def _whole_array(rng: random.Random, kind: Array, text: str) -> Iterator[Read]:
     if element in ("u16", "i16") and len(kind.shape) == 1 and rng.random() < 0.5:
         top = f"var w# = {text};"
         yield Read(
-            word(element, "w#[i#_0]"), lambda v: word_of(element, v[at]), top, f"var i#_0: u16 = {at};"
+            word(element, "w#[at#_0]"), lambda v: word_of(element, v[at]), top, f"var at#_0: u16 = {at};"
         )

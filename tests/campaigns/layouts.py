@@ -23,6 +23,8 @@ from openwafer.image import build
 from openwafer.machine import Machine, load_machine
 from openwafer.sim import Launch, make_engine
 
+LIMIT_S = 60
+"""Wall seconds a seed: 0.3 s of processor time as a rule, many times that on a busy machine."""
 WAYS = {"recorded": 2, "one by one": 1 << 30, "as by default": record.MIN_ITERATIONS}
 MOST_PROGRAMS = 6
 """The fast engine makes machine code of every program: it runs layouts of few."""
