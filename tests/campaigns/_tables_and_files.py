@@ -113,9 +113,7 @@ def texts() -> dict[str, str]:
         'base = "wse3"\n[fabric]\nhop_cycles = { value = 2, unit = "cycles", source = "x", '
     )
     found["machine own"] += 'status = "assumed" }\n'
-    found["sweep"] = (
-        'model = "llama-3.1-8b"\non = "b200"\nusers = { from = 1, to = 64, times = 4 }\n'
-    )
+    found["sweep"] = 'model = "llama-3.1-8b"\non = "b200"\nusers = { from = 1, to = 64, times = 4 }\n'
     found["sweep"] += "[config]\nnum_hidden_layers = [2, 4]\n[system.chip]\nmemory_gb = 96\n"
     return found
 
