@@ -107,6 +107,11 @@ def test_a_nested_text_config(tmp_path: Path) -> None:
     assert load_model(str(path)).hidden == 64
 
 
+QWEN_MOE = LLAMA | {
+    "model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+}  # fmt: skip
+
+
 def without(name: str) -> dict[str, Any]:
     return {k: v for k, v in LLAMA.items() if k != name}
 
@@ -122,6 +127,16 @@ WRONG: dict[str, tuple[Any, str, str]] = {
     "heads": (LLAMA | {"num_key_value_heads": 3}, "config-bad-field", "share 3 KV heads"),
     "odd": (LLAMA | {"hidden_size": 65}, "config-bad-field", "65"),
     "flag": (LLAMA | {"tie_word_embeddings": "no"}, "config-bad-field", "`tie_word_embeddings`"),
+    "deep": ('{"a": ' * 50_000, "config-syntax", "nested"),
+    "long": ('{"hidden_size": 1' + "0" * 5000 + "}", "config-syntax", "number too long"),
+    "many layers": (LLAMA | {"num_hidden_layers": 10**8}, "config-bad-field", "from 1 to 10,000"),
+    "wide": (LLAMA | {"hidden_size": 10**10}, "config-bad-field", "to 1,000,000,000"),
+    "not a number": (LLAMA | {"vocab_size": float("nan")}, "config-bad-field", "found NaN"),
+    "words for layers": (
+        QWEN_MOE | {"mlp_only_layers": ["x"]},
+        "config-bad-field",
+        "`mlp_only_layers` must be a list of integers",
+    ),
     "types": (LLAMA | {"layer_types": ["full_attention"]}, "config-bad-field", "1 layer_types for 2 layers"),
 }
 

@@ -200,6 +200,8 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "fact": (GOOD | {"system.chip.memory_g": [1]}, "machine-unknown-fact", "`chip.memory_gb`"),
     "range": (GOOD | {"system.chip.memory_gb": [-1]}, "machine-out-of-range", "-1"),
     "whole": (GOOD | {"system.link.chips": [1.5]}, "machine-wrong-type", "1.5"),
+    "huge": (GOOD | {"system.chip.memory_gb": [10**400]}, "sweep-bad-value", "1e+300"),
+    "endless": (GOOD | {"config.vocab_size": [float("inf")]}, "sweep-bad-value", "inf"),
     "large": (GOOD | {"users": range(1, 40_000), "input": range(1, 40_000)}, "sweep-too-large", "points"),
 }
 
@@ -227,6 +229,14 @@ def test_wrong_ranges_of_a_file(entry: dict[str, int]) -> None:
     with pytest.raises(DiagnosticError) as failure:
         from_document({"users": entry})
     assert failure.value.diagnostics[0].id == "sweep-bad-range"
+
+
+def test_more_values_than_memory_is_for() -> None:
+    for document in ({"users": ["1:900000"] * 5}, {"users": ",".join(["1:900000"] * 5)},
+                     {"system": {f"a{i}": "1:900000" for i in range(5)}}):  # fmt: skip
+        with pytest.raises(DiagnosticError) as failure:
+            from_document(document)
+        assert failure.value.diagnostics[0].id == "sweep-bad-range"
 
 
 def test_wrong_outputs(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Shape(ValueType[tuple[int, int]]):
 class Finite(click.FloatRange):
     """A number within bounds; NaN is within none."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found: float = super().convert(value, param, ctx)
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a finite number", param, ctx)

@@ -1,6 +1,7 @@
 """Spans, diagnostic ids and how they are shown. Every user error is a `Diagnostic`."""
 
 from openwafer.diag import _environment as environment
+from openwafer.diag._brief import brief
 from openwafer.diag._diagnostic import Diagnostic, DiagnosticError, Label, Severity, error
 from openwafer.diag._notice import notice
 from openwafer.diag._render import print_diagnostics, render, to_json
@@ -17,6 +18,7 @@ __all__ = [
     "Severity",
     "Source",
     "Span",
+    "brief",
     "encodable",
     "environment",
     "error",

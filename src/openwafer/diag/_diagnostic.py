@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from openwafer.diag._brief import brief
 from openwafer.diag._source import Span
 
 Severity = Literal["error", "warning"]
@@ -72,5 +73,5 @@ def error(
 ) -> DiagnosticError:
     """A `DiagnosticError` with one diagnostic, to be raised by the caller."""
     return DiagnosticError(
-        [Diagnostic(id, message, span, labels=tuple(labels), notes=tuple(notes), help=help)]
+        [Diagnostic(id, brief(message), span, labels=tuple(labels), notes=tuple(notes), help=help)]
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
-from openwafer.diag import Diagnostic, DiagnosticError, Source, Span, suggest
+from openwafer.diag import Diagnostic, DiagnosticError, Source, Span, brief, suggest
 from openwafer.machine._fact import STATUSES, Fact, Value
 from openwafer.machine._schema import BUILT_IN, TABLES, Spec, all_specs
 from openwafer.machine._toml_places import Place, places
@@ -15,8 +15,6 @@ _TOP_KEYS = ("name", "arch", "base")
 _FACT_KEYS = ("value", "unit", "source", "status", "note")
 MOST_DIAGNOSTICS = 100
 """Then the check of a file ends."""
-MOST_CHARACTERS = 400
-"""Of a message, which may name a key or value of any length."""
 _ANY_VALUE = Spec("number", "", -math.inf, math.inf)
 _WANTED = {"integer": "an integer", "number": "a number", "integers": "a list of integers"}
 _KINDS = {
@@ -216,8 +214,7 @@ class Checker:
     def _report(
         self, id: str, message: str, path: tuple[str, ...], *, on_key: bool = False, help: str | None = None
     ) -> None:
-        message = message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS]}…"
-        self.diagnostics.append(Diagnostic(id, message, self._span(path, on_key), help=help))
+        self.diagnostics.append(Diagnostic(id, brief(message), self._span(path, on_key), help=help))
         if len(self.diagnostics) == MOST_DIAGNOSTICS:
             raise DiagnosticError(self.diagnostics)
 

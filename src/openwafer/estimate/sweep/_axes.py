@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from openwafer.diag import error, suggest
@@ -35,6 +35,7 @@ WORDS: dict[str, tuple[str, ...] | None] = {
 """Axes of words, and which words there are."""
 SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 MOST_VALUES = 10**6
+MOST_VALUE = 1e300
 _NUMBER = re.compile(r"(-?(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)([kMBGT]?)")
 
 
@@ -59,6 +60,7 @@ def parse_values(name: str, text: str) -> list[Value]:
             found += _range_of(name, part)
         else:
             found.append(_value_of(name, part))
+        _check_count(name, len(found))
     return found
 
 
@@ -112,12 +114,25 @@ def from_document(document: Mapping[str, object]) -> dict[str, list[Value]]:
     Diagnostics: sweep-unknown-axis, sweep-bad-value, sweep-bad-range.
     """
     found: dict[str, list[Value]] = {}
+    count = 0
+    for name, entry in _entries(document):
+        found[name] = _entry(name, entry)
+        count += len(found[name])
+        _check_count(name, count)
+    return found
+
+
+def _entries(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for name, entry in document.items():
         if name in ("config", "system") and isinstance(entry, dict):
-            found |= {k: _entry(k, v) for k, v in _dotted(name, cast(Mapping[str, object], entry))}
+            yield from _dotted(name, cast(Mapping[str, object], entry))
         else:
-            found[name] = _entry(name, entry)
-    return found
+            yield name, entry
+
+
+def _check_count(name: str, count: int) -> None:
+    if count > 2 * MOST_VALUES:
+        raise error("sweep-bad-range", f"`{name}`: more than {2 * MOST_VALUES:,} values are too many")
 
 
 def _dotted(prefix: str, table: Mapping[str, object]) -> list[tuple[str, object]]:
@@ -135,7 +150,11 @@ def _dotted(prefix: str, table: Mapping[str, object]) -> list[tuple[str, object]
 def _entry(name: str, entry: object) -> list[Value]:
     check_name(name)
     if isinstance(entry, list):
-        return [value for item in cast(list[object], entry) for value in _entry(name, item)]
+        found: list[Value] = []
+        for item in cast(list[object], entry):
+            found += _entry(name, item)
+            _check_count(name, len(found))
+        return found
     if isinstance(entry, str):
         return parse_values(name, entry)
     if isinstance(entry, bool | int | float):
@@ -187,6 +206,9 @@ def _checked(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
         if (name in WORDS) != isinstance(value, str) or (name in TRAFFIC and isinstance(value, bool)):
             kind = "words" if name in WORDS else "numbers"
             raise error("sweep-bad-value", f"`{name}` takes {kind}, found `{value}`")
+        if not isinstance(value, str) and not abs(value) <= MOST_VALUE:
+            text = f"`{name}` takes numbers of up to {MOST_VALUE:g}, found `{value}`"
+            raise error("sweep-bad-value", text)
         if words is not None and value not in words:
             hint = suggest(str(value), words) or f"one of {', '.join(words)}"
             raise error("sweep-bad-value", f"no {name} `{value}`", help=hint)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from openwafer.diag import DiagnosticError, Source, error, suggest
 from openwafer.files import MIB, inside, parse_json, read_text
-from openwafer.nn.models._config import GptConfig, LlamaConfig, ModelConfig
+from openwafer.nn.models._config import GptConfig, LlamaConfig, ModelConfig, Rotary
 
 MOST_BYTES = MIB
 KINDS: dict[str, type[ModelConfig]] = {
@@ -76,7 +76,18 @@ def _told(failure: str, document: dict[str, Any]) -> str:
     value: Any = document
     for part in re.findall(r"\w+", match[2]):
         value = value[int(part) if isinstance(value, list) else part]
-    return f"`{match[2]}` is `{json.dumps(value)[:60]}`: {match[1][0].lower()}{match[1][1:]}"
+    allowed = _words(match[2].rsplit(".", 1)[-1])
+    why = f"allowed are {', '.join(allowed)}" if allowed else f"{match[1][0].lower()}{match[1][1:]}"
+    return f"`{match[2]}` is `{json.dumps(value)[:60]}`: {why}"
+
+
+def _words(field: str) -> tuple[str, ...]:
+    """The words that a field takes; none where it takes something else."""
+    for kind in (Rotary, LlamaConfig, GptConfig):
+        hint = get_type_hints(kind).get(field)
+        if get_origin(hint) is Literal:
+            return get_args(hint)
+    return ()
 
 
 def _check_only(path: Path, document: dict[str, Any]) -> None:
