@@ -26,7 +26,7 @@ MODULES = [(root, path.relative_to(PACKAGE).as_posix()) for root in ROOTS for pa
 KNOWN = {
     ENGINE: {"sim/_filter.py", "sim/_registers.py", "sim/_profile.py", "sim/_control.py", "codegen/_abi.py"},
     MEMORY_OP: {"codegen/_alu.py", "codegen/_timing.py", "csl/_dsd_ops.py", "csl/_tir.py"},
-    COSTS: {"codegen/_unroll.py", "codegen/_cost_expr.py", "csl/_tir.py", "csl/_dsd_ops.py"},
+    COSTS: {"codegen/_unroll.py", "codegen/_cost_expr.py", "csl/_tir.py"},
     OBJECTS: {"codegen/_lfsr.py", "codegen/_llvm_dsd.py", "csl/_tir.py", "machine/_machine.py"},
 }
 """Files that are known to decide what is made."""

@@ -213,3 +213,17 @@ def test_a_stream_to_a_pe_without_a_queue_is_refused(place: tuple[int, int]) -> 
         with pytest.raises(DiagnosticError) as failure:
             engine.submit(command)
         assert failure.value.diagnostics[0].id == "stream-without-queue"
+
+
+@pytest.mark.parametrize("cycles", [1, 40, 5000])
+def test_a_stream_that_can_never_begin_is_a_deadlock_whatever_the_limit(cycles: int) -> None:
+    """The cycle in which the stream could begin counts for nothing if nothing is there to be moved."""
+
+    def script(engine: Engine) -> list[Any]:
+        engine.run()
+        engine.run(engine.submit(StreamOut(OUT, 0, 0, words(1, 1, 1))), max_cycles=cycles)
+        return []
+
+    case = Case("silent", lambda: image([[host_kit().build()]]), script)
+    assert outcome(ReferenceEngine, case).error == "deadlock"
+    agree(case)

@@ -198,6 +198,6 @@ def start_stream(w: Any, number: Any, now: Any) -> Any:
             store64(port + H_PLACE, place)
             store64(port + H_COUNT, count)
             store64(port + H_RATE, load64(command + K_CHANNELS) * load64(w + W_HOST_RATE))
-            wake_pe(w, index, pe, start, now)
+            wake_pe(w, index, pe, max(ports_ready(w, pe), now), now)
             pes += 1
     return pes

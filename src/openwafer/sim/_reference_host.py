@@ -55,9 +55,8 @@ class Host:
         command = ticket.command
         if isinstance(command, (StreamIn, StreamOut)):
             for pe, port, feed in self._feeds(command):
-                start = now + self._start_cycles
-                feed.ticket, feed.start, port.feed = ticket, start, feed
-                self._schedule(pe, start)
+                feed.ticket, feed.start, port.feed = ticket, now + self._start_cycles, feed
+                self._schedule(pe, max(pe.ports.next(), now))
             return
         for pe in self._pes.values():
             if _concerns(command, pe):
