@@ -48,7 +48,7 @@ def _open(path: str) -> Source:
         raise error("machine-unreadable", f"cannot read machine file `{path}`: {why}") from None
 
 
-def _read(source: Source, origin: str) -> Machine:
+def _read(source: Source, origin: str = "") -> Machine:
     checker = Checker(source, parse_toml(source))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
