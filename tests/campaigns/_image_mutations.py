@@ -86,7 +86,7 @@ class Files:
         files = {
             PROGRAMS: msgspec.msgpack.encode(self.body),
             ARRAYS: packed.getvalue(),
-            MACHINE: json.dumps(self.facts).encode(),
+            MACHINE: json.dumps(self.facts, default=str).encode(),
         } | self.raw
         if rehash:
             self._hash()
@@ -103,7 +103,7 @@ class Files:
         try:
             header = msgspec.convert({**self.head, "digest": ""}, Header)
         except msgspec.ValidationError:
-            return json.dumps(self.head).encode()
+            return json.dumps(self.head, default=str).encode()
         return msgspec.json.encode(header.sealed())
 
 
@@ -286,7 +286,7 @@ def change_array(files: Files, rng: random.Random) -> None:
         case 3:
             array = np.asfortranarray(array.T)
         case _:
-            if array.size:
+            if array.size and array.dtype.kind in "iu":
                 limits = np.iinfo(array.dtype)
                 where = tuple(rng.randrange(side) for side in array.shape)
                 array[where] = rng.choice([n for n in NUMBERS if limits.min <= n <= limits.max])

@@ -11,6 +11,7 @@ from openwafer.cli._errors import run_command
 from openwafer.cli.cslc import arguments, command
 from openwafer.csl import CompileOptions, Layout
 from openwafer.diag import error
+from openwafer.machine import load_machine
 
 WSE2 = ["--fabric-dims=8,3", "--fabric-offsets=4,1", "--memcpy", "--channels=1"]
 
@@ -79,7 +80,7 @@ def test_flags_in_both_forms(compiler: Compiler, joined: bool) -> None:
         max_inlined_iterations=9,
         import_path=("lib", "more"),
         edition="2.10",
-        machine="wse3",
+        machine=load_machine("wse3"),
     )
     data = json.loads(Path("made/out.json").read_text("utf-8"))
     assert data["colors"] == {"x": "1", "y": "3"}
@@ -87,7 +88,7 @@ def test_flags_in_both_forms(compiler: Compiler, joined: bool) -> None:
 
 def test_defaults(compiler: Compiler) -> None:
     assert cslc("layout.csl") == 0
-    assert compiler.options == CompileOptions(arch="wse2", machine="wse2")
+    assert compiler.options == CompileOptions(arch="wse2", machine=load_machine("wse2"))
     assert Path("out/out.json").exists()
     assert cslc("layout.csl", "--memcpy", "--width-west-buf=2", "-oelsewhere") == 0
     assert compiler.options.fabric_offsets == (6, 1)

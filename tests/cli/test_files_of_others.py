@@ -1,4 +1,4 @@
-"""Every reader of a file that somebody else made: pipes, devices, files without end, bytes that are no text."""
+"""Files that somebody else made: pipes, devices, files without end, bytes that are no text."""
 
 from __future__ import annotations
 

@@ -109,3 +109,40 @@ def test_wrong_calls(program: Path) -> None:
     assert run(program, "no.py").returncode == 2
     empty = run(program, "--profile", "-")
     assert empty.returncode == 0 and "no profile" in empty.stderr
+
+
+SLOW_HOST = """base = "wse3"
+name = "slow-host"
+[host]
+launch_cycles = { value = 9000, unit = "cycles", source = "what if", status = "assumed" }
+"""
+
+
+def test_another_machine_is_asked_for_and_told(program: Path) -> None:
+    def cycles(*options: str) -> int:
+        done = run(program, "--profile", "--format", "json", *options, "run.py", "go")
+        return json.loads(done.stdout.splitlines()[-1])[0]["cycles"]
+
+    (program / "slow.toml").write_text(SLOW_HOST)
+    own = cycles()
+    assert cycles("--machine", "slow.toml") > own + 8000
+    told = run(program, "--machine", "slow.toml", "run.py", "go")
+    assert told.returncode == 0
+    assert (
+        "warning[other-machine]: the program was compiled for `wse3` and runs on `slow-host`" in told.stderr
+    )
+    (program / "slow.toml").write_text('base = "wse2"\n')
+    refused = run(program, "--machine", "slow.toml", "run.py", "go")
+    assert refused.returncode == 1
+    assert "image-does-not-fit" in refused.stderr
+
+
+def test_a_program_compiled_for_a_file_runs_without_it(program: Path) -> None:
+    (program / "slow.toml").write_text(SLOW_HOST)
+    layout = compile_layout("layout.csl", CompileOptions(arch="wse3", memcpy=True, machine="slow.toml"))
+    write(build(layout, "slow.toml"), str(program / "out"))
+    first = run(program, "--profile", "--format", "json", "run.py", "go").stdout
+    (program / "slow.toml").write_text(SLOW_HOST.replace("9000", "7"))
+    assert run(program, "--profile", "--format", "json", "run.py", "go").stdout == first
+    (program / "slow.toml").unlink()
+    assert run(program, "--profile", "--format", "json", "run.py", "go").stdout == first

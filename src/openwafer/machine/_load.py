@@ -41,7 +41,7 @@ def _open(path: str) -> Source:
     return Source(path, read_text(path, "machine file", "machine-unreadable", MOST_BYTES))
 
 
-def _read(source: Source, origin: str) -> Machine:
+def _read(source: Source, origin: str = "") -> Machine:
     checker = Checker(source, parse_toml(source, "machine-syntax"))
     base = load_machine(name) if (name := checker.base()) else None
     arch = checker.arch(base.arch if base else None)
