@@ -54,7 +54,7 @@ def gelu(context: Capture, x: Any, *, approximate: str = "none") -> View:
 
 def add(context: Capture, a: Any, b: Any, *, alpha: Scalar = 1) -> Any:
     if alpha != 1:
-        raise context.unsupported("`alpha` is not supported")
+        b = mul(context, b, alpha) if not isinstance(b, torch.Tensor | int | float) else b * alpha
     a, b = _activation_first(a, b)
     match a, b:
         case (MeanSquare(inverse=False, root=False), _) if (c := scalar(b)) is not None:

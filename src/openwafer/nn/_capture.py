@@ -32,6 +32,7 @@ from openwafer.nn._inputs import (
     rearranged_input,
     used_inputs,
 )
+from openwafer.nn._memories import Memories
 from openwafer.nn._nodes import flat, needed_by, notes_of, origin_of, overload_name, target_name
 from openwafer.nn._results import Alias, Given, Results, aliases
 from openwafer.nn._view import Atom, Dim, View, ViewError, from_matrix, to_matrix
@@ -78,8 +79,9 @@ def capture(
 
     Diagnostics: capture-failed, missing-operator, unsupported-view, and the operators' own."""
     program = export(model, args)
-    text, places = text_of(program), aliases(program)
-    called = functional(program, is_training=draws)
+    text, memories = text_of(program), Memories(program)
+    places = aliases(program, memories)
+    called = functional(program, memories, is_training=draws)
     return Capture(called, moves_parts=moves_parts, draws=draws).run(text, places)
 
 

@@ -26,11 +26,43 @@ def export(model: torch.nn.Module, args: tuple[Any, ...]) -> Any:
     _check_types(model)
     # one tensor given twice would be captured as one input
     distinct = _pytree.tree_map(lambda a: a.clone() if isinstance(a, torch.Tensor) else a, tuple(args))
-    with _quiet(), _without_cache(model):
+    with _quiet(), _without_cache(model), _unchanged_numbers(model):
         try:
             return torch.export.export(model, distinct, strict=False)
         except Exception as failure:
             raise _failed(failure) from failure
+
+
+@contextmanager
+def _unchanged_numbers(model: torch.nn.Module) -> Iterator[None]:
+    """Holds that no call of the model changes a number in one of its modules: the next call would compute
+    something else. (`torch.export` puts attributes back when it has traced.)
+
+    Diagnostics: unsupported-write."""
+    before = [(path, module, _numbers(module)) for path, module in model.named_modules()]
+    changed: list[str] = []
+
+    def note(*_: Any) -> None:
+        for path, module, numbers in before:
+            names = [name for name, x in _numbers(module).items() if numbers.get(name, x) != x]
+            changed.extend(f"{path}.{name}" if path else name for name in names)
+
+    hook = model.register_forward_hook(note)
+    try:
+        yield
+    finally:
+        hook.remove()
+        for _, module, numbers in before:
+            vars(module).update(numbers)
+    if changed:
+        raise error(
+            "unsupported-write", f"the model changes the number `{changed[0]}` at every call",
+            help="a buffer (`register_buffer`) may change",
+        )  # fmt: skip
+
+
+def _numbers(module: torch.nn.Module) -> dict[str, int | float]:
+    return {name: x for name, x in vars(module).items() if type(x) in (int, float)}
 
 
 def _check_types(model: Any) -> None:

@@ -14,8 +14,8 @@ from torch.utils import _pytree
 
 from openwafer.diag import error
 from openwafer.nn._abstract import Param
-from openwafer.nn._functional import memory_of
 from openwafer.nn._inputs import Input
+from openwafer.nn._memories import Memories, memory_of
 from openwafer.nn._nodes import flat
 from openwafer.nn._view import View, from_matrix, to_matrix
 
@@ -50,15 +50,15 @@ class Alias:
     offset: int
 
 
-def aliases(program: Any) -> dict[int, Alias]:
+def aliases(program: Any, memories: Memories) -> dict[int, Alias]:
     """Of the results that share memory, by their places; of a program with its writes in place."""
-    owners = _owners(program)
+    owners = _owners(program, memories)
     output = next(n for n in program.graph.nodes if n.op == "output")
     values = {i: _value(node) for i, node in enumerate(flat(output.args[0]))}
-    tensors = {i: v for i, v in values.items() if v is not None}
-    memories = [memory_of(v) for v in tensors.values()]
-    shared = {m for m in memories if m in owners or memories.count(m) > 1}
-    return {i: _alias(v, owners) for i, v in tensors.items() if memory_of(v) in shared}
+    tensors = {i: (memories.one(v), v) for i, v in values.items() if v is not None}
+    all_memories = [memory for memory, _ in tensors.values()]
+    shared = {m for m in all_memories if m in owners or all_memories.count(m) > 1}
+    return {i: _alias(m, v, owners) for i, (m, v) in tensors.items() if m in shared}
 
 
 def _value(node: Any) -> torch.Tensor | None:
@@ -66,26 +66,19 @@ def _value(node: Any) -> torch.Tensor | None:
     return value if isinstance(value, torch.Tensor) else None
 
 
-def _alias(value: torch.Tensor, owners: dict[int, tuple[Owner, torch.Tensor]]) -> Alias:
-    owner, tensor = owners.get(memory_of(value), (None, value))
-    stride = tuple(tensor.stride())
-    return Alias(
-        memory_of(value),
-        owner,
-        stride,
-        tuple(value.shape),
-        tuple(value.stride()),
-        int(value.storage_offset()),
-    )
+def _alias(memory: int, value: torch.Tensor, owners: dict[int, tuple[Owner, torch.Tensor]]) -> Alias:
+    owner, tensor = owners.get(memory, (None, value))
+    offset = int(value.storage_offset())
+    return Alias(memory, owner, tuple(tensor.stride()), tuple(value.shape), tuple(value.stride()), offset)
 
 
-def _owners(program: Any) -> dict[int, tuple[Owner, torch.Tensor]]:
+def _owners(program: Any, memories: Memories) -> dict[int, tuple[Owner, torch.Tensor]]:
     """Who has the memory of each tensor that the graph is given."""
     found: dict[int, tuple[Owner, torch.Tensor]] = {}
     for name, owner in owners_of(program).items():
         value = _value(_placeholder(program, name))
         if value is not None:
-            found[memory_of(value)] = (owner, value)
+            found[memories.one(value)] = (owner, value)
     return found
 
 
