@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from openwafer.cli._value_type import ValueType
 
-class Shape(click.ParamType[tuple[int, int]]):
+
+class Shape(ValueType[tuple[int, int]]):
     """Columns and rows of PEs, as 8x8."""
 
     name = "WxH"

@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from openwafer.cli._errors import run_command
+from openwafer.cli._value_type import ValueType
 
 
-class _Pair(click.ParamType[tuple[int, int]]):
+class _Pair(ValueType[tuple[int, int]]):
     """Two integers: `8,3`."""
 
     name = "X,Y"
@@ -27,7 +28,7 @@ class _Pair(click.ParamType[tuple[int, int]]):
         return int(parts[0]), int(parts[1])
 
 
-class _Assignments(click.ParamType[dict[str, str]]):
+class _Assignments(ValueType[dict[str, str]]):
     """Names with values: `M:4,N:6`."""
 
     name = "NAME:VALUE,…"

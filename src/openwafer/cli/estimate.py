@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from openwafer.cli._value_type import ValueType
+
 if TYPE_CHECKING:
     from openwafer.estimate import Estimate, Frontier, TrainingEstimate
 
 _FORMAT = click.Choice(["table", "json", "csv"])
 
 
-class Count(click.ParamType[float]):
+class Count(ValueType[float]):
     """A number with an optional k, M, B, G or T."""
 
     name = "number"
