@@ -14,6 +14,7 @@ from openwafer.diag import suggest
 _COMMANDS: dict[str, tuple[str, str]] = {
     "conform": ("openwafer.cli.conform", "Run a collection of CSL examples and say which pass."),
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
+    "doctor": ("openwafer.cli.doctor", "Whether this installation is whole, and what mends it."),
     "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
     "generate": ("openwafer.cli.generate", "Continue a text with a model on the wafer."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
@@ -47,9 +48,9 @@ class _Lazy(click.Group):
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        from openwafer.cli._errors import version
+        from openwafer.cli._version import version_lines
 
-        click.echo(f"openwafer {version()}")
+        click.echo("\n".join(version_lines()))
         ctx.exit()
 
 

@@ -55,8 +55,10 @@ def command(
     from rich.console import Console
 
     from openwafer.cli._examples import find_examples
+    from openwafer.cli._system import require_posix
     from openwafer.diag import error
 
+    require_posix("`conform` runs scripts with `bash`, in process groups")
     examples = find_examples(root, arch, only)
     if not examples:
         raise error("no-examples", f"no `commands*.sh` below `{root}` fits")

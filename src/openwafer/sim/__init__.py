@@ -8,6 +8,7 @@ from typing import Literal
 
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim._compiled import is_engine_compiled
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
 from openwafer.sim._profile import Profile
 
@@ -49,5 +50,6 @@ __all__ = [
     "PeStats",
     "Profile",
     "compile_engine",
+    "is_engine_compiled",
     "make_engine",
 ]
