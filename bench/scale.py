@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -26,8 +25,12 @@ HERE = Path(__file__).parent
 
 
 def resident_bytes() -> int:
-    """Memory of this process now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    """Memory of this process now. Linux only."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        raise SystemExit("scale.py reads /proc/self/statm, which only Linux has") from None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:

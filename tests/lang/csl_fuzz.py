@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import re
-import resource
 import signal
 import tempfile
 import time
@@ -241,5 +240,9 @@ def run(programs: Sequence[Program], seeds: range) -> tuple[dict[str, int], list
 
 
 def limit_memory() -> None:
-    """Bounds the address space of this process: what needs more raises MemoryError."""
+    """Bounds the address space of this process: what needs more raises MemoryError. Not on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
