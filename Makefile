@@ -1,43 +1,71 @@
-# make demo | test | slow | lint | bench | conform [DIR=…] | campaign NAME=… [COUNT=…]
-# The first of them makes `.venv`; it is made again only when pyproject.toml changes.
+# For everyone:            make demo
+# For who changes it:      make test | slow | lint | bench | conform [DIR=…] | campaign NAME=… [COUNT=…] | pythons
+# Before a release:        make lock | licences | wheels | wheel | release VERSION=…
+#
+# `make demo` installs what the demonstration needs into `.venv`; the targets of the second line add all extras
+# and the tools. Both install the versions of constraints.txt, once: again when it or pyproject.toml changes.
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 DIR ?= .
 COUNT ?= 100
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BENCHES := $(filter-out bench/collection.py bench/published.py bench/parse.py bench/compare.py bench/compare_jobs.py, $(wildcard bench/*.py))
+DEV := .venv/.stamp
 
-.PHONY: setup demo test slow lint bench conform campaign
+.PHONY: setup demo test slow lint bench conform campaign pythons lock licences wheels wheel release
 
-setup: .venv/.stamp
+setup: $(DEV)
 
-.venv/.stamp: pyproject.toml
+.venv/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("OpenWafer needs Python 3.11 or newer; try make PYTHON=python3.11") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,torch,torch-dev,parquet,cluster,examples]'
-	$(BIN)/python -c 'from openwafer.sim import compile_engine; compile_engine()'
+	$(PIP) --editable '.[torch]'
+	$(BIN)/openwafer doctor --compile
 	touch $@
 
-demo: .venv/.stamp
+$(DEV): .venv/.demo
+	$(PIP) --editable '.[torch,parquet,cluster,examples,dev]'
+	touch $@
+
+demo: .venv/.demo
 	$(BIN)/openwafer demo
 
-test: .venv/.stamp
+test: $(DEV)
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
-slow: .venv/.stamp
+slow: $(DEV)
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
-lint: .venv/.stamp
+lint: $(DEV)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: .venv/.stamp
+bench: $(DEV)
 	for file in $(BENCHES); do $(BIN)/python "$$file" || exit 1; done
 
-conform: .venv/.stamp
+conform: $(DEV)
 	$(BIN)/openwafer conform $(DIR)
 
-campaign: .venv/.stamp
+campaign: $(DEV)
 	$(BIN)/python tests/campaigns $(NAME) --count $(COUNT)
+
+pythons: $(DEV)
+	$(BIN)/python tests/run_pythons.py
+
+lock: $(DEV)
+	$(BIN)/python tools/lock.py --upgrade
+
+licences: $(DEV)
+	$(BIN)/python tools/licences.py
+
+wheels: $(DEV)
+	$(BIN)/python tools/check_wheels.py
+
+wheel: $(DEV)
+	$(BIN)/python tests/try_wheel.py
+
+release: $(DEV)
+	$(BIN)/python tools/release.py $(VERSION)

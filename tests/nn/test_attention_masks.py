@@ -133,13 +133,13 @@ SIZES: dict[str, Any] = {
 
 
 def mistral() -> Any:
-    t = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+    t = pytest.importorskip("transformers", reason="needs the extra `dev`")
     return t.MistralForCausalLM(t.MistralConfig(**SIZES))
 
 
 def gemma2() -> Any:
     """One layer with a window, one without; soft caps of scores and logits."""
-    t = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+    t = pytest.importorskip("transformers", reason="needs the extra `dev`")
     config = t.Gemma2Config(
         **SIZES, attn_logit_softcapping=0.8, final_logit_softcapping=1.1, attn_implementation="eager",
         query_pre_attn_scalar=8,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
-transformers = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+transformers = pytest.importorskip("transformers", reason="needs the extra `dev`")
 
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_generation  # noqa: E402

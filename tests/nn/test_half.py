@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
-transformers = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+transformers = pytest.importorskip("transformers", reason="needs the extra `dev`")
 
 from test_checkpoints import KINDS, MESHES, logits_of, make, prompt  # noqa: E402
 from torch_models import Llama, Mlp  # noqa: E402

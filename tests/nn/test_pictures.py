@@ -159,7 +159,7 @@ def test_others_on_the_wafer(name: str) -> None:
 
 def test_digits_are_learned() -> None:
     """Losses of a training are PyTorch's, and fall: handwritten digits of 8 x 8."""
-    datasets = pytest.importorskip("sklearn.datasets", reason="needs the extra `torch-dev`")
+    datasets = pytest.importorskip("sklearn.datasets", reason="needs the extra `dev`")
     found = datasets.load_digits()
     pictures = torch.tensor(found.images[:16], dtype=torch.float32)[:, None] / 16
     labels = torch.tensor(found.target[:16])

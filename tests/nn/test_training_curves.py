@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
-transformers = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+transformers = pytest.importorskip("transformers", reason="needs the extra `dev`")
 
 from torch import nn  # noqa: E402
 from torch_models import next_token_loss  # noqa: E402
@@ -123,7 +123,7 @@ def digits() -> tuple[Any, Any]:
 
 def test_digits_are_learned_as_well_as_by_pytorch() -> None:
     """Trained and tested on the wafer: as many of the 297 pictures kept back are read as PyTorch reads."""
-    pytest.importorskip("sklearn", reason="needs the extra `torch-dev`")
+    pytest.importorskip("sklearn", reason="needs the extra `dev`")
     pictures, labels = digits()
     torch.manual_seed(0)
     ours = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))

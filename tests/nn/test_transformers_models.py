@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra `torch`")
-t = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+t = pytest.importorskip("transformers", reason="needs the extra `dev`")
 
 from openwafer.nn import Wafer, compile, compile_generation  # noqa: E402
 
