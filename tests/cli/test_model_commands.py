@@ -55,7 +55,7 @@ def test_train_then_generate(tmp_path: Path, text: Path, capsys: pytest.CaptureF
 
 
 def test_transformers_reads_what_was_trained(tmp_path: Path, text: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="needs the extra `torch-dev`")
+    transformers = pytest.importorskip("transformers", reason="needs the extra `dev`")
     import torch
 
     out = tmp_path / "model"
