@@ -15,6 +15,7 @@ from openwafer.diag import (
     Label,
     Source,
     Span,
+    error,
     print_diagnostics,
     render,
     to_json,
@@ -174,3 +175,9 @@ def test_an_error_travels_between_processes() -> None:
     back = pickle.loads(pickle.dumps(failure))
     assert str(back) == str(failure) and back.__notes__ == failure.__notes__
     assert [to_json(d) for d in back.diagnostics] == [to_json(d) for d in failure.diagnostics]
+
+
+def test_a_traceback_shows_no_control_characters() -> None:
+    failure = error("plain", "a\x1b[31mb\n\tc", notes=["\u202ed"])
+    text = "".join(traceback.format_exception_only(failure))
+    assert "a\\x1b[31mb\n\tc" in text and "note: \\u202ed" in text

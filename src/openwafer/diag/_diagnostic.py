@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openwafer.diag._brief import brief
+from openwafer.diag._showable import showable
 from openwafer.diag._source import Span
 
 Severity = Literal["error", "warning"]
+_KEPT = "\n\t"
+"""Characters of messages and notes that a traceback shows as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class DiagnosticError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        super().__init__("; ".join(f"{d.id}: {d.message}" for d in self.diagnostics))
+        super().__init__("; ".join(f"{d.id}: {showable(d.message, _KEPT)}" for d in self.diagnostics))
         for diagnostic in self.diagnostics:
             for line in _details(diagnostic):
-                self.add_note(line)
+                self.add_note(showable(line, _KEPT))
 
     def __reduce__(self) -> tuple[type[DiagnosticError], tuple[tuple[Diagnostic, ...]]]:
         return type(self), (self.diagnostics,)
