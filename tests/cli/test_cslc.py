@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,12 @@ class Compiler:
         self.options = CompileOptions()
         self.layout = tiny_layout()
         self.failure: Exception | None = None
+        self.prints: list[str] = []
 
-    def __call__(self, path: str, options: CompileOptions) -> Layout:
+    def __call__(self, path: str, options: CompileOptions, *, printed: Callable[[str], None]) -> Layout:
         self.path, self.options = path, options
+        for line in self.prints:
+            printed(line)
         if self.failure is not None:
             raise self.failure
         return self.layout
@@ -202,6 +206,14 @@ def test_verbose(compiler: Compiler, capsys: pytest.CaptureFixture[str]) -> None
 def test_silent_otherwise(compiler: Compiler, capsys: pytest.CaptureFixture[str]) -> None:
     assert cslc("layout.csl") == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_program_prints_while_it_is_compiled_is_shown(
+    compiler: Compiler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiler.prints = ["pe.csl:3:1: 12", "layout.csl:1:1: a\x1b[31m"]
+    assert cslc("layout.csl", *WSE2) == 0
+    assert capsys.readouterr().out == "pe.csl:3:1: 12\nlayout.csl:1:1: a\\x1b[31m\n"
 
 
 def test_help(tmp_path: Path) -> None:

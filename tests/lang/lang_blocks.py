@@ -133,7 +133,7 @@ def compile_block(block: Block) -> tuple[Image, list[str]]:
     params = dict(p.split(":") for p in block.options.get("params", "").split(",") if p)
     options = CompileOptions(arch=arch, params=params, edition=block.options.get("edition"))
     told: list[str] = []
-    layout = compile_layout("layout.csl", options, told.append)
+    layout = compile_layout("layout.csl", options, printed=told.append)
     marks = (re.match(rf"{re.escape(block.file)}:(\d+):\d+: (.*)", line, re.S) for line in told)
     return build(layout, arch), [f"{m[1]}: {m[2]}" for m in marks if m]
 

@@ -106,7 +106,7 @@ def _compile(
     options = replace(options, fabric_offsets=fabric_offsets or default_offsets(options, facts))
     check_options(options, facts)
     with _progress(f"compiling {layout}"):
-        compiled = compile_layout(layout, options)
+        compiled = compile_layout(layout, options, printed=say)
         check_layout(compiled, options, facts)
         image = build(compiled, facts, _metadata(layout, options))
         _write(image, output)

@@ -47,10 +47,13 @@ def _say_nothing(_: str) -> None:
     pass
 
 
-def compile_layout(path: str, options: CompileOptions, progress: Progress | None = None) -> Layout:
-    """Compiles the layout file `path`. `progress` is told what is being done.
+def compile_layout(
+    path: str, options: CompileOptions, progress: Progress | None = None, printed: Progress | None = None
+) -> Layout:
+    """Compiles the layout file `path`. `progress` is told what is being done, `printed` each line of
+    `@comptime_print`.
 
-    Diagnostics of the first error are raised; `comptime_print` output goes to `progress`."""
+    Diagnostics of the first error are raised."""
     assert RULES
     check_edition(options)
     tell = progress or _say_nothing
@@ -61,9 +64,10 @@ def compile_layout(path: str, options: CompileOptions, progress: Progress | None
     with _deep_recursion(), _without_collector():
         _execute(unit, path, options)
         _check_tiles(unit, path)
+        show = printed or _say_nothing
         for line in unit.printed:
-            tell(line)
-        return _Programs(unit, tell).layout()
+            show(line)
+        return _Programs(unit, tell, show).layout()
 
 
 @contextmanager
@@ -153,11 +157,11 @@ def _check_tiles(unit: LayoutUnit, path: str) -> None:
 class _Programs:
     """Compiles the programs of an executed layout and places them."""
 
-    def __init__(self, unit: LayoutUnit, tell: Progress) -> None:
+    def __init__(self, unit: LayoutUnit, tell: Progress, show: Progress) -> None:
         assert unit.rectangle is not None and unit.tiles is not None and unit.routes is not None
         self.tiles, self.routes = unit.tiles, unit.routes
         self.unit = unit
-        self.tell = tell
+        self.tell, self.show = tell, show
         self.rectangle = unit.rectangle
         self.shape = (self.rectangle.height, self.rectangle.width)
         self.programs: list[tir.Program] = []
@@ -204,7 +208,7 @@ class _Programs:
         self.tell(f"program {len(self.programs) + 1}: {group.tile.path}")
         program = compile_program(unit, group.tile.path, params, group.tile.span, cells)
         for line in unit.printed:
-            self.tell(line)
+            self.show(line)
         self.guards, self.queue_cells = unit.guards, unit.queue_cells
         return program
 
