@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from openwafer.csl import _tir as tir
@@ -353,11 +354,41 @@ def random_flow(color: int, width: int, height: int, rng: random.Random) -> Flow
     return flow
 
 
+PRIORITIES = (int(DsdFlag.PRIORITY_LOW), int(DsdFlag.PRIORITY_HIGH))
+
+
+def _number(word: tir.Expr) -> int:
+    assert isinstance(word, tir.Const)
+    return int(word.value)
+
+
+def _is_fabric(operand: tir.Operand | None) -> bool:
+    if not isinstance(operand, tir.Dsd) or not isinstance(operand.value, tir.DsdMake):
+        return False
+    return _number(operand.value.words[DsdWord.KIND]) in (DsdKind.FABIN, DsdKind.FABOUT)
+
+
+def _loaded(op: tir.DsdOp, made: tir.DsdMake, changes: dict[str, Any], dice: random.Random) -> tir.DsdMake:
+    words = list(made.words)
+    flags = dice.choice([0, *PRIORITIES])
+    if op.is_async and dice.random() < 0.5:
+        flags, changes["is_async"] = flags | DsdFlag.ASYNC, False
+    words[DsdWord.FLAGS] = u16(_number(words[DsdWord.FLAGS]) | flags)
+    if dice.random() < 0.5:
+        words[DsdWord.MICROTHREAD] = u16(dice.randrange(1, 9))
+        changes |= {"ut": None} if dice.random() < 0.7 else {}
+    if op.activate is not None and dice.random() < 0.5:
+        words[DsdWord.ACTIONS], changes["activate"] = u16(_number(op.activate) + 1), None
+    return tir.DsdMake(tuple(words))
+
+
 class Streams:
     """Random streams over a small fabric: sends, receptions into memory, data tasks and relays."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: random.Random, dsr_share: float = 0.4) -> None:
+        """`dsr_share` of the fabric operands lie in DSRs; all else is the same for every share."""
+        self.rng, self.dsr_share = rng, dsr_share
+        self.dice = random.Random(repr(rng.getstate()))
         self.arch = rng.choice(("wse2", "wse3"))
         self.width, self.height = rng.randrange(1, 5), rng.randrange(1, 4)
         places = [(x, y) for y in range(self.height) for x in range(self.width)]
@@ -377,8 +408,9 @@ class Streams:
             self.send(flow)
             for place in flow.takers:
                 self.take(place, flow)
-        for place, body in self.body.items():
-            self.rng.shuffle(body)
+        for place, statements in self.body.items():
+            self.rng.shuffle(statements)
+            body = [self._from_dsrs(place, s) if isinstance(s, tir.DsdOp) else s for s in statements]
             extra = [self.work(place) for _ in range(self.rng.randrange(3))]
             self.kits[place].function([*body, *extra], ["u16", "u32"], export="go")
         routes = {
@@ -399,6 +431,19 @@ class Streams:
         fits = n * size <= 256
         base = tir.Addr(self.data[place].symbol, self.rng.randrange(0, 257 - n * size, 2) if fits else 0)
         return record(DsdKind.MEM1D, base=base, extent0=n, stride0=size if fits else 0)
+
+    def _from_dsrs(self, place: tuple[int, int], op: tir.DsdOp) -> tir.Stmt:
+        """Some fabric operands in DSRs, which take over what the operation says, or are overruled by it."""
+        changes: dict[str, Any] = {}
+        loads: list[tir.Stmt] = []
+        for name in ("dest", "src0", "src1"):
+            operand = getattr(op, name)
+            if not _is_fabric(operand) or self.dice.random() >= self.dsr_share:
+                continue
+            dsr = self.kits[place].dsr(f"x:{len(self.kits[place].dsrs)}")
+            loads.append(tir.LoadDsr(dsr.index, _loaded(op, operand.value, changes, self.dice), 0))
+            changes[name] = tir.Dsr(dsr.index, self.dice.choice([None, None, 0, *PRIORITIES]))
+        return tir.Block(-1, (*loads, msgspec.structs.replace(op, **changes)))
 
     def _options(self, place: tuple[int, int]) -> dict[str, Any]:
         """Synchronous, or on a random microthread with a task that writes the time."""
@@ -485,5 +530,5 @@ class Streams:
         self.kits[place].task(id, [add, stamp], ["u32"], kind="data", params=1)
 
 
-def random_streams(seed: int) -> Image:
-    return Streams(random.Random(seed)).image()
+def random_streams(seed: int, dsr_share: float = 0.4) -> Image:
+    return Streams(random.Random(seed), dsr_share).image()
