@@ -1,4 +1,4 @@
-"""Files that somebody else made: pipes, devices, files without end, bytes that are no text."""
+"""Every reader of a file that somebody else made: pipes, devices, files without end, what is no text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from openwafer.cli.sweep import _read as read_sweep
+from openwafer.csl import CompileOptions, compile_layout
 from openwafer.csl._files import FileLoader
 from openwafer.diag import DiagnosticError
 from openwafer.estimate import load_model
@@ -71,3 +72,18 @@ def test_bytes_that_are_no_text(reader: tuple[Path, Callable[[], str]]) -> None:
     path, told = reader
     path.write_bytes(b"ab\n\xff")
     assert f"`{path}` is not UTF-8: byte 3 (line 2) is 0xff" in told()
+
+
+@pytest.mark.parametrize("content", [None, "[" * 100_000, "{"])
+def test_json_that_a_program_imports(tmp_path: Path, content: str | None) -> None:
+    data = tmp_path / "data.json"
+    data.symlink_to("/dev/zero") if content is None else data.write_text(content)
+    layout = tmp_path / "layout.csl"
+    text = 'layout { const data = @import_comptime_value(comptime_struct, "data.json"); }'
+    layout.write_text(text)
+    with pytest.raises(DiagnosticError) as failure:
+        compile_layout(str(layout), CompileOptions(arch="wse3"))
+    (diagnostic,) = failure.value.diagnostics
+    assert diagnostic.id == "bad-json" and str(diagnostic.span).endswith(
+        f"layout.csl:1:{text.index(chr(34)) + 1}"
+    )
