@@ -112,13 +112,20 @@ def _words(failure: DiagnosticError) -> str | None:
     return None
 
 
-def _commands(chosen: Sample) -> Iterator[Command]:
+def _arguments(image: Image, name: str) -> int:
+    """How many arguments a function takes; a host counts them before it launches one."""
+    exports = [e for p in image.layout.programs for e in p.exports if e.name == name and e.kind == "func"]
+    return len(exports[0].params) if len({len(e.params) for e in exports}) == 1 else -1
+
+
+def _commands(chosen: Sample, image: Image) -> Iterator[Command]:
     for what, name, count in chosen.commands:
         data = np.arange(chosen.width * chosen.height * max(count, 1), dtype=np.uint32)
         data = data.reshape(chosen.height, chosen.width, -1)
         match what, name:
             case "launch", str():
-                yield Launch(name, (3,) * count)
+                if (wanted := _arguments(image, name)) >= 0:
+                    yield Launch(name, (3,) * wanted)
             case "in", str():
                 yield CopyIn(name, 0, 0, data, 4)
             case "out", str():
@@ -136,7 +143,7 @@ def _run(chosen: Sample, image: Image, engine: str) -> int:
     try:
         made = make_engine(image, image.machine, engine=engine)  # type: ignore[arg-type]
         made.watchdog.last = CYCLES
-        for command in _commands(chosen):
+        for command in _commands(chosen, image):
             made.run(made.submit(command), max_cycles=CYCLES)
         made.run(None, max_cycles=CYCLES)
     except DiagnosticError as failure:

@@ -41,20 +41,21 @@ NAMES = (
 
 
 def _program(name: str, *more: Export) -> Program:
-    function = Function("f", 0, (), "void", (), 0)
+    takes: tuple[tuple[str, ...], ...] = ((), ("i16", "f32", "u32"), ("f16", "bool"), ("u64",))
+    functions = tuple(Function(f"f{len(types)}", len(types), types, "void", (), 0) for types in takes)
     exports = (
         Export("A", "ptr", 0, "[*]f32", ()),
         Export("y", "ptr", 0, "[*]f32", ()),
         Export("compute", "func", 0, "fn()void", ()),
-        Export("scale", "func", 0, "fn(i16, f32, u32)void", ("i16", "f32", "u32"), ("n", "a", "k")),
-        Export("half", "func", 0, "fn(f16, bool)void", ("f16", "bool")),
-        Export("wide", "func", 0, "fn(u64)void", ("u64",)),
+        Export("scale", "func", 1, "fn(i16, f32, u32)void", ("i16", "f32", "u32"), ("n", "a", "k")),
+        Export("half", "func", 2, "fn(f16, bool)void", ("f16", "bool")),
+        Export("wide", "func", 3, "fn(u64)void", ("u64",)),
         *more,
     )
     queues = (Queue("in", 2, H2D), Queue("out", 3, D2H))
     symbols = (Symbol("p", 2, 2, b"", "[*]f32"), Symbol("v", 12, 4, b"", "[3]f32"), *TRACE)
     return Program(
-        name, "wse3", (function,), symbols, (), exports, queues, (), None, (), (), (), (), (("pe.csl", 1),),
+        name, "wse3", functions, symbols, (), exports, queues, (), None, (), (), (), (), (("pe.csl", 1),),
         host_in=(H2D, QUEUELESS), host_out=(D2H,) if name == "pe.csl" else (),
     )  # fmt: skip
 

@@ -163,6 +163,7 @@ REPLACED: dict[str, dict[str, Any]] = {
     "Task.id is 64": {"tasks": (tir.Task(64, "control", 0, ()),)},
     "local task 31": {"tasks": (tir.Task(31, "local", 0, ()),)},
     "Task.kind is timed": {"tasks": (tir.Task(8, "timed", 0, ()),)},
+    "the parameters of `go` are not": {"exports": (tir.Export("go", "func", 0, "void", ("Addr",)),)},
     "of data task 4": {"tasks": (tir.Task(4, "data", 0, ("u32",)),)},
     "Queue.id is 8": {"queues": (tir.Queue("in", 8, 1),)},
     "Queue.color is 31": {"queues": (tir.Queue("in", 2, 31),)},

@@ -179,9 +179,10 @@ class _Body:
 
     def _loop(self, stmt: tir.Loop, constants: Constants) -> tir.Loop:
         """`loop_cycles` a trip cover the exit test at the top, the increments and the way back. Where time
-        can catch up at its end, a trip takes at least a cycle, whatever the machine."""
+        can catch up at its end, a trip takes at least a cycle, on machines with free loops, too."""
         line, before, self.work = self._line, self.work, 1
         cycles = self._scalar.loop_cycles if stmt.cycles is None else stmt.cycles
+        is_free = not cycles
         marks, code = _leading_lines(stmt.body)
         if (test := _exit_test(code)) is not None:
             rest = _Gathered()
@@ -202,7 +203,7 @@ class _Body:
         is_short = stmt.bounded and (trips or 0) * self.work <= MOST_WORK
         self.work = before + self.work * (trips or 1 if is_short else 1)
         if not is_short:
-            step = (*step, *(() if cycles else (tir.Tick(1),)), tir.Yield(line))
+            step = (*step, *((tir.Tick(1),) if is_free else ()), tir.Yield(line))
         return tir.Loop(stmt.label, body, step, stmt.bounded)
 
     def _step(self, step: tuple[tir.Stmt, ...], cycles: int) -> tuple[tir.Stmt, ...]:

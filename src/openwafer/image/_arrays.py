@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ _BAD = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, OverflowError, zipfile.BadZipFile,
     zlib.error,
 )  # fmt: skip
+
+
+class Stream(Protocol):
+    """What is read of an opened array."""
+
+    def read(self, n: int, /) -> bytes: ...
+
+    def readinto(self, buffer: memoryview, /) -> int: ...
 
 
 class BadArrays(Exception):
@@ -54,7 +62,8 @@ def read_arrays(data: bytes, wanted: Mapping[str, Wanted]) -> dict[str, NDArray[
 def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, want: Wanted, room: int) -> NDArray[Any]:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is compressed in another way")
-    with file.open(info) as stream:
+    with file.open(info) as opened:
+        stream = cast("Stream", opened)
         shape, dtype = _header(stream, name)
         sizes = zip(want[1], shape, strict=False)
         if (
@@ -66,12 +75,12 @@ def _array(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, want: Wanted
         size = dtype.itemsize
         for side in shape:
             size *= side
-        if size > room or stream.tell() + size != info.file_size:
+        if size > room or opened.tell() + size != info.file_size:
             raise ValueError(f"{name} has {info.file_size:,} B")
         return _content(stream, np.empty(shape, dtype))
 
 
-def _header(stream: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(stream: Stream, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and element type from a header as NumPy writes it; nothing else is understood."""
     start = stream.read(len(_MAGIC) + 2)
     length = int.from_bytes(start[len(_MAGIC) :], "little")
@@ -81,7 +90,7 @@ def _header(stream: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...], np.
     return tuple(int(side) for side in _SIDE.findall(form[2])), np.dtype(form[1].decode())
 
 
-def _content(stream: zipfile.ZipExtFile, array: NDArray[Any]) -> NDArray[Any]:
+def _content(stream: Stream, array: NDArray[Any]) -> NDArray[Any]:
     flat: Any = array.reshape(-1).view(np.uint8)
     view = memoryview(flat)
     for start in range(0, len(view), _CHUNK_BYTES):

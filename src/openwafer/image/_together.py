@@ -180,8 +180,8 @@ def task(scope: Scope, node: tir.Task) -> str | None:
     called = scope.program.functions[node.function]
     if node.kind != "control" and node.id > 30:
         return f"{node.kind} task {node.id}"
-    if node.kind == "data" and node.params != called.slots[: called.params]:
-        return f"the parameters of data task {node.id} are not those of its function"
+    if node.params != called.slots[: called.params]:
+        return f"the parameters of {node.kind} task {node.id} are not those of its function"
     return _startable(called)
 
 
@@ -201,7 +201,10 @@ def export(scope: Scope, node: tir.Export) -> str | None:
     if node.target >= scope.counts[of]:
         return f"`{node.name[:60]}` names {node.target} of {scope.counts[of]} {of}"
     if node.kind == "func":
-        return _startable(scope.program.functions[node.target])
+        called = scope.program.functions[node.target]
+        if node.params != called.slots[: called.params]:
+            return f"the parameters of `{node.name[:60]}` are not those of its function"
+        return _startable(called)
     if node.kind == "ptr" and scope.program.symbols[node.target].size < 2:
         return f"`{node.name[:60]}` is no pointer"
     return None
