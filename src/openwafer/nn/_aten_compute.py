@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from openwafer.diag import error
 from openwafer.nn._abstract import Param, Scores
 from openwafer.nn._aten_attention import attend, dropped, scores
 from openwafer.nn._aten_elementwise import add, norm
@@ -15,6 +16,7 @@ from openwafer.nn._aten_reductions import is_sequence, linear_along_tokens
 from openwafer.nn._capture import Capture
 from openwafer.nn._graph import Shape, Weight
 from openwafer.nn._hints import BATCH
+from openwafer.nn._nodes import notes_of, target_name
 from openwafer.nn._view import Atom, View
 
 
@@ -65,6 +67,7 @@ def matmul(context: Capture, a: Any, b: Any) -> Any:
 
 def embedding(context: Capture, table: Any, ids: Any, padding_idx: int = -1, *_: Any, **__: Any) -> Any:
     if isinstance(table, Param) and isinstance(ids, torch.Tensor):
+        check_rows(context, ids, table.index.shape[0])
         return Param(table.name, table.index[ids])
     if not isinstance(ids, View):
         raise context.unsupported("ids must be inputs or constants")
@@ -74,6 +77,14 @@ def embedding(context: Capture, table: Any, ids: Any, padding_idx: int = -1, *_:
     shape = Shape(features, view.value.tokens)
     made = context.emit("embedding", [view.value], shape, weights=[weight], padding=padding_idx)
     return View(made, (*view.dims, (Atom("f", 1, features),) if features > 1 else ()))
+
+
+def check_rows(context: Capture, ids: torch.Tensor, count: int) -> None:
+    """Diagnostics: id-out-of-range."""
+    wrong = ids[(ids < 0) | (ids >= count)]
+    if wrong.numel():
+        found = f"`{target_name(context.node)}`: the id {int(wrong[0])} is not one of 0 … {count - 1}"
+        raise error("id-out-of-range", found, notes=notes_of(context.node))
 
 
 def rms_norm(context: Capture, x: Any, shape: list[int], weight: Any = None, eps: Any = None) -> View:

@@ -121,7 +121,7 @@ class Capture:
             sources = [self._output(r) for r in flat(self._walk(self.program.graph_module))]
         views = [r for r in sources if isinstance(r, View)]
         if not views:
-            raise self.unsupported("what the model returns does not depend on its inputs")
+            raise self.unsupported("nothing that the model returns is computed from its inputs")
         self.graph.prune([v.value for v in views])
         inputs = used_inputs(self.graph, self.inputs, [v.value for v in views])
         results = Results.of(self.program, sources, places)
@@ -168,7 +168,10 @@ class Capture:
         """A view of what is computed, a view of an input that the host has, a parameter, or what is known."""
         if not isinstance(result, View | Pending):
             return result
-        view = _shown(self, result)
+        try:
+            view = _shown(self, result)
+        except ViewError as failure:
+            raise self.unsupported(str(failure)) from failure
         given = self._input(view)
         return view if given is None else Given(given, view)
 

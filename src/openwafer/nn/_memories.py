@@ -25,7 +25,8 @@ def memory_of(tensor: torch.Tensor) -> Memory:
 
 
 class Memories:
-    """Of a program. Nodes that return an argument as it is go; `hidden` share memory with one otherwise."""
+    """Of a program, in which nothing reads nodes that return an argument as it is any more; those in `hidden`
+    share memory with one otherwise."""
 
     def __init__(self, program: Any) -> None:
         self._merged: dict[Memory, Memory] = {}
@@ -62,7 +63,6 @@ class Memories:
             self._merged[memory] = next(iter(self.of(argument)))
         if is_itself:
             node.replace_all_uses_with(argument)
-            node.graph.erase_node(node)
         else:
             self.hidden.append(node)
 
@@ -101,14 +101,14 @@ def _shared(node: Any) -> tuple[Any, bool] | None:
 
     args, kwargs = torch.fx.map_arg((node.args, node.kwargs), of)
     try:
-        results = flat(node.target(*args, **kwargs))
+        made = node.target(*args, **kwargs)
     except Exception:  # without numbers some operators do not work; they make new tensors
         return None
     for argument, tensor in empty.items():
         if isinstance(tensor, torch.Tensor):
-            for result in results:
+            for result in flat(made):
                 if isinstance(result, torch.Tensor) and memory_of(result) == memory_of(tensor):
-                    return argument, result is tensor or (len(results) == 1 and _is_alike(result, tensor))
+                    return argument, result is made and _is_alike(result, tensor)
     return None
 
 
