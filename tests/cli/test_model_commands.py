@@ -55,6 +55,24 @@ def test_train_then_generate(tmp_path: Path, text: Path, capsys: pytest.CaptureF
     assert said.out == f"This is{written['text']}\n" and "tokens/s" in said.err
 
 
+def test_a_machine_of_ones_own(
+    tmp_path: Path, text: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training and generation have its facts, and a checkpoint finds its file from another directory."""
+    fact = '{ value = 40, unit = "cycles", source = "what if", status = "assumed" }'
+    (tmp_path / "far.toml").write_text(f'base = "wse3"\n[fabric]\nhop_cycles = {fact}\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    cycles: list[int] = []
+    for machine, out in (("wse3", "near"), ("far.toml", "far")):
+        options = (f"--machine={machine}", "--format=json")
+        assert call("train", "--text", text, "--out", out, "--steps=2", *options, *SMALL) == 0
+        cycles.append(json.loads(capsys.readouterr().out)["cycles"])
+        arguments = ("generate", out, "--prompt=This is", "--tokens=2", "--shape=2x2")
+        assert call(*arguments, *options) == 0
+        cycles.append(json.loads(capsys.readouterr().out)["cycles"])
+    assert cycles[2] > cycles[0] and cycles[3] > cycles[1]
+
+
 def test_transformers_reads_what_was_trained(tmp_path: Path, text: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="needs the extra `dev`")
     import torch

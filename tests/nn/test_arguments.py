@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 SMALL: Any = Wafer("wse3", (2, 2))
 LINEAR, X = nn.Linear(4, 4), torch.ones(3, 4)
 anything: Any = compile
-TABLE, ID = nn.Embedding(5, 4), torch.tensor([1])
+DOUBLE, TABLE, ID = nn.Linear(4, 4).double(), nn.Embedding(5, 4), torch.tensor([1])
 any_generation: Any = compile_generation
 any_wafer: Any = Wafer
 
@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "no optimizer": (lambda: training(optimizer="SGD"), "unsupported-optimizer", "str"),
     "examples by name": (lambda: anything(LINEAR, {"x": X}, SMALL), "input-type", "dict"),
     "an array as example": (lambda: anything(LINEAR, (X.numpy(),), SMALL), "input-type", "NumPy"),
-    "a float64 model": (lambda: compiled(nn.Linear(4, 4).double(), X.double()), "unsupported-dtype", "float64"),
+    "a float64 model": (lambda: compiled(DOUBLE, X.double()), "unsupported-dtype", "float64"),
     "an extra input": (lambda: compiled()(X, 3), "input-count", "1 inputs, found 2"),
     "no input": (lambda: compiled()(), "input-count", "found 0"),
     "an input by name": (lambda: compiled()(x=X), "input-type", "`x`"),

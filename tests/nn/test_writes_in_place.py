@@ -141,6 +141,21 @@ def test_no_gradient_passes_what_is_detached(stopped: Any) -> None:
     assert torch.allclose(step.gradients()["layer.weight"], model.layer.weight.grad, atol=1e-5)
 
 
+@pytest.mark.parametrize("is_detached", (True, False))
+def test_writes_that_gradients_do_not_see_are_refused(is_detached: bool) -> None:
+    class Hidden(Model):
+        def forward(self, x: Any) -> Any:
+            y = self.layer(x)
+            with torch.set_grad_enabled(is_detached):
+                (y.detach() if is_detached else y)[0].add_(1.0)  # the line to be named
+            return y
+
+    call = lambda: compile_training(Hidden(None), F.mse_loss, None, (X, X), WAFER)  # noqa: E731
+    diagnostic = refused(call)
+    assert diagnostic.id == "unsupported-write"
+    assert any("the line to be named" in note for note in diagnostic.notes)
+
+
 def without_gradient(y: Any) -> Any:
     with torch.no_grad():
         return y.relu() + 1

@@ -34,6 +34,8 @@ def functional(program: Any, memories: Memories, *, is_training: bool) -> Any:
         return program
     _check_targets(program, written, memories)
     _check_hidden(program, written, memories)
+    if is_training:
+        _check_detached(written, memories)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return program.run_decompositions({})
@@ -104,6 +106,19 @@ def _check_hidden(program: Any, written: Written, memories: Memories) -> None:
         shared = memories.of(node) & written.keys()
         if any(order[written[memory][-1]] > order[node] for memory in shared):
             raise unsupported_write(node, "its result shares memory that is written in place")
+
+
+def _check_detached(written: Written, memories: Memories) -> None:
+    """What is written through `detach` changes numbers and no gradients.
+
+    Diagnostics: unsupported-write."""
+    for memory, writes in written.items():
+        for node in writes:
+            viewed = node.args[0]
+            while viewed.op == "call_function" and memory in memories.of(viewed):
+                if viewed.target is aten.detach.default:
+                    raise unsupported_write(node, "a write through `detach` in training")
+                viewed = viewed.args[0]
 
 
 def _mark_without_gradients(module: torch.fx.GraphModule, memories: Memories) -> None:
