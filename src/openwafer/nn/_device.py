@@ -160,6 +160,6 @@ def compile_emitted(emitted: Emitted, machine: Machine, *, profile: bool = False
         params = {"profile": "true"} if profile else {}
         options = CompileOptions(arch=machine.arch, params=params, memcpy=True, machine=machine)
         layout = compile_layout(str(directory / "layout.csl"), options)
-        return build(layout, machine)  # pyright: ignore[reportArgumentType]
+        return build(layout, machine)
     finally:
         shutil.rmtree(directory)
