@@ -80,6 +80,37 @@ ROTATIONS: tuple[Any, ...] = (
     {"rope_type": "default", "rope_theta": 100.0},
     {"rope_type": "default", "partial_rotary_factor": 0.5, "rope_theta": 10000.0},
 )
+PLAUSIBLE: dict[str, tuple[Any, ...]] = {
+    "scale_attn_weights": (True, False, None),
+    "scale_attn_by_inverse_layer_idx": (True, False, None),
+    "add_cross_attention": (True, False),
+    "use_sliding_window": (True, False, None),
+    "sliding_window": (2, 4, None),
+    "attention_bias": (True, False),
+    "mlp_bias": (True, False),
+    "tie_word_embeddings": (True, False),
+    "hidden_act": ("gelu", "relu", "silu"),
+    "activation_function": ("gelu", "relu", "gelu_new", "silu", "gelu_pytorch_tanh"),
+    "rms_norm_eps": (0.0, 0.1, 0.5),
+    "layer_norm_epsilon": (0.0, 0.1, 0.5),
+    "rope_theta": (3.0, 50.0, 1e6),
+    "head_dim": (4, 8, None),
+    "num_key_value_heads": (1, 2, 4, None),
+    "model_type": KINDS,
+    "layer_types": (["full_attention"] * 2, ["full_attention", "sliding_attention"]),
+    "rope_parameters": ROTATIONS,
+    "rope_scaling": ROTATIONS,
+    "partial_rotary_factor": (0.5, 1.0, None),
+    "quantization_config": ({"quant_method": "fp8"}, None),
+    "max_position_embeddings": (8, 16, 64),
+    "n_inner": (24, None),
+}
+"""Values with which a model may be right, and then is another one."""
+GPT_FIELDS = (
+    "scale_attn_weights", "scale_attn_by_inverse_layer_idx", "add_cross_attention", "activation_function",
+    "layer_norm_epsilon", "n_inner",
+)  # fmt: skip
+BOTH = ("tie_word_embeddings", "model_type", "quantization_config")
 TARGETS = ("/dev/zero", "/etc/hostname", "nowhere", ".", "../outside", "config.json")
 
 
@@ -262,17 +293,27 @@ def config_value(rng: random.Random, root: Path) -> str:
     document = json.loads(path.read_text("utf-8"))
     key = rng.choice([*document, *EXTRA])
     value = wrong_value(rng)
-    if key in ("rope_parameters", "rope_scaling") and rng.random() < 0.8:
-        document.pop("rope_parameters", None)
-        value = rng.choice(ROTATIONS)
-    if key == "layer_types" and rng.random() < 0.7:
-        value = [rng.choice(("full_attention", "full_attention", "sliding_attention")) for _ in range(2)]
     if value == "(absent)":
         document.pop(key, None)
     else:
         document[key] = value
     path.write_text(json.dumps(document), "utf-8")
     return f"{key} = {json.dumps(value)[:80]}"
+
+
+def plausible_value(rng: random.Random, root: Path) -> str:
+    """Another model, that is right with the same weights or is refused."""
+    path = root / "config.json"
+    document = json.loads(path.read_text("utf-8"))
+    fit = [
+        key for key in PLAUSIBLE if (document["model_type"] == "gpt2") == (key in GPT_FIELDS) or key in BOTH
+    ]
+    key = rng.choice(fit)
+    if key in ("rope_parameters", "rope_scaling") and rng.random() < 0.8:
+        document.pop("rope_parameters", None)
+    document[key] = rng.choice(PLAUSIBLE[key])
+    path.write_text(json.dumps(document), "utf-8")
+    return f"{key} = {document[key]}"
 
 
 def near_value(rng: random.Random, root: Path) -> str:
@@ -456,7 +497,8 @@ def foreign_files(rng: random.Random, root: Path) -> str:
 
 
 MUTATIONS: dict[Callable[[random.Random, Path], str], int] = {
-    config_value: 30,
+    config_value: 20,
+    plausible_value: 25,
     near_value: 12,
     config_text: 5,
     index_document: 8,

@@ -25,7 +25,7 @@ from openwafer.estimate.sweep import _store as store
 from openwafer.estimate.sweep import parse_values, sweep
 
 SHARE = 25
-LIMIT_S = 30
+LIMIT_S = 120
 EVENTS = (
     "open",
     "os.rename",

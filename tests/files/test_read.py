@@ -81,6 +81,7 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     [
         ("[" * 100_000, "nested more than 32 deep"),
         ('{"a":' * 40 + "1" + "}" * 40, "nested more than 32 deep"),
+        ('{"a": ["\\ud800"]}', "half of a surrogate pair"),
         ("[1]", "expected a JSON object, found `[1]`"),
         ('{"a": 1' + "0" * 5000 + "}", "a number too long"),
         ('{"a": }', "not valid JSON"),
@@ -90,6 +91,10 @@ def test_what_is_no_text(tmp_path: Path) -> None:
 def test_json(text: str, words: str) -> None:
     found = refused(parse_json, Source("f.json", text), "bad-thing")
     assert words in found.message and found.span is not None
+
+
+def test_json_with_whole_surrogate_pairs() -> None:
+    assert parse_json(Source("f", '{"a": "\\ud83d\\ude00"}'), "bad-thing") == {"a": "\U0001f600"}
 
 
 def test_json_up_to_the_depth_that_is_allowed() -> None:

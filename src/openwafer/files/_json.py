@@ -22,6 +22,8 @@ def parse_json(source: Source, id: str) -> dict[str, Any]:
         raise error(id, "a number too long", _start(source)) from None
     if is_deep(document):
         raise _too_deep(source, id)
+    if "\\ud" in source.text.lower() and not _is_text(document):
+        raise error(id, "a string with one half of a surrogate pair, which is no text", _start(source))
     if not isinstance(document, dict):
         found = json.dumps(document)[:40]
         raise error(id, f"expected a JSON object, found `{found}`", _start(source))
@@ -30,6 +32,15 @@ def parse_json(source: Source, id: str) -> dict[str, Any]:
 
 def _too_deep(source: Source, id: str) -> DiagnosticError:
     return error(id, f"values nested more than {MOST_DEEP} deep", _start(source))
+
+
+def _is_text(document: object) -> bool:
+    """Whether all strings can be printed and stored."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _start(source: Source) -> Span:
