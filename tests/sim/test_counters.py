@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from engine_cases import Case, agree, launch, outcome
 from random_wafers import random_wafer
@@ -48,8 +49,6 @@ def test_busy_cycles_are_those_of_dispatch_and_code() -> None:
 
 
 def test_a_copy_is_busy_for_its_words() -> None:
-    import numpy as np
-
     kit = Kit()
     kit.symbol("x", 64, export="u32")
     engine = ReferenceEngine(image([[kit.build()]]), WSE3)
@@ -191,4 +190,26 @@ def test_the_line_of_a_running_thread_is_that_of_its_last_time_point() -> None:
     result = outcome(ReferenceEngine, case, profile=True)
     assert result.error == "max-cycles"
     assert result.told[0]["notes"][-1].endswith("the main thread of PE (0, 0) runs `go` (pe.csl:14)")
+    agree(case)
+
+
+def test_pes_that_have_yet_to_copy_are_told_in_row_major_order() -> None:
+    """Those that are at it and those that have not begun alike."""
+
+    def build() -> Image:
+        kit = Kit()
+        kit.symbol("data", 128, export="u32")
+        kit.params = ["u16"]
+        work = tir.If(binary("eq", tir.Param("u16", 0), u16(1)), (delay(200), tir.Yield(0)), ())
+        kit.function([tir.UnblockCommands(0), work], export="go")
+        return image([[kit.build()] * 3], cells={(x, 0): [x] for x in range(3)})
+
+    def script(engine: Engine) -> list[Any]:
+        engine.submit(Launch("go"))
+        engine.run(engine.submit(CopyIn("data", 0, 0, np.zeros((1, 3, 32), np.uint32), 4)), max_cycles=25)
+        return []
+
+    case = Case("copies", build, script)
+    told = outcome(ReferenceEngine, case).told
+    assert told[0]["data"]["chain"][1]["pe"] == [0, 0]
     agree(case)

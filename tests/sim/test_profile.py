@@ -145,3 +145,13 @@ def test_a_profile_changes_no_cycle(tmp_path: Path) -> None:
 def test_too_many_counters() -> None:
     with pytest.raises(DiagnosticError, match="profile-too-large"):
         check_profile_size(10**11)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_wafer_without_any_code_has_an_empty_profile(engine: str) -> None:
+    from openwafer.image import Image
+    from tir_kit import image
+
+    made: Image = image([[None, None]])
+    found = make_engine(made, load_machine("wse3"), engine, profile=True).profile()  # pyright: ignore
+    assert (found.cycles, found.lines, found.tasks, found.pes) == (0, (), (), ())

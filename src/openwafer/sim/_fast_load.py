@@ -118,7 +118,7 @@ class World:
 
     def _make_profile(self) -> NDArray[np.int64]:
         """Counters `[PE, row, counter]`, the head first. Diagnostics: profile-too-large."""
-        rows = 1 + max(row_count(loaded.program) for loaded in self.programs)
+        rows = 1 + max((row_count(loaded.program) for loaded in self.programs), default=0)
         check_profile_size(self.pe_count * rows * COUNTERS * st.WORD)
         counters = aligned_zeros(self.pe_count, rows, COUNTERS)
         self.set(st.W_PROFILE, words(counters))

@@ -127,6 +127,7 @@ def _command(number: int, host: Host, pes: dict[Place, Pe], waiting: set[Place])
 
 
 def _listed(ticket: Ticket, pes: dict[Place, Pe], waiting: set[Place]) -> tuple[Place, ...]:
+    """The PEs that have not taken a command of the list, or are carrying it out, in row-major order."""
     copying = [place for place, pe in pes.items() if pe.copying is ticket]
     listed = (place for place in waiting if any(t is ticket for t in pes[place].commands))
-    return (*sorted(listed, key=lambda place: place[::-1]), *copying)
+    return tuple(sorted([*listed, *copying], key=lambda place: place[::-1]))
