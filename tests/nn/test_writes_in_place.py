@@ -219,6 +219,13 @@ def test_numbers_that_a_call_changes_are_refused() -> None:
     assert model.calls == 0, "tracing leaves the model as it was"
 
 
+def test_buffers_of_modules_that_become_others_are_refused() -> None:
+    """PyTorch's tracing does not see these."""
+    model = nn.Sequential(Model(replaced), nn.ReLU())
+    diagnostic = refused(lambda: compile(model, (X,), WAFER))
+    assert "`0.mean`" in diagnostic.message and "copy_" in str(diagnostic.help)
+
+
 def test_inputs_that_share_memory() -> None:
     class Two(nn.Module):
         def forward(self, x: Any, y: Any) -> Any:

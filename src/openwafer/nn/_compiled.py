@@ -37,7 +37,7 @@ class Compiled:
 
         Diagnostics: model-changed."""
         if changed := self._live.changed():
-            self.session.reload(self._live.arrays(), changed)
+            self.session.reload(self._live.take(changed), changed)
         return bool(changed)
 
     def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[torch.Tensor]:

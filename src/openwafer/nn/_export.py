@@ -26,7 +26,7 @@ def export(model: torch.nn.Module, args: tuple[Any, ...]) -> Any:
     _check_types(model)
     # one tensor given twice would be captured as one input
     distinct = _pytree.tree_map(lambda a: a.clone() if isinstance(a, torch.Tensor) else a, tuple(args))
-    with _quiet(), _without_cache(model), _unchanged_numbers(model):
+    with _quiet(), _without_cache(model), _unchanged_state(model):
         try:
             return torch.export.export(model, distinct, strict=False)
         except Exception as failure:
@@ -34,31 +34,47 @@ def export(model: torch.nn.Module, args: tuple[Any, ...]) -> Any:
 
 
 @contextmanager
-def _unchanged_numbers(model: torch.nn.Module) -> Iterator[None]:
-    """Holds that no call of the model changes a number in one of its modules: the next call would compute
-    something else. (`torch.export` puts attributes back when it has traced.)
+def _unchanged_state(model: torch.nn.Module) -> Iterator[None]:
+    """Holds that no call of the model changes a number in one of its modules, or makes one of their tensors
+    another: the next call would compute something else. (`torch.export` puts attributes back when it has
+    traced; it sees new tensors for buffers of the model itself, not for those of its modules.)
 
     Diagnostics: unsupported-write."""
-    before = [(path, module, _numbers(module)) for path, module in model.named_modules()]
+    modules = list(model.named_modules())
+    before = [_numbers(module) for _, module in modules]
+    given: list[dict[str, torch.Tensor]] = []
     changed: list[str] = []
 
-    def note(*_: Any) -> None:
-        for path, module, numbers in before:
-            names = [name for name, x in _numbers(module).items() if numbers.get(name, x) != x]
+    def begin(*_: Any) -> None:
+        given[:] = [_tensors(module) for _, module in modules]
+
+    def end(*_: Any) -> None:
+        for (path, module), numbers, tensors in zip(modules, before, given, strict=True):
+            now, others = _numbers(module), _tensors(module)
+            names = [name for name, x in numbers.items() if now.get(name, x) != x]
+            if module is not model:
+                names += [name for name, x in tensors.items() if others.get(name) is not x]
             changed.extend(f"{path}.{name}" if path else name for name in names)
 
-    hook = model.register_forward_hook(note)
+    hooks = model.register_forward_pre_hook(begin), model.register_forward_hook(end)
     try:
         yield
     finally:
-        hook.remove()
-        for _, module, numbers in before:
+        for hook in hooks:
+            hook.remove()
+        for (_, module), numbers in zip(modules, before, strict=True):
             vars(module).update(numbers)
     if changed:
         raise error(
-            "unsupported-write", f"the model changes the number `{changed[0]}` at every call",
-            help="a buffer (`register_buffer`) may change",
+            "unsupported-write", f"every call of the model makes `{changed[0]}` another",
+            help="a buffer (`register_buffer`) may change, in place: `self.buffer.copy_(…)`",
         )  # fmt: skip
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Buffers and plain attributes."""
+    table = {**module._buffers, **vars(module)}  # pyright: ignore[reportPrivateUsage]
+    return {name: x for name, x in table.items() if isinstance(x, torch.Tensor)}
 
 
 def _numbers(module: torch.nn.Module) -> dict[str, int | float]:

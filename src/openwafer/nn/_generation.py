@@ -92,14 +92,13 @@ class Generator:
         """Weights that are others in the model reach the wafer, before a text.
 
         Diagnostics: model-changed, weights-changed."""
-        if self.length and (name := self._live.differs()):
-            raise error(
-                "weights-changed",
-                f"`{name}` was changed in the middle of a text",
-                help="`reset()` begins another",
-            )
-        if changed := self._live.changed():
-            self.session.reload(self._live.arrays(), changed)
+        if not (changed := self._live.changed()):
+            return
+        if self.length:
+            name = changed[0]
+            text = f"`{name}` was changed in the middle of a text"
+            raise error("weights-changed", text, help="`reset()` begins another")
+        self.session.reload(self._live.take(changed), changed)
 
     def _logits(self, step: _Step) -> tuple[Any, Any]:
         buffer = step.built.values[step.graph.logits]

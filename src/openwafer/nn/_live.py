@@ -8,7 +8,7 @@ raises PyTorch's version counter.
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,40 +33,36 @@ MOST_STRUCTURES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Structure:
-    """All modules, each with its tables and attributes as they were."""
+    """All modules: what their tables and attributes held. Compared at every call, so in flat lists."""
 
-    modules: tuple[tuple[torch.nn.Module, tuple[dict[str, Any], ...], tuple[tuple[int, ...], ...]], ...]
+    empty: tuple[dict[str, Any], ...]
+    """Tables without entries."""
+    tables: tuple[tuple[dict[str, Any], tuple[int, ...]], ...]
+    """Tables, and the ids of what they held."""
+    attributes: tuple[tuple[dict[str, Any], tuple[int, ...], dict[str, Any]], ...]
     parameters: dict[str, torch.nn.Parameter]
     ties: tuple[tuple[str, ...], ...]
     trained: tuple[str, ...]
 
     @staticmethod
     def of(model: torch.nn.Module) -> _Structure:
-        tables = [(module, tuple(map(dict, _tables(module)))) for module in model.modules()]
-        modules = tuple((module, copies, tuple(map(_ids, copies))) for module, copies in tables)
+        tables = [getattr(module, name) for module in model.modules() for name in TABLES]
+        attributes = tuple((m.__dict__, _ids(m.__dict__), dict(m.__dict__)) for m in model.modules())
         named = dict(model.named_parameters(remove_duplicate=False))
-        return _Structure(modules, named, _ties(named), _trained(named))
+        return _Structure(
+            tuple(table for table in tables if not table),
+            tuple((table, _ids(table)) for table in tables if table),
+            attributes, named, _ties(named), _trained(named),
+        )  # fmt: skip
 
     def is_now(self) -> bool:
         """Whether every module still has what it had."""
-        return all(_is_as(module, copies, ids) for module, copies, ids in self.modules) and (
-            self.trained == _trained(self.parameters)
+        return (
+            not any(self.empty)
+            and all(_ids(table) == ids for table, ids in self.tables)
+            and all(_ids(now) == ids or _are_equal(now, then) for now, ids, then in self.attributes)
+            and self.trained == _trained(self.parameters)
         )
-
-
-def _is_as(
-    module: torch.nn.Module, copies: tuple[dict[str, Any], ...], ids: tuple[tuple[int, ...], ...]
-) -> bool:
-    *tables, attributes = map(_ids, _tables(module))
-    if tables != list(ids[:-1]):
-        return False
-    return attributes == ids[-1] or _are_equal(module.__dict__, copies[-1])
-
-
-def _tables(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
-    for name in TABLES:
-        yield getattr(module, name)
-    yield module.__dict__
 
 
 def _ids(table: Mapping[str, Any]) -> tuple[int, ...]:
@@ -129,23 +125,20 @@ class LiveModel:
         return found
 
     def changed(self) -> list[str]:
-        """Parameters whose numbers are others than those known, which they become.
-
-        Diagnostics: model-changed."""
+        """Parameters whose numbers are others than those known. Diagnostics: model-changed."""
         self.check()
         now = self._structures[0].parameters
-        names = [name for name, known in self._known.items() if not is_same(now[name].detach(), known)]
+        return [name for name, known in self._known.items() if not is_same(now[name].detach(), known)]
+
+    def take(self, names: Collection[str]) -> dict[str, np.ndarray[Any, Any]]:
+        """These parameters' numbers become those known: `arrays`. Diagnostics: model-changed."""
+        now = self._structures[0].parameters
         for name in names:
             known = self._known[name]
             if known.shape != now[name].shape or known.dtype != now[name].dtype:
                 raise _changed(f"`{name}` is {now[name].dtype} {list(now[name].shape)}")
             known.copy_(now[name].detach())
-        return names
-
-    def differs(self) -> str | None:
-        """A parameter whose numbers are others than those known."""
-        now = self._structures[0].parameters
-        return next((n for n, known in self._known.items() if not is_same(now[n].detach(), known)), None)
+        return self.arrays()
 
     def check(self) -> None:
         """Diagnostics: model-changed."""
@@ -190,7 +183,8 @@ def is_same(a: torch.Tensor, b: torch.Tensor) -> bool:
     if a.is_complex():
         a, b = torch.view_as_real(a), torch.view_as_real(b)
     bits = INTEGERS[a.element_size()]
-    return torch.equal(a.cpu().view(bits), b.view(bits))
+    a = a if a.device == b.device else a.to(b.device)
+    return torch.equal(a.view(bits), b.view(bits))
 
 
 def _changed(how: str) -> DiagnosticError:

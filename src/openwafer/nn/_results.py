@@ -58,6 +58,12 @@ def aliases(program: Any, memories: Memories) -> dict[int, Alias]:
     tensors = {i: (memories.one(v), v) for i, v in values.items() if v is not None}
     all_memories = [memory for memory, _ in tensors.values()]
     shared = {m for m in all_memories if m in owners or all_memories.count(m) > 1}
+    for memory, value in tensors.values():
+        if memory in shared and memory_of(value) != memory:
+            raise error(
+                "unsupported-write", "two results share memory behind dropout, or a similar operator",
+                help="return `result.clone()`",
+            )  # fmt: skip
     return {i: _alias(m, v, owners) for i, (m, v) in tensors.items() if m in shared}
 
 

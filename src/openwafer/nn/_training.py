@@ -98,11 +98,10 @@ class TrainingStep(Compiled):
 
     def _check_untouched(self) -> None:
         """Diagnostics: model-changed, weights-changed."""
-        self._live.check()
-        if name := self._live.differs():
+        if changed := self._live.changed():
             raise error(
                 "weights-changed",
-                f"`{_bare(name)}` was changed in the model, which has not seen the steps made on the wafer",
+                f"`{_bare(changed[0])}` was changed in the model, which has not seen the wafer's steps",
                 help="`step.sync()` before weights are changed",
             )
 
