@@ -16,9 +16,12 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ("cli", "diag", "host", "image", "machine", "report")
 """Rooms of the suite in which Python itself matters most: imports, files, signals, what is printed."""
+CONSTRAINTS = ROOT / "constraints.txt"
 TOOLS = ("hypothesis", "pytest", "pytest-xdist")
 
 
@@ -37,8 +40,8 @@ def supported(project: dict[str, list[str]]) -> list[str]:
 
 
 def requirements(project: dict[str, dict[str, list[str]]]) -> list[str]:
-    """What the quick part needs, with the versions that the project pins."""
-    tools = [r for r in project["optional-dependencies"]["dev"] if r.partition("==")[0] in TOOLS]
+    """What the quick part needs; `constraints.txt` has the versions."""
+    tools = [r for r in project["optional-dependencies"]["dev"] if Requirement(r).name in TOOLS]
     return [*project["dependencies"], *tools]
 
 
@@ -82,12 +85,15 @@ def _run(version: str, needs: list[str]) -> str:
 
 def _prepare(python: str, home: Path, needs: list[str]) -> None:
     """Makes the environment, unless it is there with the same requirements."""
-    stamp, wanted = home / "requirements", hashlib.sha256("\n".join([python, *needs]).encode()).hexdigest()
+    stamp, wanted = (
+        home / "requirements",
+        hashlib.sha256("\n".join([python, *needs, CONSTRAINTS.read_text()]).encode()).hexdigest(),
+    )
     if stamp.exists() and stamp.read_text() == wanted:
         return
     subprocess.run([python, "-m", "venv", "--clear", home], check=True)
     install = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, *needs], check=True)
+    subprocess.run([*install, "--constraint", CONSTRAINTS, *needs], check=True)
     stamp.write_text(wanted)
 
 

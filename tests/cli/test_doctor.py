@@ -152,11 +152,7 @@ def test_without_the_package_that_reads_versions(
 
 def test_an_empty_cache_is_seen_without_compiling(tmp_path: Path) -> None:
     code = "from openwafer.sim import is_engine_compiled as f; print(f(), f())"
-    env = os.environ | {
-        "PYTHONPATH": SOURCE,
-        "NUMBA_CACHE_DIR": str(tmp_path),
-        "OPENWAFER_CACHE": str(tmp_path),
-    }
+    env = os.environ | {"PYTHONPATH": SOURCE, "OPENWAFER_CACHE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False", "False"], done.stderr
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

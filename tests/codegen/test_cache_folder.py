@@ -12,7 +12,7 @@ import pytest
 
 from openwafer.codegen import _cache, _folder
 from openwafer.codegen._cache import Cache
-from openwafer.codegen._numba_cache import kept_function
+from openwafer.codegen._numba_cache import Kept
 from openwafer.diag import _warn
 
 NEEDS_OWNERS = pytest.mark.skipif(not hasattr(os, "getuid"), reason="a system without owners of files")
@@ -220,8 +220,8 @@ def product(a: int, b: int) -> int:
 def kept() -> tuple[int, list[Path]]:
     """The compiled function's answer, and the files that hold it."""
     (folder,) = _folder.cache_folders("engine")
-    function = kept_function(product, "int64(int64, int64)", "openwafer.codegen._half")
-    return function(6, 7), list(folder.iterdir())
+    function = Kept(product, "int64(int64, int64)", "openwafer.codegen._half")
+    return function.as_function()(6, 7), list(folder.iterdir())
 
 
 def test_what_numba_compiles_lies_in_the_private_folder(

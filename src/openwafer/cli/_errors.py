@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import click
 
 from openwafer.cli import _signals
-from openwafer.cli._internal_error import describe, keep, version
+from openwafer.cli._internal_error import describe, keep
 from openwafer.cli._output import StandardOutput, flush, say, silence
 from openwafer.diag import (
     Diagnostic,
@@ -37,7 +37,6 @@ __all__ = [
     "bounded",
     "report",
     "run_command",
-    "version",
 ]
 
 

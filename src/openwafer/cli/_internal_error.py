@@ -8,11 +8,13 @@ import sys
 import tempfile
 import traceback
 
+from openwafer._versions import own_version
+
 
 def describe(name: str, reason: BaseException) -> tuple[str, str]:
     """One line that says what happened, and the report."""
     what = f"{type(reason).__name__}: {_first_line(reason)}"
-    head = f"OpenWafer {version()}, Python {platform.python_version()}, {platform.platform()}"
+    head = f"OpenWafer {own_version()}, Python {platform.python_version()}, {platform.platform()}"
     frames = "".join(traceback.format_exception(reason))
     return what, f"{head}\n{name} {' '.join(sys.argv[1:])}\n\n{frames}"
 
@@ -23,16 +25,6 @@ def keep(report: str) -> str:
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(report)
     return path
-
-
-def version() -> str:
-    """The version of the installed package."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("openwafer")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def _first_line(reason: BaseException) -> str:

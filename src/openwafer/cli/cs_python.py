@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from openwafer._versions import own_version
 from openwafer.cli import _errors
 from openwafer.cli._output import say
 from openwafer.cli._signals import as_in_python
@@ -51,7 +52,7 @@ def run(args: list[str]) -> int:
         say(_USAGE, err=not args, nl=False)
         return _errors.OK if args else _errors.USAGE
     if args[0] == "--version":
-        say(f"cs_python {_errors.version()} (Python {sys.version.split()[0]})")
+        say(f"cs_python {own_version()} (Python {sys.version.split()[0]})")
         return _errors.OK
     if args[0] in ("-c", "-m"):
         return _run_option(args[0], args[1:])

@@ -6,13 +6,16 @@ from functools import cache
 from typing import Any
 
 from openwafer.codegen._memory_op import openwafer_memory_op
-from openwafer.codegen._numba_cache import kept_callback
+from openwafer.codegen._numba_cache import Kept
 
-ROOT = "openwafer.codegen._memory_op"
-_SIGNATURE = "int64(int64, int32, int64, int64, int64, int32, int32, int32)"
+MEMORY_ENTRY = Kept(
+    openwafer_memory_op,
+    "int64(int64, int32, int64, int64, int64, int32, int32, int32)",
+    "openwafer.codegen._memory_op",
+)
 
 
 @cache
 def compiled_memory_op() -> Any:
     """The numba callback; `.address` is what `bind_memory_op` wants. Compiled once, then kept on disk."""
-    return kept_callback(openwafer_memory_op, _SIGNATURE, ROOT)
+    return MEMORY_ENTRY.as_callback()

@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import llvmlite
@@ -46,7 +47,7 @@ def host_parts() -> list[str]:
     return [BUILD, *versions, *processor, *(f"{name}={getattr(config, name, None)}" for name in SETTINGS)]
 
 
-class _Kept(NullCache):
+class _Cache(NullCache):
     """A cache as numba's compilers want it, of the one result that lies under `key`."""
 
     def __init__(self, key: str) -> None:
@@ -69,22 +70,38 @@ class _Kept(NullCache):
             )
 
 
-def kept_function(function: Any, signature: str, root: str, **options: Any) -> Any:
-    """`numba.njit` with one signature, of a function that is made of the sources of `root`."""
-    if IS_CHECKED:
-        bind_check()
-    dispatcher = numba.njit(**options)(function)
-    dispatcher._cache = _Kept(code_key(root, function.__name__, f"{signature} {options}"))
-    dispatcher.compile(signature)
-    dispatcher.disable_compile()
-    return dispatcher
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A function that is compiled once and kept: its one signature, and the module whose sources it is made
+    of, by whose digest it is found again."""
 
+    function: Callable[..., Any]
+    signature: str
+    root: str
 
-def kept_callback(function: Callable[..., Any], signature: str, root: str) -> Any:
-    """`numba.cfunc`, likewise; `.address` is where its code lies."""
-    if IS_CHECKED:
-        bind_check()
-    callback = CFunc(function, normalize_signature(signature), locals={}, options={})
-    callback._cache = _Kept(code_key(root, function.__name__, signature))
-    callback.compile()
-    return callback
+    @property
+    def key(self) -> str:
+        return code_key(self.root, self.function.__name__, self.signature)
+
+    def is_there(self) -> bool:
+        """Whether it is compiled for this installation and this processor."""
+        return ENGINE.read(self.key) is not None
+
+    def as_function(self) -> Any:
+        """Without the interpreter's lock, and with NumPy's rules for division by zero."""
+        dispatcher = self._compiled(
+            numba.njit(nogil=True, error_model="numpy")(self.function), self.signature
+        )
+        dispatcher.disable_compile()
+        return dispatcher
+
+    def as_callback(self) -> Any:
+        """For machine code; `.address` is where its code lies."""
+        return self._compiled(CFunc(self.function, normalize_signature(self.signature), {}, {}))
+
+    def _compiled(self, dispatcher: Any, *signature: str) -> Any:
+        if IS_CHECKED:
+            bind_check()
+        dispatcher._cache = _Cache(self.key)
+        dispatcher.compile(*signature)
+        return dispatcher

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from openwafer.codegen._numba_cache import kept_function
+from openwafer.codegen._numba_cache import Kept
 from openwafer.diag import notice
 from openwafer.sim._fast_loop import openwafer_engine
 
-ROOT = "openwafer.sim._fast_loop"
-_SIGNATURE = "int64(int64, int64, int64, int64, int64)"
+ENTRY = Kept(openwafer_engine, "int64(int64, int64, int64, int64, int64)", "openwafer.sim._fast_loop")
 
 
 @cache
 def entry_point() -> Callable[[int, int, int, int, int], int]:
     """The compiled way in: `f(what, w, a, b, c)`. One to two minutes the first time, then kept on disk."""
     with notice("Compiling the simulator, once for this installation; this takes one to two minutes."):
-        return kept_function(openwafer_engine, _SIGNATURE, ROOT, nogil=True, error_model="numpy")
+        return ENTRY.as_function()
