@@ -12,7 +12,6 @@ from packaging.requirements import Requirement
 import run_pythons
 
 PROJECT = tomllib.loads((run_pythons.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-OURS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def test_the_supported_ones_are_those_that_the_project_names() -> None:
@@ -25,7 +24,7 @@ def test_the_supported_ones_are_those_that_the_project_names() -> None:
 
 def test_an_interpreter_is_asked_for_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of the right name that is no Python of that version does not count."""
-    assert run_pythons.find(OURS) == sys.executable
+    assert run_pythons.find(run_pythons.OURS) == sys.executable
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
     liar = tmp_path / "python3.99"
@@ -39,7 +38,7 @@ def test_an_interpreter_is_asked_for_its_version(tmp_path: Path, monkeypatch: py
 def test_what_is_not_installed_is_said_and_what_fails_counts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run_pythons, "supported", lambda project: ["3.98", "3.99"])
+    monkeypatch.setattr(run_pythons, "supported", lambda project: [run_pythons.OURS, "3.98", "3.99"])
     assert run_pythons.main() == 0
     assert capsys.readouterr().out.splitlines() == [
         "Python 3.98: not installed",
