@@ -186,6 +186,9 @@ def model_folder(rng: random.Random, folder: Path) -> str | None:
         mutation = rng.choices(list(MUTATIONS), list(MUTATIONS.values()))[0]
         with contextlib.suppress(Exception):  # what an earlier mutation left may be no place for this one
             done.append(f"{mutation.__name__} {mutation(rng, root)}"[:300])
+    if rng.random() < 0.12:
+        last = rng.choice(LAST)
+        done.append(f"{last.__name__} {last(rng, root)}")
     fault = loaded(rng, root)
     return f"{fault}; {done}" if fault else None
 
@@ -509,7 +512,7 @@ MUTATIONS: dict[Callable[[random.Random, Path], str], int] = {
     weights_type: 4,
     tokenizer_bytes: 4,
     tokenizer_document: 6,
-    another_kind: 6,
-    large_file: 2,
     foreign_files: 4,
 }
+LAST: tuple[Callable[[random.Random, Path], str], ...] = (another_kind,) * 3 + (large_file,)
+"""Pipes and files without end, which the mutations above would wait for and read."""

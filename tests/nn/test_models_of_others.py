@@ -207,6 +207,12 @@ def test_headers_that_lie(tmp_path: Path, name: str) -> None:
     assert told(tmp_path).id == id
 
 
+def test_weights_that_are_much_larger_than_their_header_says(tmp_path: Path) -> None:
+    """The file takes no room on the disk, and reading it would take all memory."""
+    os.truncate(write(tmp_path) / WEIGHTS, 2**40)
+    assert told(tmp_path).id == "weights-unreadable"
+
+
 @pytest.mark.parametrize("length", [0, 1, 2**24 + 1, 2**31, 2**63, 2**64 - 1])
 def test_lengths_of_headers(tmp_path: Path, length: int) -> None:
     path = write(tmp_path) / WEIGHTS
