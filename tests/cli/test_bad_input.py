@@ -169,7 +169,7 @@ COMPILE = [
     layout("route twice", "color-set-twice", "@set_color_config(0", "config(1, 0", "config(0, 0"),
     layout(
         "route without ports",
-        "missing-routes",
+        "unknown-field",
         "@set_color",
         ".routes = .{ .rx = .{ WEST }",
         ".route = .{ .rx = .{ WEST }",

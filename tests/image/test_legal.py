@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from image_samples import sample_layout
 
-from openwafer.csl import CONFIG_COLUMNS, Layout
+from openwafer.csl import CONFIG_COLUMNS, CompileOptions, Layout, compile_layout
 from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image, build, read, write
@@ -230,3 +230,16 @@ def test_calls_nest_only_so_deep() -> None:
     (fault,) = faults(msgspec.structs.replace(PROGRAM, functions=(*calls, last)))
     assert "calls in each other" in fault
     assert np.array_equal(PROGRAM.symbols[0].init, b"\x01\x02")
+
+
+def test_a_program_without_statements_has_a_place_for_what_runs_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layout = 'layout { @set_rectangle(1, 1); @set_tile_code(0, 0, "pe.csl", .{}); }'
+    Path("layout.csl").write_text(layout)
+    Path("pe.csl").write_text("var a: i16 = 3; var p: *i16 = &a; export var q: *i16 = &a;")
+    compiled = compile_layout("layout.csl", CompileOptions(arch="wse2"))
+    assert compiled.programs[0].init is not None and compiled.programs[0].locations == (("pe.csl", 1),)
+    write(build(compiled, "wse2"), tmp_path / "out")
+    assert read(tmp_path / "out").layout.programs[0].locations == (("pe.csl", 1),)

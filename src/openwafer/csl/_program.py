@@ -118,7 +118,7 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
         blocked=tuple(sorted(unit.blocked)),
         activated=tuple(sorted(unit.activated)),
         colors=tuple(unit.colors.values()),
-        locations=tuple(unit.locations),
+        locations=tuple(unit.locations) or ((root.file.source.path, 1),),
         fifos=tuple(unit.fifos),
         host_in=tuple(unit.host_in),
         host_out=tuple(unit.host_out),
