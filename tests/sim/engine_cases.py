@@ -31,6 +31,16 @@ def launch(engine: Engine) -> list[Any]:
     return [engine.now]
 
 
+def launch_for_a_while(engine: Engine) -> list[Any]:
+    """Runs `go` to the end or to a limit: a random program may wait for a microthread for ever."""
+    engine.submit(Launch("go"))
+    engine.run(max_cycles=MAX_CYCLES)
+    return [engine.now]
+
+
+MAX_CYCLES = 5000
+
+
 @dataclass(frozen=True)
 class Case:
     """A program and what the host does with it; the script's result is compared too."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_cases import HAS_FAST, Case, agree, outcome
+from engine_cases import HAS_FAST, Case, agree, launch_for_a_while, outcome
 from random_programs import random_scalars, random_streams, random_vectors
 
 from openwafer.csl import _tir as tir
@@ -230,7 +230,7 @@ def cases() -> Iterator[Case]:
     for seed in range(60):
         yield Case(f"scalars-{seed}", partial(random_scalars, seed))
         yield Case(f"vectors-{seed}", partial(random_vectors, seed))
-        yield Case(f"streams-{seed}", partial(random_streams, seed))
+        yield Case(f"streams-{seed}", partial(random_streams, seed), launch_for_a_while)
 
 
 CASES = list(cases())
