@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import math
 import multiprocessing as mp
+import re
 import resource
 import signal
 import time
@@ -58,8 +59,9 @@ def load(name: str) -> ModuleType:
 
 
 def title(name: str) -> str:
-    """What a campaign attacks: the first line of its module, read without importing it."""
-    return ast.get_docstring(ast.parse(_text(name))).splitlines()[0].rstrip(".")
+    """What a campaign attacks: the begin of its module's docstring, read without importing it."""
+    words = " ".join((ast.get_docstring(ast.parse(_text(name))) or name).split())
+    return re.split(r"[:.]", words)[0]
 
 
 def _text(name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from campaigns.layout_programs import Case, case
+from campaigns._layout_programs import Case, case
 from csl_kit import ENGINES, execute, read
 from openwafer.csl import CompileOptions, Layout, compile_layout
 from openwafer.csl import _eval_record as record

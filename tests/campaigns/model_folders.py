@@ -23,6 +23,7 @@ from campaigns import _tables_and_files as others
 from campaigns._values import mutate_bytes, mutate_document, wrong_value
 from openwafer.diag import DiagnosticError
 
+NEEDS = ("torch", "safetensors", "tokenizers")
 SHARE = 50
 LIMIT_S = 120
 MEMORY_GIB = 8

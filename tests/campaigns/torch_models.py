@@ -18,6 +18,7 @@ from campaigns._torch_program import Program
 from openwafer.diag import DiagnosticError
 from openwafer.nn import Wafer, compile, compile_training
 
+NEEDS = ("torch", "safetensors", "tokenizers")
 SHARE = 40
 LIMIT_S = 60
 CALLS = 3

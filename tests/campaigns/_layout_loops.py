@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from campaigns.layout_numbers import Condition, Env, Int, Scope, condition, number, wrapped
+from campaigns._layout_numbers import Condition, Env, Int, Scope, condition, number, wrapped
 
 Steps = Callable[[Env], Iterator[Env]]
 """All values of the names when the body of a loop is reached, one after another."""

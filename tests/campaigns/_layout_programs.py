@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.layout_loops import Loops, lets, loops
-from campaigns.layout_numbers import Env, Scope, condition, function, number, wrapped
-from campaigns.layout_reads import Read, reads
-from campaigns.layout_values import CONSTANTS, PORTS, TYPES, Kind, by_variable, make, random_kind, type_text
+from campaigns._layout_loops import Loops, lets, loops
+from campaigns._layout_numbers import Env, Scope, condition, function, number, wrapped
+from campaigns._layout_reads import Read, reads
+from campaigns._layout_values import CONSTANTS, PORTS, TYPES, Kind, by_variable, make, random_kind, type_text
 from openwafer.csl._layout import config_row
 from openwafer.csl._tir import ColorConfig, Filter, FilterKind
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.layout_numbers import BITS, COMPARISONS, quotient, wrapped
-from campaigns.layout_values import Array, Kind, Struct
+from campaigns._layout_numbers import BITS, COMPARISONS, quotient, wrapped
+from campaigns._layout_values import Array, Kind, Struct
 
 FUNCTIONS = {"twice": 2, "thrice": 3}
 MODULES = {"part1": 40, "part2": 50}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from campaigns.layout_numbers import BITS, Env, Int, Scope, condition, number, wrapped
+from campaigns._layout_numbers import BITS, Env, Int, Scope, condition, number, wrapped
 
 TYPES = """
 const E = enum(u16) { a = 0, b = 3, c = 5, d = 9 };
