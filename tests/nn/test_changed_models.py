@@ -232,6 +232,27 @@ def test_what_no_step_can_change(change: Callable[[Any], None]) -> None:
         step(X, Y)
 
 
+def test_weights_that_are_read_without_a_gradient_too() -> None:
+    """A part of a layer's result is detached: its weights change with the others."""
+
+    class Twice(Small):
+        def forward(self, x: Any) -> Any:
+            y = self.a(x)
+            return self.b(y) * y[:, :1].detach().mean()
+
+    ours, theirs = Twice(), Twice()
+    optimizers = [sgd(m) for m in (ours, theirs)]
+    step = compile_training(ours, F.cross_entropy, optimizers[0], (X, Y), WAFER, engine="numpy")
+    for _ in range(3):
+        optimizers[1].zero_grad()
+        wanted = F.cross_entropy(theirs(X), Y)
+        wanted.backward()
+        optimizers[1].step()
+        assert step(X, Y) == pytest.approx(wanted.item(), rel=1e-5)
+    step.sync()
+    assert torch.allclose(ours.a.weight, theirs.a.weight, atol=1e-5)
+
+
 def test_states_of_an_optimizer_are_not_dropped() -> None:
     model = Small()
     optimizer = sgd(model)
