@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -115,7 +116,33 @@ class TrainingStep(Compiled):
 
     def _step_arguments(self, step: int) -> dict[str, float]:
         out = draws(self.seed, step) if self._draws else {}
-        return out if self._optimizer is None else {**out, **self._optimizer.arguments(step)}
+        if self._optimizer is None:
+            return out
+        for _, group in self._unread.values():
+            self._optimizer.check_unread(group)
+        return {**out, **self._optimizer.arguments(step)}
+
+    @cached_property
+    def _unread(self) -> dict[str, tuple[torch.Tensor, int]]:
+        """Of trained parameters which elements the program does not have, such as rows of a table, and the
+        parameters' groups."""
+        found: dict[str, tuple[torch.Tensor, int]] = {}
+        trained = {w.parameter for op in self._captured.graph.ops if op.has_effect() for w in op.weights}
+        for name in (n for n in trained if n is not None):
+            parameter = self._live.tensor(name)
+            group = None if self._optimizer is None else self._optimizer.group_of(parameter)
+            unread = ~self._used(name, parameter)
+            if group is not None and bool(unread.any()):
+                found[name] = (unread, group)
+        return found
+
+    def _used(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
+        """Which elements of a parameter the program has."""
+        used = np.zeros(parameter.numel(), bool)
+        for b in self.session.program.buffers:
+            if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
+                used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
+        return torch.from_numpy(used).reshape(parameter.shape)
 
     @property
     def _draws(self) -> bool:
@@ -137,15 +164,15 @@ class TrainingStep(Compiled):
             for name, parameter in wanted.items():
                 parameter.copy_(self._merge(name, torch.from_numpy(arrays[name]), parameter))
         self._live.forget()
+        if self._optimizer is not None:
+            self._optimizer.synced()
         self._is_ahead = False
 
     def _merge(self, name: str, read: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
-        """Rows of a table that the program does not use keep what they had."""
-        used = np.zeros(old.numel(), bool)
-        for b in self.session.program.buffers:
-            if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
-                used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
-        return torch.where(torch.from_numpy(used).reshape(old.shape), read, old)
+        """Rows of a table that the program does not use keep what they had, but for weight decay."""
+        if name in self._unread and self._optimizer is not None:
+            old = old * self._optimizer.shrunk[self._unread[name][1]]
+        return torch.where(self._used(name, old), read, old)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What a later step needs besides the weights (`sync`): the optimiser's states as they lie on the
