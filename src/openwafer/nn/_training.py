@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from openwafer.nn._arguments import Arguments, example_of
 from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture, text_and_constants
+from openwafer.nn._checks import check_options
 from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
@@ -26,32 +27,17 @@ from openwafer.nn._graph import Graph, Op
 from openwafer.nn._live import LiveModel
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
-from openwafer.nn._model import check_options, session_for
+from openwafer.nn._model import session_for
 from openwafer.nn._optimizer import Hyperparameters
 from openwafer.nn._program import Program
 from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
 from openwafer.nn._view import View
 from openwafer.nn._wafer import Wafer, wafer_of
+from openwafer.nn._with_loss import Loss, bare, with_loss
 
-Loss = Callable[..., torch.Tensor]
 STEPS, SEED = "steps", "seed"
 """Where a state has the number of steps, and the seed of dropout."""
-GRADIENT_HOOKS = ("_backward_hooks", "_backward_pre_hooks", "_post_accumulate_grad_hooks")
-"""Of modules and parameters; PyTorch calls them in the backward pass."""
-
-
-class _WithLoss(torch.nn.Module):
-    """loss(model(*inputs), target)."""
-
-    def __init__(self, model: torch.nn.Module, loss: Loss) -> None:
-        super().__init__()
-        self.model = model
-        self.loss = loss
-
-    def forward(self, *args: Any) -> torch.Tensor:
-        *inputs, target = args
-        return self.loss(self.model(*inputs), target)
 
 
 class TrainingStep(Compiled):
@@ -102,7 +88,7 @@ class TrainingStep(Compiled):
         if changed := self._live.changed():
             raise error(
                 "weights-changed",
-                f"`{_bare(changed[0])}` was changed in the model, which has not seen the wafer's steps",
+                f"`{bare(changed[0])}` was changed in the model, which has not seen the wafer's steps",
                 help="`step.sync()` before weights are changed",
             )
 
@@ -226,7 +212,7 @@ def compile_training(
     model-does-not-fit, no-gradient."""
     wafer, example = wafer_of(wafer), example_of(example_inputs)
     check_options(engine, threads)
-    whole = _with_loss(model, loss)
+    whole = with_loss(model, loss)
     hyperparameters = None if optimizer is None else Hyperparameters(optimizer)
     captured, forward = _captured(whole, example)
     outputs = [v.value for v in captured.outputs]
@@ -253,28 +239,6 @@ def compile_training(
     built, session = session_for(build, wafer, engine, live.arrays(), threads)
     arguments = Arguments(example)
     return TrainingStep(model, hyperparameters, captured, arguments, live, built, session)
-
-
-def _with_loss(model: Any, loss: Any) -> _WithLoss:
-    """Diagnostics: capture-failed, host-argument, unsupported-hook."""
-    if not isinstance(model, torch.nn.Module):
-        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
-    if not callable(loss):
-        raise error(
-            "host-argument", f"the loss is called with outputs and targets, {loss!r} cannot be called"
-        )
-    whole = _WithLoss(model, cast(Loss, loss))
-    for name, owner in (*whole.named_modules(), *whole.named_parameters()):
-        if any(getattr(owner, hooks, None) for hooks in GRADIENT_HOOKS):
-            raise error(
-                "unsupported-hook", f"hooks on gradients of `{_bare(name)}` are not called on the wafer"
-            )
-    return whole
-
-
-def _bare(name: str) -> str:
-    """The name in the user's model."""
-    return name.removeprefix("model.")
 
 
 def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[Captured, set[Op]]:
