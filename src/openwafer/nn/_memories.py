@@ -34,7 +34,7 @@ class Memories:
         self.hidden: list[Any] = []
         parts = [m for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
         for part in parts:
-            part.graph = copy.deepcopy(part.graph)  # what `torch.export` nests has wrong lists of users
+            part.graph = _copied(part.graph)
         for node in list(nodes_of(program.graph_module)):
             if node.op == "call_function" and _may_hide(node.target):
                 self._ask(node)
@@ -68,6 +68,14 @@ class Memories:
             node.replace_all_uses_with(argument)
         else:
             self.hidden.append(node)
+
+
+def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
+    """With right lists of users, which graphs that `torch.export` nests do not have; under the same names."""
+    made = copy.deepcopy(graph)
+    for node, old in zip(made.nodes, graph.nodes, strict=True):
+        node.name = old.name
+    return made
 
 
 def nodes_of(module: torch.fx.GraphModule) -> Iterator[Any]:
