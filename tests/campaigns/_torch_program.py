@@ -48,7 +48,7 @@ class Program(nn.Module):
         if self.is_training or choices.random() < 0.7:
             tensors.append(self.first(x))
         for _ in range(self.steps):
-            if choices.random() < 0.04:
+            if choices.random() < 0.02:
                 tensors.append(without_gradient(self, choices, tensors[-1]))
             made = choices.choice(STEPS)(self, choices, choices.choice(tensors[-3:]))
             if isinstance(made, torch.Tensor) and made.numel() and made.is_floating_point():
@@ -186,7 +186,7 @@ def state(model: Program, choices: random.Random, y: Any) -> Any:
     fits = y.dim() > 0 and y.shape[-1] == model.features
     row = y.reshape(-1, model.features).sum(0) if fits else model.fixed
     level = lambda: model.level.mul_(0.5)  # noqa: E731
-    match choices.choice((0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 8)):
+    match choices.choice((*[0, 1, 2, 4, 8] * 5, 3, 5, 5, 6, 7)):
         case 0:
             model.total.add_(row.detach())
         case 1:

@@ -158,7 +158,7 @@ def _norm(m: Program) -> None:
 
 
 CHANGES: tuple[Callable[[Program], Any] | None, ...] = (
-    None, None, _replace_parameter, _load, _numpy, _data, _data_other, _tie, _hook, _norm,
+    *[None] * 16, *[_data, _numpy, _replace_parameter] * 3, _load, _data_other, _tie, _hook, _norm,
     lambda m: m.first.weight.mul_(2), lambda m: m.row.zero_(), lambda m: m.fixed.add_(1),
     lambda m: m.total.zero_(), lambda m: m.train(), lambda m: m.eval(), _set("scale", 3.0),
     lambda m: setattr(m, "plain", m.plain * 2),
@@ -243,10 +243,10 @@ def _scheduler(seed: int, optimizer: Any) -> Callable[[], Any]:
 def _change_trained(
     choices: random.Random, step: Any, ours: Program, theirs: Program, optimizers: list[Any]
 ) -> None:
-    match choices.randrange(10):
-        case 0:
+    match choices.randrange(24):
+        case 0 | 6 | 7:
             step.sync()
-        case 1:
+        case 1 | 8 | 9:
             step.sync()
             for model in (ours, theirs):
                 model.first.weight.data.mul_(0.5)

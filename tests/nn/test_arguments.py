@@ -18,7 +18,7 @@ from torch_models import Gpt  # noqa: E402
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.machine import load_machine  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_generation, compile_training  # noqa: E402
-from openwafer.nn._generation import sampling  # noqa: E402
+from openwafer.nn._sampling import sampling  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 SMALL: Any = Wafer("wse3", (2, 2))

@@ -232,6 +232,63 @@ def test_what_no_step_can_change(change: Callable[[Any], None]) -> None:
         step(X, Y)
 
 
+def test_weights_that_are_read_without_a_gradient_too() -> None:
+    """A part of a layer's result is detached: its weights change with the others."""
+
+    class Twice(Small):
+        def forward(self, x: Any) -> Any:
+            y = self.a(x)
+            return self.b(y) * y[:, :1].detach().mean()
+
+    ours, theirs = Twice(), Twice()
+    optimizers = [sgd(m) for m in (ours, theirs)]
+    step = compile_training(ours, F.cross_entropy, optimizers[0], (X, Y), WAFER, engine="numpy")
+    for _ in range(3):
+        optimizers[1].zero_grad()
+        wanted = F.cross_entropy(theirs(X), Y)
+        wanted.backward()
+        optimizers[1].step()
+        assert step(X, Y) == pytest.approx(wanted.item(), rel=1e-5)
+    step.sync()
+    assert torch.allclose(ours.a.weight, theirs.a.weight, atol=1e-5)
+
+
+class Table(nn.Module):
+    """Of six positions a text has three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.out = nn.Embedding(6, 4), nn.Linear(4, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(x + self.table(torch.arange(3)))
+
+
+@pytest.mark.parametrize("kind", (torch.optim.AdamW, torch.optim.SGD))
+def test_weight_decay_of_rows_that_no_step_reads(kind: Any) -> None:
+    ours, theirs = Table(), Table()
+    optimizers = [kind(m.parameters(), lr=0.1, weight_decay=0.3) for m in (ours, theirs)]
+    x, y = torch.linspace(-1, 1, 12).reshape(3, 4), torch.tensor([1, 4, 0])
+    step = compile_training(ours, F.cross_entropy, optimizers[0], (x, y), WAFER, engine="numpy")
+    for i in range(4):
+        optimizers[1].zero_grad()
+        F.cross_entropy(theirs(x), y).backward()
+        optimizers[1].step()
+        step(x, y)
+        if i % 2:
+            step.sync()
+            assert torch.allclose(ours.table.weight, theirs.table.weight, atol=1e-5)
+
+
+def test_momentum_of_rows_that_no_step_reads() -> None:
+    model, x, y = Table(), torch.ones(3, 4), torch.tensor([1, 4, 0])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    step = compile_training(model, F.cross_entropy, optimizer, (x, y), WAFER, engine="numpy")
+    with pytest.raises(DiagnosticError, match="unsupported-optimizer"):
+        step(x, y)
+
+
 def test_states_of_an_optimizer_are_not_dropped() -> None:
     model = Small()
     optimizer = sgd(model)

@@ -83,4 +83,4 @@ def test_saved_directory_runs_by_itself(tmp_path: Path) -> None:
     )
     wanted = float(compiled(torch.zeros(2, 10).half())[0, 0])
     printed = [float(number) for number in re.findall(r"-?\d+\.\d*(?:e[-+]\d+)?", done.stdout)]
-    assert any(number == pytest.approx(wanted, rel=1e-6) for number in printed)
+    assert any(number == pytest.approx(wanted, rel=2**-11) for number in printed)  # f32, rounded to f16

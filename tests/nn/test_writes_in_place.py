@@ -71,6 +71,15 @@ def through_dropout(m: Any, x: Any) -> Any:
     return y
 
 
+def nested(m: Any, x: Any) -> Any:
+    """The write under `no_grad` is a graph of its own."""
+    y = m.layer(x)
+    with torch.no_grad():
+        y.add_(1.0)
+    m.drop(y)[:, 2:].mul_(2.0)
+    return y
+
+
 def spread(m: Any, x: Any) -> Any:
     y = m.layer(x)
     y.copy_(m.mean)
@@ -93,7 +102,7 @@ def replaced(m: Any, x: Any) -> Any:
     return x * 2 + m.mean
 
 
-WRITES = (columns, transposed, rows, inner, through_dropout, spread, average, given, replaced)
+WRITES = (columns, transposed, rows, inner, through_dropout, nested, spread, average, given, replaced)
 
 
 @pytest.mark.parametrize("engine", ("numpy", "fast"))

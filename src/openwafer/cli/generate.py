@@ -41,7 +41,7 @@ def command(
     GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come. A text longer than
     the context goes on from the last half of it."""
     from openwafer.nn._api import compile_generation, require_torch
-    from openwafer.nn._generation import sampling
+    from openwafer.nn._sampling import sampling
     from openwafer.nn._wafer import Wafer
     from openwafer.nn.models import load
     from openwafer.nn.text import encode

@@ -212,7 +212,7 @@ class Capture:
             return self._wrapped(args)
         leaves = [*flat(args), *flat(list(kwargs.values()))]
         if not any(isinstance(a, View | Param | Pending) for a in leaves):
-            return target(*args, **kwargs)
+            return self._known(target, args, kwargs)
         handler = table.get(target)
         if handler is None:
             raise self._missing(table)
@@ -220,6 +220,15 @@ class Capture:
             return handler(self, *args, **kwargs)
         except ViewError as failure:
             raise self.unsupported(str(failure)) from failure
+
+    def _known(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What PyTorch makes of constants, whose strides may be others than those that were traced."""
+        if target is torch.ops.aten.view.default:
+            target = torch.ops.aten.reshape.default
+        try:
+            return target(*args, **kwargs)
+        except (RuntimeError, ValueError, IndexError) as failure:
+            raise self.unsupported(str(failure).splitlines()[0]) from failure
 
     def _check_random(self) -> None:
         """Diagnostics: missing-operator. Dropout is drawn on the wafer, or is nothing."""

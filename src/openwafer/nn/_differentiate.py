@@ -122,12 +122,14 @@ def append_updates(graph: Graph, name: str, attributes: Mapping[str, Mapping[str
 
 
 def check_uses(graph: Graph) -> None:
-    """Each element of a trained parameter must be in one weight, once: where its gradient is summed.
+    """Each element of a trained parameter must be in one weight, once: where its gradient is summed and the
+    optimizer changes it.
 
     Diagnostics: weight-used-twice."""
+    trained = {w.parameter for w in graph.weights() if _has_gradient(graph, w)}
     seen: dict[str, list[Weight]] = {}
     for weight in graph.weights():
-        if weight.parameter is not None and _has_gradient(graph, weight):
+        if weight.parameter is not None and weight.parameter in trained:
             seen.setdefault(weight.parameter, []).append(weight)
     for name, weights in seen.items():
         used = np.concatenate([_elements(w) for w in weights])

@@ -27,7 +27,7 @@ def functional(program: Any, memories: Memories, *, is_training: bool) -> Any:
     """The program without writes that what the model is given could reach. In training, what is computed
     without gradients is marked by `detach`.
 
-    Diagnostics: unsupported-write."""
+    Diagnostics: unsupported-write, capture-failed."""
     if is_training:
         _mark_without_gradients(program.graph_module, memories)
     if not (written := _written(program, memories)):
@@ -38,7 +38,11 @@ def functional(program: Any, memories: Memories, *, is_training: bool) -> Any:
         _check_detached(written, memories)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return program.run_decompositions({})
+        try:
+            return program.run_decompositions({})
+        except (RuntimeError, ValueError) as failure:
+            text = str(failure).splitlines()[0]
+            raise error("capture-failed", f"PyTorch cannot make values of the writes: {text}") from failure
 
 
 def is_write(node: Any) -> bool:
@@ -115,7 +119,7 @@ def _check_detached(written: Written, memories: Memories) -> None:
     for memory, writes in written.items():
         for node in writes:
             viewed = node.args[0]
-            while viewed.op == "call_function" and memory in memories.of(viewed):
+            while isinstance(viewed, torch.fx.Node) and viewed.args and memory in memories.of(viewed):
                 if viewed.target is aten.detach.default:
                     raise unsupported_write(node, "a write through `detach` in training")
                 viewed = viewed.args[0]

@@ -3,18 +3,18 @@
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture, text_and_constants
+from openwafer.nn._checks import check_options, check_whole, tokens_of
 from openwafer.nn._device import EngineName
 from openwafer.nn._graph import Value
 from openwafer.nn._host import unpack_matrix
@@ -23,16 +23,14 @@ from openwafer.nn._inputs import Limit, id_limits
 from openwafer.nn._kernel import Storage
 from openwafer.nn._live import LiveModel
 from openwafer.nn._mesh import Mesh, pack
-from openwafer.nn._model import check_options, session_for, storage_of
+from openwafer.nn._model import session_for, storage_of
 from openwafer.nn._plan import ModelPlan
 from openwafer.nn._profile import By, Phase
 from openwafer.nn._program import Program
+from openwafer.nn._sampling import Logits, Sampler, greedy
 from openwafer.nn._session import Session
 from openwafer.nn._usage import Usage
 from openwafer.nn._wafer import Wafer, wafer_of
-
-Logits = NDArray[np.float32]
-Sampler = Callable[[Logits], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,62 +191,6 @@ class Generator:
         """Writes the program as CSL, its weights, and a host script."""
         self._refresh()
         self.session.save(directory)
-
-
-def tokens_of(tokens: Any) -> list[int]:
-    """Ids as whole numbers: of a list, a tensor or an array of one dimension. Diagnostics: input-type."""
-    is_array = isinstance(tokens, torch.Tensor | np.ndarray)
-    ids: Any = tokens.tolist() if is_array else tokens
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise error("input-type", f"tokens are a list of ids, not {tokens!r}", help="the tokenizer makes ids")
-    ids = list(ids)
-    wrong = [i for i in ids if isinstance(i, bool) or not isinstance(i, int | np.integer)]
-    if wrong:
-        raise error("input-type", f"a token is a whole number, not {wrong[0]!r}")
-    return [int(i) for i in ids]
-
-
-def check_whole(name: str, number: Any, *, least: int) -> None:
-    """Diagnostics: host-argument."""
-    if isinstance(number, bool) or not isinstance(number, int) or number < least:
-        raise error("host-argument", f"`{name}` is a whole number from {least}, not {number!r}")
-
-
-def greedy(logits: Logits) -> int:
-    return int(logits.argmax())
-
-
-def sampling(
-    temperature: float, top_k: int | None = None, top_p: float | None = None, seed: int = 0
-) -> Sampler:
-    """Chooses by softmax(logits / temperature) among the `top_k` most likely, of these among the fewest that
-    have a probability of `top_p` together. Diagnostics: host-argument."""
-    if not temperature > 0:
-        raise error("host-argument", f"the temperature is above 0, not {temperature}", help="`greedy` for 0")
-    if top_k is not None:
-        check_whole("top_k", top_k, least=1)
-    if top_p is not None and not 0 < top_p <= 1:
-        raise error("host-argument", f"`top_p` is above 0 and at most 1, not {top_p}")
-    random = np.random.default_rng(seed)
-
-    def choose(logits: Logits) -> int:
-        scaled = logits.astype(np.float64) / temperature
-        if top_k is not None and top_k < scaled.size:
-            scaled[scaled < np.partition(scaled, -top_k)[-top_k]] = -np.inf
-        weights = np.exp(scaled - scaled.max())
-        weights /= weights.sum()
-        if top_p is not None:
-            weights[_unlikely(weights, top_p)] = 0
-        return int(random.choice(weights.size, p=weights / weights.sum()))
-
-    return choose
-
-
-def _unlikely(weights: NDArray[np.float64], top_p: float) -> NDArray[np.int64]:
-    """Indices of those that are not needed for a probability of `top_p`."""
-    order = np.argsort(-weights, kind="stable")
-    before = np.cumsum(weights[order]) - weights[order]
-    return order[before >= top_p]
 
 
 def compile_generation(

@@ -7,6 +7,7 @@ declaring it, such as dropout in evaluation: these are asked.
 # pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,12 +32,14 @@ class Memories:
     def __init__(self, program: Any) -> None:
         self._merged: dict[Memory, Memory] = {}
         self.hidden: list[Any] = []
+        parts = [m for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
+        for part in parts:
+            part.graph = _copied(part.graph)
         for node in list(nodes_of(program.graph_module)):
             if node.op == "call_function" and _may_hide(node.target):
                 self._ask(node)
-        for part in program.graph_module.modules():
-            if isinstance(part, torch.fx.GraphModule):
-                part.recompile()
+        for part in parts:
+            part.recompile()
 
     def of(self, node: Any) -> set[Memory]:
         """Of the tensors that a node returns."""
@@ -65,6 +68,14 @@ class Memories:
             node.replace_all_uses_with(argument)
         else:
             self.hidden.append(node)
+
+
+def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
+    """With right lists of users, which graphs that `torch.export` nests do not have; under the same names."""
+    made = copy.deepcopy(graph)
+    for node, old in zip(made.nodes, graph.nodes, strict=True):
+        node.name = old.name
+    return made
 
 
 def nodes_of(module: torch.fx.GraphModule) -> Iterator[Any]:

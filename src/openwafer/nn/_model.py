@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from openwafer.diag import error
 from openwafer.nn._arguments import Arguments, example_of
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import capture, text_and_constants
+from openwafer.nn._checks import check_options
 from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._host import Arrays
@@ -79,15 +79,3 @@ def storage_of(model: torch.nn.Module) -> Storage:
     """f16 if all parameters are float16; what else there may be is stored as f32."""
     dtypes = {p.dtype for p in model.parameters()}
     return "f16" if dtypes == {torch.float16} else "f32"
-
-
-def check_options(engine: Any, threads: Any, dtype: Any = None) -> None:
-    """Diagnostics: host-argument."""
-    if engine not in get_args(EngineName):
-        names = ", ".join(f"`{name}`" for name in get_args(EngineName))
-        raise error("host-argument", f"there is no engine `{engine}`", help=f"there are {names}")
-    if not isinstance(threads, int) or threads < 1:
-        raise error("host-argument", f"`threads` is a whole number from 1, not `{threads!r}`")
-    if dtype is not None and dtype not in get_args(Storage):
-        names = ", ".join(f'`"{name}"`' for name in get_args(Storage))
-        raise error("host-argument", f"weights are not stored as `{dtype}`", help=f"as {names}")

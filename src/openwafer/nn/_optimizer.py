@@ -35,6 +35,8 @@ class Hyperparameters:
         self.operator = _operator(optimizer)
         _check_unused(optimizer)
         self._groups = [self._compiled(group) for group in optimizer.param_groups]
+        self.shrunk = [1.0] * len(self._groups)
+        """What weight decay has left, since `synced`, of elements that no step reads; by group."""
 
     def _compiled(self, group: Mapping[str, Any]) -> Compiled:
         _check_supported(self.optimizer, group)
@@ -56,8 +58,29 @@ class Hyperparameters:
 
         Diagnostics: unsupported-optimizer, optimizer-changed."""
         self._check_unchanged()
-        numbers = enumerate(_numbers(group, step) for group in self.optimizer.param_groups)
-        return {f"{name}_{i}": number for i, group in numbers for name, number in group.items()}
+        numbers = [_numbers(group, step) for group in self.optimizer.param_groups]
+        self.shrunk = [s * (1 - n["lr"] * n["decay"]) for s, n in zip(self.shrunk, numbers, strict=True)]
+        return {f"{name}_{i}": number for i, group in enumerate(numbers) for name, number in group.items()}
+
+    def synced(self) -> None:
+        """The model has what the wafer has."""
+        self.shrunk = [1.0] * len(self._groups)
+
+    def group_of(self, parameter: torch.Tensor) -> int | None:
+        """The group that changes a parameter."""
+        places = (i for i, group in enumerate(self._groups) if id(parameter) in group.parameters)
+        return next(places, None)
+
+    def check_unread(self, group: int) -> None:
+        """Elements that no step reads only shrink, as long as there is no momentum.
+
+        Diagnostics: unsupported-optimizer."""
+        now = self.optimizer.param_groups[group]
+        if self._groups[group].has_momentum and now["weight_decay"]:
+            raise error(
+                "unsupported-optimizer", "weight decay with momentum, of rows of a table that no step reads",
+                help="AdamW, or a group without weight decay for the table",
+            )  # fmt: skip
 
     def _check_unchanged(self) -> None:
         groups = self.optimizer.param_groups

@@ -57,6 +57,7 @@ def aliases(program: Any, memories: Memories) -> dict[int, Alias]:
     values = {i: _value(node) for i, node in enumerate(flat(output.args[0]))}
     tensors = {i: (memories.one(v), v) for i, v in values.items() if v is not None}
     all_memories = [memory for memory, _ in tensors.values()]
+    _check_assigned(program, memories, set(all_memories))
     shared = {m for m in all_memories if m in owners or all_memories.count(m) > 1}
     for memory, value in tensors.values():
         if memory in shared and memory_of(value) != memory:
@@ -65,6 +66,19 @@ def aliases(program: Any, memories: Memories) -> dict[int, Alias]:
                 help="return `result.clone()`",
             )  # fmt: skip
     return {i: _alias(m, v, owners) for i, (m, v) in tensors.items() if m in shared}
+
+
+def _check_assigned(program: Any, memories: Memories, returned: set[int]) -> None:
+    """A tensor that becomes a buffer (`self.buffer = …`) is no result besides: `torch.export` writes a copy
+    of it at the end.
+
+    Diagnostics: unsupported-write."""
+    for node in program.graph.nodes:
+        if node.name.startswith("copy__default") and memories.of(node.args[1]) & returned:
+            raise error(
+                "unsupported-write", f"a result is the new tensor of the buffer `{node.args[0].name}`",
+                help="`self.buffer.copy_(…)`",
+            )  # fmt: skip
 
 
 def _value(node: Any) -> torch.Tensor | None:

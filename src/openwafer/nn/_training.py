@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from openwafer.nn._arguments import Arguments, example_of
 from openwafer.nn._blame import History
 from openwafer.nn._build import Builder, Built
 from openwafer.nn._capture import Captured, capture, text_and_constants
+from openwafer.nn._checks import check_options
 from openwafer.nn._compiled import Compiled
 from openwafer.nn._device import EngineName
 from openwafer.nn._differentiate import append_updates, check_uses, differentiate
@@ -25,32 +27,17 @@ from openwafer.nn._graph import Graph, Op
 from openwafer.nn._live import LiveModel
 from openwafer.nn._memory import plan_memory
 from openwafer.nn._mesh import Mesh
-from openwafer.nn._model import check_options, session_for
+from openwafer.nn._model import session_for
 from openwafer.nn._optimizer import Hyperparameters
 from openwafer.nn._program import Program
 from openwafer.nn._rematerialise import rematerialise
 from openwafer.nn._session import Session
 from openwafer.nn._view import View
 from openwafer.nn._wafer import Wafer, wafer_of
+from openwafer.nn._with_loss import Loss, bare, with_loss
 
-Loss = Callable[..., torch.Tensor]
 STEPS, SEED = "steps", "seed"
 """Where a state has the number of steps, and the seed of dropout."""
-GRADIENT_HOOKS = ("_backward_hooks", "_backward_pre_hooks", "_post_accumulate_grad_hooks")
-"""Of modules and parameters; PyTorch calls them in the backward pass."""
-
-
-class _WithLoss(torch.nn.Module):
-    """loss(model(*inputs), target)."""
-
-    def __init__(self, model: torch.nn.Module, loss: Loss) -> None:
-        super().__init__()
-        self.model = model
-        self.loss = loss
-
-    def forward(self, *args: Any) -> torch.Tensor:
-        *inputs, target = args
-        return self.loss(self.model(*inputs), target)
 
 
 class TrainingStep(Compiled):
@@ -101,7 +88,7 @@ class TrainingStep(Compiled):
         if changed := self._live.changed():
             raise error(
                 "weights-changed",
-                f"`{_bare(changed[0])}` was changed in the model, which has not seen the wafer's steps",
+                f"`{bare(changed[0])}` was changed in the model, which has not seen the wafer's steps",
                 help="`step.sync()` before weights are changed",
             )
 
@@ -115,7 +102,33 @@ class TrainingStep(Compiled):
 
     def _step_arguments(self, step: int) -> dict[str, float]:
         out = draws(self.seed, step) if self._draws else {}
-        return out if self._optimizer is None else {**out, **self._optimizer.arguments(step)}
+        if self._optimizer is None:
+            return out
+        for _, group in self._unread.values():
+            self._optimizer.check_unread(group)
+        return {**out, **self._optimizer.arguments(step)}
+
+    @cached_property
+    def _unread(self) -> dict[str, tuple[torch.Tensor, int]]:
+        """Of trained parameters which elements the program does not have, such as rows of a table, and the
+        parameters' groups."""
+        found: dict[str, tuple[torch.Tensor, int]] = {}
+        trained = {w.parameter for op in self._captured.graph.ops if op.has_effect() for w in op.weights}
+        for name in (n for n in trained if n is not None):
+            parameter = self._live.tensor(name)
+            group = None if self._optimizer is None else self._optimizer.group_of(parameter)
+            unread = ~self._used(name, parameter)
+            if group is not None and bool(unread.any()):
+                found[name] = (unread, group)
+        return found
+
+    def _used(self, name: str, parameter: torch.Tensor) -> torch.Tensor:
+        """Which elements of a parameter the program has."""
+        used = np.zeros(parameter.numel(), bool)
+        for b in self.session.program.buffers:
+            if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
+                used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
+        return torch.from_numpy(used).reshape(parameter.shape)
 
     @property
     def _draws(self) -> bool:
@@ -137,15 +150,15 @@ class TrainingStep(Compiled):
             for name, parameter in wanted.items():
                 parameter.copy_(self._merge(name, torch.from_numpy(arrays[name]), parameter))
         self._live.forget()
+        if self._optimizer is not None:
+            self._optimizer.synced()
         self._is_ahead = False
 
     def _merge(self, name: str, read: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
-        """Rows of a table that the program does not use keep what they had."""
-        used = np.zeros(old.numel(), bool)
-        for b in self.session.program.buffers:
-            if b.kind == "weight" and b.weight is not None and b.weight.parameter == name:
-                used[slice(None) if b.weight.index is None else b.weight.index.ravel()] = True
-        return torch.where(torch.from_numpy(used).reshape(old.shape), read, old)
+        """Rows of a table that the program does not use keep what they had, but for weight decay."""
+        if name in self._unread and self._optimizer is not None:
+            old = old * self._optimizer.shrunk[self._unread[name][1]]
+        return torch.where(self._used(name, old), read, old)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """What a later step needs besides the weights (`sync`): the optimiser's states as they lie on the
@@ -202,7 +215,7 @@ def compile_training(
     model-does-not-fit, no-gradient."""
     wafer, example = wafer_of(wafer), example_of(example_inputs)
     check_options(engine, threads)
-    whole = _with_loss(model, loss)
+    whole = with_loss(model, loss)
     hyperparameters = None if optimizer is None else Hyperparameters(optimizer)
     captured, forward = _captured(whole, example)
     outputs = [v.value for v in captured.outputs]
@@ -229,28 +242,6 @@ def compile_training(
     built, session = session_for(build, wafer, engine, live.arrays(), threads)
     arguments = Arguments(example)
     return TrainingStep(model, hyperparameters, captured, arguments, live, built, session)
-
-
-def _with_loss(model: Any, loss: Any) -> _WithLoss:
-    """Diagnostics: capture-failed, host-argument, unsupported-hook."""
-    if not isinstance(model, torch.nn.Module):
-        raise error("capture-failed", f"a `torch.nn.Module` is needed, found `{type(model).__name__}`")
-    if not callable(loss):
-        raise error(
-            "host-argument", f"the loss is called with outputs and targets, {loss!r} cannot be called"
-        )
-    whole = _WithLoss(model, cast(Loss, loss))
-    for name, owner in (*whole.named_modules(), *whole.named_parameters()):
-        if any(getattr(owner, hooks, None) for hooks in GRADIENT_HOOKS):
-            raise error(
-                "unsupported-hook", f"hooks on gradients of `{_bare(name)}` are not called on the wafer"
-            )
-    return whole
-
-
-def _bare(name: str) -> str:
-    """The name in the user's model."""
-    return name.removeprefix("model.")
 
 
 def _captured(whole: torch.nn.Module, example_inputs: tuple[Any, ...]) -> tuple[Captured, set[Op]]:
