@@ -121,7 +121,7 @@ import os, time
 import openwafer.csl
 from openwafer.cli._start import cslc
 
-def compile_layout(*_):
+def compile_layout(*_, **__):
     time.sleep(1)  # the spinner turns
     os.write(1, b"ready\\n")  # a print would come out above the spinner
     time.sleep(1000)

@@ -20,7 +20,7 @@ from openwafer.codegen import _closure, _compile, _memory_entry, _numba_cache
 from openwafer.codegen._closure import PACKAGE, closure, source_digest
 from openwafer.sim import _fast_entry
 
-ENGINE, MEMORY_OP, COSTS, OBJECTS = _fast_entry.ROOT, _memory_entry.ROOT, *_compile.ROOTS
+ENGINE, MEMORY_OP, COSTS, OBJECTS = _fast_entry.ENTRY.root, _memory_entry.MEMORY_ENTRY.root, *_compile.ROOTS
 ROOTS = (ENGINE, MEMORY_OP, COSTS, OBJECTS)
 MODULES = [(root, path.relative_to(PACKAGE).as_posix()) for root in ROOTS for path in closure(root)]
 KNOWN = {

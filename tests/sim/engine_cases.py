@@ -65,7 +65,7 @@ class Outcome:
 
 
 @cache
-def machine_of(name: str) -> Machine:
+def machine_of(name: str | Machine) -> Machine:
     return load_machine(name)
 
 

@@ -139,4 +139,4 @@ def test_a_queue_that_was_never_initialized_is_named(tmp_path: Path, name: str) 
         execute(engine, [Launch("run")])
         read(engine, "result", 1, 1, 1)
     told = " ".join([caught.value.diagnostics[0].message, *caught.value.diagnostics[0].notes])
-    assert "input queue 5" in told and "-1" not in told
+    assert "input queue 5" in told and "queue -1" not in told

@@ -135,11 +135,11 @@ def _counts(outcomes: list[Outcome]) -> dict[str, int]:
 
 
 def _as_json(outcomes: list[Outcome], engine: str | None) -> dict[str, object]:
-    from openwafer.cli._errors import version
+    from openwafer._versions import own_version
 
     host = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     return {
-        "openwafer": version(),
+        "openwafer": own_version(),
         "engine": engine or environment.ENGINE.get() or "fast",
         "host": host | {"system": sys.platform},
         "counts": _counts(outcomes),

@@ -22,9 +22,8 @@ from llvmlite import ir
 from numpy.lib.array_utils import byte_bounds
 from numpy.typing import NDArray
 
-from openwafer.diag import environment
-
-IS_CHECKED = environment.CHECKED_ENGINE.get() == "1"
+IS_CHECKED = os.environ.get("OPENWAFER_CHECKED_ENGINE") == "1"
+"""Read without `diag.environment`, which declares it: compiled code would depend on how diagnostics look."""
 BUILD = "checked" if IS_CHECKED else ""
 """What tells this build from the usual one in the key of a cache."""
 SYMBOL = "openwafer_check_address"

@@ -62,6 +62,9 @@ class Machine:
         """The facts that are neither published nor derived from what is."""
         return tuple(fact for fact in self.facts() if fact.status == "assumed")
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.arch))
+
     def hash(self) -> str:
         """A digest of the architecture and of all values; the same in every process and on every host."""
         values = {fact.name: fact.value for fact in self.facts()}
