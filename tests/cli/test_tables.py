@@ -50,11 +50,7 @@ def profile() -> None:
     """A run with large counters, a long name of a file, a library, and a long source line."""
     files = [("a_very_long_name_of_a_program[x].csl", 10_234), ("<memcpy/memcpy>", 25), ("pe.csl", 7)]
     counts = {c: 10 ** (3 * k) + 7 for k, c in enumerate(COUNTS)}
-    lines = [
-        {"file": name, "line": line, "source": CODE, "other_cycles": 0}
-        | {c: 10 ** (3 * k) + 7 for k, c in enumerate(COUNTS)}
-        for name, line in files
-    ]
+    lines = [{"file": name, "line": line, "source": CODE, "other_cycles": 0} | counts for name, line in files]
     tasks = [{"name": "the_task_that_[ends]_it", "runs": 12_345, "cycles": 9_876_543, "waiting_cycles": 1}]
     pes = [{"x": 749, "y": 993, "task_cycles": 12_345_678, "waiting_cycles": 9, "idle_cycles": 5}]
     run._show_run({"cycles": 123_456_789, "lines": lines, "tasks": tasks, "pes": pes}, 20)
