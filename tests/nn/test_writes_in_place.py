@@ -248,6 +248,12 @@ def test_inputs_that_share_memory() -> None:
     assert torch.equal(compiled(x, X.clone()), X * 3)
 
 
+def test_a_result_behind_dropout_is_the_input() -> None:
+    model = Model(lambda m, x: (m.layer(x), m.drop(x))).eval()
+    x = X.clone()
+    assert compile(model, (X.clone(),), WAFER, engine="numpy")(x)[1] is x
+
+
 def test_results_share_memory_as_in_pytorch() -> None:
     model = Model(lambda m, x: (x, x[:, 2:], m.mean, (y := m.layer(x)), y.t()))
     compiled = compile(model, (X.clone(),), WAFER, engine="numpy")
