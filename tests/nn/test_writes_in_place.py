@@ -80,6 +80,14 @@ def nested(m: Any, x: Any) -> Any:
     return y
 
 
+def through_type_as(m: Any, x: Any) -> Any:
+    """It returns its argument, too, and the trace has it so."""
+    y = m.layer(x).type_as(x)
+    z = y.type_as(y)
+    z[-1].zero_()
+    return y * m.layer(z)
+
+
 def spread(m: Any, x: Any) -> Any:
     y = m.layer(x)
     y.copy_(m.mean)
@@ -102,7 +110,19 @@ def replaced(m: Any, x: Any) -> Any:
     return x * 2 + m.mean
 
 
-WRITES = (columns, transposed, rows, inner, through_dropout, nested, spread, average, given, replaced)
+WRITES = (
+    columns,
+    transposed,
+    rows,
+    inner,
+    through_dropout,
+    through_type_as,
+    nested,
+    spread,
+    average,
+    given,
+    replaced,
+)
 
 
 @pytest.mark.parametrize("engine", ("numpy", "fast"))

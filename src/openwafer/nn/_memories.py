@@ -38,10 +38,8 @@ class Memories:
                 part.graph = _copied(part.graph)
         nodes = list(nodes_of(program.graph_module))
         asked = nodes if any(map(is_write, nodes)) else list(_before(nodes[-1]))
-        for node in asked:
-            if node.op == "call_function" and _may_hide(node.target):
-                self._ask(node)
-        for part in parts if self._merged else ():
+        replaced = [n for n in asked if n.op == "call_function" and _may_hide(n.target) and self._ask(n)]
+        for part in parts if replaced else ():
             part.recompile()
 
     def of(self, node: Any) -> set[Memory]:
@@ -60,10 +58,11 @@ class Memories:
         """Of what a node returns and reads."""
         return self.of(node).union(*(self.of(a) for a in node.all_input_nodes))
 
-    def _ask(self, node: Any) -> None:
+    def _ask(self, node: Any) -> bool:
+        """Whether another node now stands for this one."""
         shared = _shared(node)
         if shared is None:
-            return
+            return False
         argument, is_itself = shared
         for memory in self.of(node) - self.of(argument):
             self._merged[memory] = next(iter(self.of(argument)))
@@ -71,6 +70,7 @@ class Memories:
             node.replace_all_uses_with(argument)
         else:
             self.hidden.append(node)
+        return is_itself
 
 
 def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
