@@ -80,6 +80,14 @@ def nested(m: Any, x: Any) -> Any:
     return y
 
 
+def through_type_as(m: Any, x: Any) -> Any:
+    """It returns its argument, too, and the trace has it so."""
+    y = m.layer(x).type_as(x)
+    z = y.type_as(y)
+    z[-1].zero_()
+    return y * m.layer(z)
+
+
 def spread(m: Any, x: Any) -> Any:
     y = m.layer(x)
     y.copy_(m.mean)
@@ -102,7 +110,19 @@ def replaced(m: Any, x: Any) -> Any:
     return x * 2 + m.mean
 
 
-WRITES = (columns, transposed, rows, inner, through_dropout, nested, spread, average, given, replaced)
+WRITES = (
+    columns,
+    transposed,
+    rows,
+    inner,
+    through_dropout,
+    through_type_as,
+    nested,
+    spread,
+    average,
+    given,
+    replaced,
+)
 
 
 @pytest.mark.parametrize("engine", ("numpy", "fast"))
@@ -246,6 +266,12 @@ def test_inputs_that_share_memory() -> None:
     assert refused(lambda: compiled(x, x)).id == "input-shared"
     assert refused(lambda: compiled(torch.ones(1, 6).expand(4, 6), x)).id == "input-shared"
     assert torch.equal(compiled(x, X.clone()), X * 3)
+
+
+def test_a_result_behind_dropout_is_the_input() -> None:
+    model = Model(lambda m, x: (m.layer(x), m.drop(x))).eval()
+    x = X.clone()
+    assert compile(model, (X.clone(),), WAFER, engine="numpy")(x)[1] is x
 
 
 def test_results_share_memory_as_in_pytorch() -> None:

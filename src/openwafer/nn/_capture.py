@@ -21,7 +21,7 @@ from torch.export.graph_signature import InputKind
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._abstract import MeanSquare, Negated, Param, Pending, Squares, Times
 from openwafer.nn._export import export, text_of, unsupported_dtype
-from openwafer.nn._functional import functional, is_write
+from openwafer.nn._functional import functional
 from openwafer.nn._graph import Graph, Kind, Op, Origin, Shape, Value, Weight
 from openwafer.nn._hints import hint
 from openwafer.nn._inputs import (
@@ -32,7 +32,7 @@ from openwafer.nn._inputs import (
     rearranged_input,
     used_inputs,
 )
-from openwafer.nn._memories import Memories
+from openwafer.nn._memories import Memories, is_write
 from openwafer.nn._nodes import flat, needed_by, notes_of, origin_of, overload_name, target_name
 from openwafer.nn._results import Alias, Given, Results, aliases
 from openwafer.nn._view import Atom, Dim, View, ViewError, from_matrix, to_matrix

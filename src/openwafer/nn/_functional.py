@@ -15,7 +15,7 @@ import torch
 from torch.export.graph_signature import InputKind
 
 from openwafer.diag import DiagnosticError, error
-from openwafer.nn._memories import Memories, Memory, nodes_of, parts_of
+from openwafer.nn._memories import Memories, Memory, is_write, nodes_of, parts_of
 from openwafer.nn._nodes import notes_of, overload_name
 
 aten: Any = torch.ops.aten
@@ -43,12 +43,6 @@ def functional(program: Any, memories: Memories, *, is_training: bool) -> Any:
         except (RuntimeError, ValueError) as failure:
             text = str(failure).splitlines()[0]
             raise error("capture-failed", f"PyTorch cannot make values of the writes: {text}") from failure
-
-
-def is_write(node: Any) -> bool:
-    """Whether a node changes one of its arguments."""
-    schema = getattr(node.target, "_schema", None) if node.op == "call_function" else None
-    return schema is not None and schema.is_mutable
 
 
 def _written(program: Any, memories: Memories) -> Written:

@@ -90,13 +90,14 @@ class Generator:
         """Weights that are others in the model reach the wafer, before a text.
 
         Diagnostics: model-changed, weights-changed."""
-        if not (changed := self._live.changed()):
+        live = self._live
+        if not (changed := live.changed_meanwhile(self.length) if self.length else live.changed()):
             return
         if self.length:
             name = changed[0]
             text = f"`{name}` was changed in the middle of a text"
             raise error("weights-changed", text, help="`reset()` begins another")
-        self.session.reload(self._live.take(changed), changed)
+        self.session.reload(live.take(changed), changed)
 
     def _logits(self, step: _Step) -> tuple[Any, Any]:
         buffer = step.built.values[step.graph.logits]

@@ -30,6 +30,9 @@ Text = Callable[[], tuple[str, Mapping[str, torch.Tensor]]]
 MOST_STRUCTURES = 4
 """States of a model that are remembered, such as training and evaluation."""
 
+TURNS = 8
+"""Calls in quick succession between checks of the structure."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Structure:
@@ -88,6 +91,20 @@ def _trained(named: Mapping[str, torch.nn.Parameter]) -> tuple[str, ...]:
     return tuple(name for name, p in named.items() if p.requires_grad)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A parameter's memory and what is known of it, as bits. No other gets its address: it stays."""
+
+    address: int
+    stride: tuple[int, ...]
+    now: torch.Tensor
+    known: torch.Tensor
+
+
+def _counters(parameters: Mapping[str, torch.nn.Parameter]) -> list[tuple[int, int]]:
+    return [(p._version, p.data_ptr()) for p in parameters.values()]
+
+
 class LiveModel:
     """The model, and what the wafer has of it."""
 
@@ -99,6 +116,7 @@ class LiveModel:
         self._structures = [_Structure.of(model)]
         self._stored = dict(stored)
         self._stored_then = {name: tensor.clone() for name, tensor in stored.items()}
+        self._places = self._stored_places()
         self.forget()
 
     def forget(self) -> None:
@@ -106,6 +124,8 @@ class LiveModel:
         named = self._structures[0].parameters
         copies = {id(p): p.detach().cpu().clone() for p in named.values()}
         self._known = {name: copies[id(p)] for name, p in named.items()}
+        self._seen: dict[str, _Seen] = {}
+        self._counted: list[tuple[int, int]] = []
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Whole parameters by every name they have, as f32, as the wafer has them."""
@@ -128,7 +148,31 @@ class LiveModel:
         """Parameters whose numbers are others than those known. Diagnostics: model-changed."""
         self.check()
         now = self._structures[0].parameters
-        return [name for name, known in self._known.items() if not is_same(now[name].detach(), known)]
+        self._counted = _counters(now)
+        return [name for name, known in self._known.items() if not self._is_known(name, now[name], known)]
+
+    def changed_meanwhile(self, turn: int) -> list[str]:
+        """`changed`, for calls that follow each other at once: contents are compared where PyTorch's counters
+        say so, and of one parameter in turn; the structure now and then. Diagnostics: model-changed."""
+        if turn % TURNS == 0:
+            self.check()
+        now = self._structures[0].parameters
+        name = list(now)[turn % len(now)] if now else None
+        if name is None or (
+            _counters(now) == self._counted and self._is_known(name, now[name], self._known[name])
+        ):
+            return []
+        return self.changed()
+
+    def _is_known(self, name: str, now: torch.nn.Parameter, known: torch.Tensor) -> bool:
+        seen = self._seen.get(name)
+        if seen is None or (seen.address, seen.stride) != (now.data_ptr(), now.stride()):
+            if now.shape != known.shape or now.dtype != known.dtype or now.device != known.device:
+                return is_same(now.detach(), known)
+            bits = INTEGERS[now.element_size()]
+            views = (now.detach().view(bits), known.view(bits))
+            seen = self._seen[name] = _Seen(now.data_ptr(), now.stride(), *views)
+        return torch.equal(seen.now, seen.known)
 
     def take(self, names: Collection[str]) -> dict[str, np.ndarray[Any, Any]]:
         """These parameters' numbers become those known: `arrays`. Diagnostics: model-changed."""
@@ -146,8 +190,10 @@ class LiveModel:
             known = next((s for s in self._structures if s.is_now()), None)
             self._structures = [known or self._accepted(), *(s for s in self._structures if s is not known)]
             del self._structures[MOST_STRUCTURES:]
-        for name, then in self._stored_then.items():
-            if not is_same(self._stored_now(name), then):
+            self._places = self._stored_places()
+        for name, table, last, then in self._places:
+            found = table.get(last)
+            if not is_same(self._stored[name] if found is None else found, then):
                 raise _changed(f"`{name}` has other numbers, and they are part of the program")
 
     def _accepted(self) -> _Structure:
@@ -163,15 +209,15 @@ class LiveModel:
         self._stored = dict(stored)
         return _Structure.of(self._model)  # tracing may have changed attributes
 
-    def _stored_now(self, name: str) -> torch.Tensor:
-        """A buffer may be another tensor now; a constant is the one that was captured."""
-        path, _, last = name.rpartition(".")
-        try:
-            module = self._model.get_submodule(path)
-        except AttributeError:
-            return self._stored[name]
-        found = module._buffers.get(last)  # pyright: ignore[reportPrivateUsage]
-        return self._stored[name] if found is None else found
+    def _stored_places(self) -> list[tuple[str, Mapping[str, Any], str, torch.Tensor]]:
+        """Where each is found now: a buffer may be another tensor, a constant is what was captured."""
+        modules = dict(self._model.named_modules(remove_duplicate=False))
+        places: list[tuple[str, Mapping[str, Any], str, torch.Tensor]] = []
+        for name, then in self._stored_then.items():
+            path, _, last = name.rpartition(".")
+            table = modules[path]._buffers if path in modules else {}  # pyright: ignore
+            places.append((name, table, last, then))
+        return places
 
 
 def is_same(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -33,12 +33,13 @@ class Memories:
         self._merged: dict[Memory, Memory] = {}
         self.hidden: list[Any] = []
         parts = [m for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
-        for part in parts:
-            part.graph = _copied(part.graph)
-        for node in list(nodes_of(program.graph_module)):
-            if node.op == "call_function" and _may_hide(node.target):
-                self._ask(node)
-        for part in parts:
+        if len(parts) > 1:
+            for part in parts:
+                part.graph = _copied(part.graph)
+        nodes = list(nodes_of(program.graph_module))
+        asked = nodes if any(map(is_write, nodes)) else list(_before(nodes[-1]))
+        replaced = [n for n in asked if n.op == "call_function" and _may_hide(n.target) and self._ask(n)]
+        for part in parts if replaced else ():
             part.recompile()
 
     def of(self, node: Any) -> set[Memory]:
@@ -57,10 +58,11 @@ class Memories:
         """Of what a node returns and reads."""
         return self.of(node).union(*(self.of(a) for a in node.all_input_nodes))
 
-    def _ask(self, node: Any) -> None:
+    def _ask(self, node: Any) -> bool:
+        """Whether another node now stands for this one."""
         shared = _shared(node)
         if shared is None:
-            return
+            return False
         argument, is_itself = shared
         for memory in self.of(node) - self.of(argument):
             self._merged[memory] = next(iter(self.of(argument)))
@@ -68,6 +70,7 @@ class Memories:
             node.replace_all_uses_with(argument)
         else:
             self.hidden.append(node)
+        return is_itself
 
 
 def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
@@ -76,6 +79,28 @@ def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
     for node, old in zip(made.nodes, graph.nodes, strict=True):
         node.name = old.name
     return made
+
+
+def is_write(node: Any) -> bool:
+    """Whether a node changes one of its arguments."""
+    schema = getattr(node.target, "_schema", None) if node.op == "call_function" else None
+    return schema is not None and schema.is_mutable
+
+
+def _before(output: Any) -> Iterator[Any]:
+    """What the results may be other views of: first arguments, and theirs."""
+    for node in output.all_input_nodes:
+        while node.op == "call_function" and (_may_hide(node.target) or _is_view(node)):
+            yield node
+            if not node.all_input_nodes:
+                break
+            node = node.all_input_nodes[0]
+
+
+def _is_view(node: Any) -> bool:
+    values = [n.meta.get("val") for n in (node, *node.all_input_nodes)]
+    made, *given = [memory_of(v) if isinstance(v, torch.Tensor) else None for v in values]
+    return made is not None and made in given
 
 
 def nodes_of(module: torch.fx.GraphModule) -> Iterator[Any]:
