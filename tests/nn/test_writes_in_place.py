@@ -141,6 +141,23 @@ def test_writes(function: Any, engine: Any) -> None:
                 assert torch.allclose(left, right, atol=1e-5)
 
 
+def returned_from_no_grad(m: Any, x: Any) -> Any:
+    with torch.no_grad():
+        y = x * 1.5
+    z = m.drop(y + m.mean)
+    z[:, 1::2] = 0.0
+    return z
+
+
+@pytest.mark.parametrize("function", (nested, returned_from_no_grad), ids=lambda f: f.__name__)
+def test_writes_captured_without_gradients(function: Any) -> None:
+    """`torch.export` makes another graph of `no_grad` then."""
+    model = Model(function).eval()
+    with torch.no_grad():
+        found = compile(model, (X.clone(),), WAFER, engine="numpy")(X.clone())
+        assert torch.allclose(found, model(X.clone()), atol=1e-5)
+
+
 def test_training_with_writes() -> None:
     def function(m: Any, x: Any) -> Any:
         y = m.layer(x)

@@ -32,13 +32,12 @@ class Memories:
     def __init__(self, program: Any) -> None:
         self._merged: dict[Memory, Memory] = {}
         self.hidden: list[Any] = []
+        if not any(_is_asked(node) for node in _asked(program)):
+            return
         parts = [m for m in program.graph_module.modules() if isinstance(m, torch.fx.GraphModule)]
-        if len(parts) > 1:
-            for part in parts:
-                part.graph = _copied(part.graph)
-        nodes = list(nodes_of(program.graph_module))
-        asked = nodes if any(map(is_write, nodes)) else list(_before(nodes[-1]))
-        replaced = [n for n in asked if n.op == "call_function" and _may_hide(n.target) and self._ask(n)]
+        for part in parts:
+            part.graph = _copied(part.graph)
+        replaced = [node for node in _asked(program) if _is_asked(node) and self._ask(node)]
         for part in parts if replaced else ():
             part.recompile()
 
@@ -73,8 +72,19 @@ class Memories:
         return is_itself
 
 
+def _asked(program: Any) -> list[Any]:
+    """All nodes, or, if nothing is written in place, those that results may share memory with."""
+    nodes = list(nodes_of(program.graph_module))
+    return nodes if any(map(is_write, nodes)) else list(_before(nodes[-1]))
+
+
+def _is_asked(node: Any) -> bool:
+    return node.op == "call_function" and _may_hide(node.target)
+
+
 def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
-    """With right lists of users, which graphs that `torch.export` nests do not have; under the same names."""
+    """With right lists of users, under the same names. Where a model has `torch.no_grad`, those that
+    `torch.export` makes lack some, also if it is captured under `no_grad`."""
     made = copy.deepcopy(graph)
     for node, old in zip(made.nodes, graph.nodes, strict=True):
         node.name = old.name
