@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from openwafer.diag import DiagnosticError, Source, Span, error
-from openwafer.files._depth import MOST_DEEP, is_deep
+from openwafer.diag import Source, Span, error
+from openwafer.files._depth import begin, is_deep, too_deep
 
 
 def parse_json(source: Source, id: str) -> dict[str, Any]:
@@ -17,21 +17,17 @@ def parse_json(source: Source, id: str) -> dict[str, Any]:
         at = min(reason.pos, len(source.text))
         raise error(id, f"not valid JSON: {reason.msg}", Span(source, at, at)) from None
     except RecursionError:
-        raise _too_deep(source, id) from None
+        raise too_deep(source, id) from None
     except ValueError:
-        raise error(id, "a number too long", _start(source)) from None
+        raise error(id, "a number too long", begin(source)) from None
     if is_deep(document):
-        raise _too_deep(source, id)
+        raise too_deep(source, id)
     if "\\ud" in source.text.lower() and not _is_text(document):
-        raise error(id, "a string with one half of a surrogate pair, which is no text", _start(source))
+        raise error(id, "a string with one half of a surrogate pair, which is no text", begin(source))
     if not isinstance(document, dict):
         found = json.dumps(document)[:40]
-        raise error(id, f"expected a JSON object, found `{found}`", _start(source))
+        raise error(id, f"expected a JSON object, found `{found}`", begin(source))
     return cast(dict[str, Any], document)
-
-
-def _too_deep(source: Source, id: str) -> DiagnosticError:
-    return error(id, f"values nested more than {MOST_DEEP} deep", _start(source))
 
 
 def _is_text(document: object) -> bool:
@@ -41,7 +37,3 @@ def _is_text(document: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _start(source: Source) -> Span:
-    return Span(source, 0, min(1, len(source.text)))

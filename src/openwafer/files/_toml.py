@@ -6,8 +6,8 @@ import re
 import tomllib
 from typing import Any
 
-from openwafer.diag import DiagnosticError, Source, Span, error
-from openwafer.files._depth import MOST_DEEP, is_deep
+from openwafer.diag import Source, Span, error
+from openwafer.files._depth import begin, is_deep, too_deep
 
 MOST_PARTS = 64
 """Of a dotted key: `tomllib` takes their square in time and memory."""
@@ -29,20 +29,12 @@ def parse_toml(source: Source, id: str) -> dict[str, Any]:
         span = _place(source, words[2] if words else None, words[3] if words else None)
         raise error(id, f"not valid TOML: {message[:1].lower()}{message[1:]}", span) from None
     except RecursionError:
-        raise _too_deep(source, id) from None
+        raise too_deep(source, id) from None
     except ValueError:
-        raise error(id, "a number too long", _start(source)) from None
+        raise error(id, "a number too long", begin(source)) from None
     if is_deep(document):
-        raise _too_deep(source, id)
+        raise too_deep(source, id)
     return document
-
-
-def _too_deep(source: Source, id: str) -> DiagnosticError:
-    return error(id, f"values nested more than {MOST_DEEP} deep", _start(source))
-
-
-def _start(source: Source) -> Span:
-    return Span(source, 0, min(1, len(source.text)))
 
 
 def _place(source: Source, line: str | None, column: str | None) -> Span:

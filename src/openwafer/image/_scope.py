@@ -46,12 +46,7 @@ class Scope:
         self.depth += 1
         if self.depth > MOST_DEPTH:
             raise Illegal(f"more than {MOST_DEPTH} levels of statements and expressions")
-        entry = LEGAL[type(node)]
-        for name, rule in entry.rules:
-            if not rule(self, getattr(node, name)):
-                raise Illegal(f"{type(node).__name__}.{name} is {_shown(getattr(node, name))}")
-        if entry.together is not None and (fault := entry.together(self, node)):
-            raise Illegal(f"{type(node).__name__}: {fault}")
+        self.struct(node)
         self.depth -= 1
         return node.type
 
