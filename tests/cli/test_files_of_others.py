@@ -10,7 +10,7 @@ import pytest
 
 from openwafer.cli.sweep import _read as read_sweep
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.csl._files import FileLoader
+from openwafer.csl.syntax._files import FileLoader
 from openwafer.diag import DiagnosticError
 from openwafer.estimate import load_model
 from openwafer.estimate._cases import load_rows

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from csl_kit import ENGINES, Sources
+from openwafer import tir
 from openwafer.codegen._abi import Counter
-from openwafer.codegen._cost import add_costs
-from openwafer.csl import _tir as tir
+from openwafer.cost._cost import add_costs
 from openwafer.diag import DiagnosticError
 from openwafer.machine import load_machine
 from openwafer.sim import Launch, Profile, make_engine

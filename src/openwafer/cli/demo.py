@@ -17,7 +17,7 @@ from openwafer.cli._wafer_options import SEED, wafer_options
 
 if TYPE_CHECKING:
     from openwafer.cli.generate import Generated
-    from openwafer.nn._profile import Phase
+    from openwafer.nn.run._profile import Phase
     from openwafer.nn.text._trainer import Trainer
 
 TOPIC = "bltin-null-object"

@@ -13,9 +13,9 @@ from openwafer.cli._output import say, say_json
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
-    from openwafer.nn._generation import Generator
-    from openwafer.nn._usage import Usage
     from openwafer.nn.models import Checkpoint
+    from openwafer.nn.run._generation import Generator
+    from openwafer.nn.run._usage import Usage
 
 _POSITIVE = click.IntRange(min=1)
 

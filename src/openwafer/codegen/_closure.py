@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 
 
 def closure(root: str, package: Path = PACKAGE) -> tuple[Path, ...]:
-    """The files of `root` (`openwafer.sim._fast_loop`) and of all modules that names come from, sorted."""
+    """The files of `root` (`openwafer.sim.fast._loop`) and of all modules that names come from, sorted."""
     found: set[Path] = set()
     waiting = [_file(package, root)]
     while waiting:

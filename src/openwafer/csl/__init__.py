@@ -7,13 +7,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from openwafer.csl._layout import CONFIG_COLUMNS, ExportName, Layout
 from openwafer.csl._options import CompileOptions
+from openwafer.tir import CONFIG_COLUMNS, ExportName, Layout
 
 if TYPE_CHECKING:
     from openwafer.csl._compile import compile_layout
-    from openwafer.csl._parser import parse
-    from openwafer.csl._printer import print_expr, print_file
+    from openwafer.csl.syntax._parser import parse
+    from openwafer.csl.syntax._printer import print_expr, print_file
 
 __all__ = [
     "CONFIG_COLUMNS",
@@ -28,9 +28,9 @@ __all__ = [
 
 _LATER = {
     "compile_layout": "_compile",
-    "parse": "_parser",
-    "print_expr": "_printer",
-    "print_file": "_printer",
+    "parse": "syntax._parser",
+    "print_expr": "syntax._printer",
+    "print_file": "syntax._printer",
 }
 
 

@@ -29,10 +29,10 @@ def make_engine(
     check_fit(image, machine)
     try:
         if engine == "reference":
-            from openwafer.sim._reference import ReferenceEngine
+            from openwafer.sim.reference._engine import ReferenceEngine
 
             return ReferenceEngine(image, machine, threads=threads, profile=profile)
-        from openwafer.sim._fast_engine import FastEngine
+        from openwafer.sim.fast._engine import FastEngine
 
         return FastEngine(image, machine, threads=threads, profile=profile)
     except MemoryError:
@@ -42,8 +42,8 @@ def make_engine(
 
 def compile_engine() -> None:
     """Compiles the fast engine if this installation has not yet: one to two minutes. The first run would."""
-    from openwafer.codegen._memory_entry import compiled_memory_op
-    from openwafer.sim._fast_entry import entry_point
+    from openwafer.sim.fast._entry import entry_point
+    from openwafer.sim.fast._memory_entry import compiled_memory_op
 
     entry_point()
     compiled_memory_op()

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.codegen._abi import COUNTERS, Counter
-from openwafer.csl._tir import Program
 from openwafer.diag import error
+from openwafer.tir import Program
 
 Rows = NDArray[np.int64]
 Key = TypeVar("Key")

@@ -1,0 +1,1 @@
+"""The cycles of scalar code and DSD operations."""

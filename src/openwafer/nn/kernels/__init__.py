@@ -1,0 +1,1 @@
+"""Kernels: CSL, and the Python that chooses and costs it."""
