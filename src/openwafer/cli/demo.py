@@ -17,8 +17,8 @@ from openwafer.cli._wafer_options import SEED, wafer_options
 
 if TYPE_CHECKING:
     from openwafer.cli.generate import Generated
-    from openwafer.nn.run._profile import Phase
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn import Phase
+    from openwafer.nn.text import Trainer
 
 TOPIC = "bltin-null-object"
 """The page of Python's documentation that is learnt by default: so short that 400 steps suffice."""
@@ -60,7 +60,7 @@ def command(
     """Train a two-layer Llama-style character model on the wafer, check it against PyTorch, let it write, and
     say where the cycles went."""
     from openwafer.cli.train import run as train
-    from openwafer.nn._api import require_torch
+    from openwafer.nn import require_torch
     from openwafer.nn.text import documentation, read_text
 
     require_torch()
@@ -87,10 +87,9 @@ def _trainer(text: str, steps: int, seed: int, machine: str, shape: tuple[int, i
     import numpy as np
 
     from openwafer.cli.train import make_config
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import Checkpoint
-    from openwafer.nn.text import Corpus, Recipe, characters, encode
-    from openwafer.nn.text._trainer import Trainer, new_model
+    from openwafer.nn.text import Corpus, Recipe, Trainer, characters, encode, new_model
 
     tokenizer = characters(text)
     recipe = Recipe(steps=steps, learning_rate=5e-3, seed=seed)
@@ -122,7 +121,7 @@ def _copy(trainer: Trainer) -> Any:
 
 def _loss_error(trainer: Trainer, model: Any) -> float:
     """The largest relative difference of the first steps' losses from PyTorch's, which trains `model`."""
-    from openwafer.nn.text._trainer import next_token_loss, optimizer_for
+    from openwafer.nn.text import next_token_loss, optimizer_for
 
     optimizer, worst = optimizer_for(model, trainer.recipe), 0.0
     for step, ours in enumerate(trainer.losses[:CHECKED_STEPS], 1):

@@ -13,9 +13,8 @@ from openwafer.cli._output import say, say_json
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
+    from openwafer.nn import Generator, Usage
     from openwafer.nn.models import Checkpoint
-    from openwafer.nn.run._generation import Generator
-    from openwafer.nn.run._usage import Usage
 
 _POSITIVE = click.IntRange(min=1)
 
@@ -40,9 +39,7 @@ def command(
     """Continue a text with the model in DIR (config.json, safetensors, tokenizer.json; Llama, Qwen2, Qwen3 or
     GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come. A text longer than
     the context goes on from the last half of it."""
-    from openwafer.nn._api import compile_generation, require_torch
-    from openwafer.nn._sampling import sampling
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer, compile_generation, require_torch, sampling
     from openwafer.nn.models import load
     from openwafer.nn.text import encode
 

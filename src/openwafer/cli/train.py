@@ -14,10 +14,9 @@ from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 from openwafer.diag import showable
 
 if TYPE_CHECKING:
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import ModelConfig
-    from openwafer.nn.text import Corpus
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn.text import Corpus, Trainer
 
 _KINDS = click.Choice(["llama", "qwen2", "qwen3", "gpt2"])
 _FORMAT = click.Choice(["table", "json"])
@@ -60,7 +59,7 @@ def command(
     everything but --text, --out, --save-every, --threads and --format comes from the checkpoint.
     """
     from openwafer.files import one_writer
-    from openwafer.nn._api import require_torch
+    from openwafer.nn import require_torch
     from openwafer.nn.text import read_text
 
     text = read_text(text_path)
@@ -85,10 +84,9 @@ def _check_out(out: Path, resume: bool) -> None:
 
 
 def _new(text: str, out: Path, threads: int, chosen: dict[str, Any]) -> Trainer:
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import Checkpoint
-    from openwafer.nn.text import Recipe
-    from openwafer.nn.text._trainer import Trainer, new_model
+    from openwafer.nn.text import Recipe, Trainer, new_model
 
     _check_empty(out)
     if chosen["batch"] * chosen["context"] > _MOST_TOKENS:
@@ -144,8 +142,7 @@ def _check_room(config: ModelConfig, wafer: Wafer) -> None:
 
 
 def _resumed(text: str, out: Path, threads: int) -> Trainer:
-    from openwafer.nn.text import _checkpoints as checkpoints
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn.text import Trainer, checkpoints
 
     path = checkpoints.newest(out)
     if path is None:
@@ -219,7 +216,7 @@ def run(trainer: Trainer, out: Path, save_every: int, *, is_quiet: bool = False)
 def finish(trainer: Trainer, out: Path) -> None:
     """Writes the trained model; then its checkpoints go."""
     from openwafer.nn.models import save
-    from openwafer.nn.text import _checkpoints as checkpoints
+    from openwafer.nn.text import checkpoints
 
     trainer.compiled.sync()
     save(trainer.checkpoint, out)

@@ -19,7 +19,7 @@ from openwafer.codegen._closure import source_digest
 from openwafer.codegen._layout import Piece, ProgramLayout
 from openwafer.codegen._module import build_module, entry_name
 from openwafer.codegen._object_file import ObjectFile, initialize, make_object, target_machine
-from openwafer.cost._cost import add_costs
+from openwafer.cost import add_costs
 from openwafer.machine import Machine
 
 ROOTS = ("openwafer.cost._cost", "openwafer.codegen._object_file")

@@ -11,8 +11,7 @@ from openwafer.codegen._env import COLD, Env
 from openwafer.codegen._exit import PlainExits, WaitingExits
 from openwafer.codegen._expr import Expressions
 from openwafer.codegen._types import DSD, I1, I16, I32, I64, register_type, resize, to_word
-from openwafer.cost._dsd_kinds import FABRIC
-from openwafer.cost._timing import setup_cycles
+from openwafer.cost import FABRIC, setup_cycles
 from openwafer.machine import Machine
 from openwafer.tir import DSD_OPS, DsdFlag, DsdKind, DsdWord
 

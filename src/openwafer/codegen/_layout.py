@@ -13,7 +13,7 @@ import msgspec
 from openwafer import tir
 from openwafer.codegen._abi import DSD_BYTES, DSR_OFFSET
 from openwafer.codegen._types import DSD_SIZE
-from openwafer.cost._dsd_kinds import DsdKinds
+from openwafer.cost import DsdKinds
 from openwafer.diag import error
 from openwafer.tir import DsdWord, walk
 

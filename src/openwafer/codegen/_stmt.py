@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, assert_never
 from llvmlite import ir
 
 from openwafer import tir
-from openwafer.codegen._abi import COUNTERS, Counter, Ctx, Fault, Req, Status
+from openwafer.codegen._abi import Ctx, Fault, Req, Status
 from openwafer.codegen._dsd import DsdStatements
 from openwafer.codegen._env import COLD, Env
 from openwafer.codegen._exit import PlainExits, WaitingExits
 from openwafer.codegen._expr import Expressions
 from openwafer.codegen._layout import piece_of
 from openwafer.codegen._types import I16, I32, I64, POINTER, register_type, resize
+from openwafer.tir import COUNTERS, Counter
 
 TSC_BYTES = 6
 

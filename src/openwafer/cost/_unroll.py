@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 
 from openwafer import tir
 from openwafer.tir import walk
 
 PLAIN = (tir.Set, tir.Store, tir.If, tir.Block, tir.Line, tir.Break, tir.Continue)
 """Statements of scalar code that calls nothing and waits for nothing."""
-HOLDS = {
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "ne": lambda a, b: a != b,
-    "eq": lambda a, b: a == b,
+HOLDS: dict[str, Callable[[int, int], bool]] = {
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "ne": operator.ne,
+    "eq": operator.eq,
 }
 
 
@@ -75,8 +76,7 @@ def _is_plain(stmt: tir.Stmt) -> bool:
             return isinstance(stmt, PLAIN)
 
 
-def _count(at: int, step: int, goes_on: object, most: int) -> int | None:
-    assert callable(goes_on)
+def _count(at: int, step: int, goes_on: Callable[[int], bool], most: int) -> int | None:
     for trips in range(most + 1):
         if not goes_on(at):
             return trips

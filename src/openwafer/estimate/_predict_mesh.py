@@ -37,7 +37,7 @@ def _kernel(case: Case, c: Constants) -> float | None:
 
 
 def _product(machine: Machine, width: int, tokens: int) -> float:
-    from openwafer.nn.kernels._linear_cost import linear_cycles, linear_half_cycles
+    from openwafer.nn.kernels import linear_cycles, linear_half_cycles
 
     cycles = linear_half_cycles if tokens == 1 else linear_cycles
     sizes = {"n": TILE, "k": TILE, "t": tokens}
@@ -45,6 +45,6 @@ def _product(machine: Machine, width: int, tokens: int) -> float:
 
 
 def _planned_sum(machine: Machine, pes: int, n: int) -> float:
-    from openwafer.nn.kernels._collectives import all_reduce_cycles, choose_line
+    from openwafer.nn.kernels import all_reduce_cycles, choose_line
 
     return all_reduce_cycles(machine, choose_line(machine, "x", pes, [n]), n)

@@ -16,7 +16,7 @@ from openwafer.diag import DiagnosticError, error, suggest
 from openwafer.host._platform import SimfabConfig
 from openwafer.host._symbols import Rectangle
 from openwafer.image import Image, used_bytes
-from openwafer.sim._engine import Engine
+from openwafer.sim import Engine
 from openwafer.tir import Program
 
 FILE = "core.npz"

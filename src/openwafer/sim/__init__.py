@@ -10,8 +10,9 @@ from openwafer.diag import error
 from openwafer.image import Image, check_fit
 from openwafer.machine import Machine
 from openwafer.sim._compiled import is_engine_compiled
-from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
-from openwafer.sim._profile import Profile
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._profile import LineProfile, Profile
+from openwafer.sim._watchdog import Watchdog
 
 
 def make_engine(
@@ -55,8 +56,12 @@ __all__ = [
     "CopyOut",
     "Engine",
     "Launch",
+    "LineProfile",
     "PeStats",
     "Profile",
+    "StreamIn",
+    "StreamOut",
+    "Watchdog",
     "compile_engine",
     "is_engine_compiled",
     "make_engine",

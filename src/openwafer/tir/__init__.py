@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from openwafer.tir import _lfsr as lfsr
+from openwafer.tir._counters import COUNTERS, Counter
 from openwafer.tir._dsd_ops import (
     DSD_OPS,
     DSD_OPS_BY_NUMBER,
@@ -25,6 +26,7 @@ from openwafer.tir._layout import (
     effective_positions,
     row_config,
 )
+from openwafer.tir._limits import MOST_ELEMENTS, MOST_INIT_CYCLES
 from openwafer.tir._tir import (
     INHERITED,
     MEDIUM,
@@ -96,6 +98,7 @@ from openwafer.tir._tir import (
     WriteConfig,
     Yield,
 )
+from openwafer.tir._trips import trip_bound
 from openwafer.tir._walk import (
     any_node,
     is_static,
@@ -104,12 +107,15 @@ from openwafer.tir._walk import (
 
 __all__ = [
     "CONFIG_COLUMNS",
+    "COUNTERS",
     "DSD_OPS",
     "DSD_OPS_BY_NUMBER",
     "ELEMENT_BYTES",
     "FILTER_COLUMN",
     "INHERITED",
     "MEDIUM",
+    "MOST_ELEMENTS",
+    "MOST_INIT_CYCLES",
     "POSITIONS",
     "POSITIONS_COLUMN",
     "SWAP_COLUMN",
@@ -132,6 +138,7 @@ __all__ = [
     "Coord",
     "Copy",
     "Count",
+    "Counter",
     "Dsd",
     "DsdFlag",
     "DsdGet",
@@ -191,5 +198,6 @@ __all__ = [
     "is_static",
     "lfsr",
     "row_config",
+    "trip_bound",
     "walk",
 ]

@@ -14,7 +14,7 @@ import torch
 
 from openwafer.nn.graph._graph import Origin
 
-PYTORCH, OURS = (f"{Path(file).parent}{os.sep}" for file in (torch.__file__, __file__))
+PYTORCH, OURS = (f"{folder}{os.sep}" for folder in (Path(torch.__file__).parent, Path(__file__).parents[1]))
 
 
 def origin_of(node: Any) -> Origin:

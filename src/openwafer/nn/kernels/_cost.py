@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openwafer import tir
-from openwafer.cost._timing import memory_beats, timing_tables
+from openwafer.cost import memory_beats, timing_tables
 from openwafer.machine import Machine
 from openwafer.tir import DSD_OPS, ELEMENT_BYTES
 

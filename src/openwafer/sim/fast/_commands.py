@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import Fault
+from openwafer.codegen import Fault
 from openwafer.sim.fast._element_step import read_place, write_place
 from openwafer.sim.fast._fabric import fault
 from openwafer.sim.fast._raw import kernel, load16, load32, load64, store32, store64

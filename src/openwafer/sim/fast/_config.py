@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import Req
+from openwafer.codegen import Req
 from openwafer.sim import _registers as registers
 from openwafer.sim.fast._fabric import channel_record, fault, home, router_record
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64

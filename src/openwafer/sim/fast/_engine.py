@@ -9,7 +9,7 @@ from threading import Thread
 
 import numpy as np
 
-from openwafer.codegen._abi import Ctx
+from openwafer.codegen import Ctx
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import Req
+from openwafer.codegen import Req
 from openwafer.sim.fast._element_step import initial_scalar, scalar_bits
 from openwafer.sim.fast._fabric import fault
 from openwafer.sim.fast._fifo import fifo_record

@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.codegen._abi import COUNTERS, CTX_WORDS, Ctx
-from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_code
-from openwafer.cost._timing import timing_tables
+from openwafer.codegen import CTX_WORDS, CompiledProgram, Ctx, bind_memory_op, code_of, compile_code
+from openwafer.cost import timing_tables
 from openwafer.image import Image
 from openwafer.machine import Machine
 from openwafer.sim._profile import check_profile_size, row_count
@@ -23,7 +22,7 @@ from openwafer.sim.fast._fifo import ACTIONS
 from openwafer.sim.fast._memory_entry import compiled_memory_op
 from openwafer.sim.fast._routes import Routes, register_blocks
 from openwafer.sim.fast._team import TEAM_BYTES
-from openwafer.tir import Layout, Program
+from openwafer.tir import COUNTERS, Layout, Program
 from openwafer.tir import lfsr as lfsr
 
 Ints = NDArray[np.int64]

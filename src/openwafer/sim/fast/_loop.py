@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import MOST_INIT_CYCLES
 from openwafer.sim.fast._commands import command_record, concerns, count_open
 from openwafer.sim.fast._fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim.fast._operand import PLACE
@@ -96,6 +95,7 @@ from openwafer.sim.fast._team import (
     next_order,
     part,
 )
+from openwafer.tir import MOST_INIT_CYCLES
 
 AHEAD, NEAR, NEXT = 8, 4, 2
 """How many items ahead memory is asked for: records, what they point to, and what that points to."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import numba as nb
 
-from openwafer.codegen._abi import COUNTERS, MOST_ELEMENTS, Counter, Ctx
-from openwafer.cost._timing import memory_beats, other_bank
+from openwafer.codegen import Ctx
+from openwafer.cost import memory_beats, other_bank
 from openwafer.sim.fast import _alu as ops
 from openwafer.sim.fast._alu import ADDC16, alu
 from openwafer.sim.fast._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
@@ -51,7 +51,16 @@ from openwafer.sim.fast._raw import (
     store64,
     to_pointer,
 )
-from openwafer.tir import DSD_OPS, DSD_OPS_BY_NUMBER, ELEMENT_BYTES, DsdFlag, DsdOpSpec
+from openwafer.tir import (
+    COUNTERS,
+    DSD_OPS,
+    DSD_OPS_BY_NUMBER,
+    ELEMENT_BYTES,
+    MOST_ELEMENTS,
+    Counter,
+    DsdFlag,
+    DsdOpSpec,
+)
 
 OP_COUNT = len(DSD_OPS_BY_NUMBER)
 _TIMING_COLUMNS = 4

@@ -24,9 +24,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 
-from openwafer.codegen._cache import ENGINE
-from openwafer.codegen._closure import source_digest
-from openwafer.codegen._folder import HELP
+from openwafer.codegen import ENGINE, HELP, source_digest
 from openwafer.diag import warn_once
 from openwafer.sim.fast._checked import BUILD, IS_CHECKED, bind_check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import Fault, Req
+from openwafer.codegen import Fault, Req
 from openwafer.sim.fast import _profile as profile
 from openwafer.sim.fast._alu import ADDC16, alu
 from openwafer.sim.fast._element_step import OUT_OF_BOUNDS, read_operand, write_place

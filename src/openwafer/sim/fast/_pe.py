@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import Ctx, Req, Status
+from openwafer.codegen import Ctx, Req, Status
 from openwafer.sim.fast._commands import command_record, copy, for_program, is_done_by_one_more, next_command
 from openwafer.sim.fast._config import serve_config
 from openwafer.sim.fast._fabric import fault, head_ready, is_control, wake_pe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from openwafer.codegen._abi import Req
+from openwafer.codegen import Req
 from openwafer.sim._print import PrintLog, value_text
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._load import World

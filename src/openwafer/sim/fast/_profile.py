@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.codegen._abi import COUNTERS, Counter
 from openwafer.sim._profile import TaskCounter
 from openwafer.sim.fast._fabric import head_ready
 from openwafer.sim.fast._raw import add64, kernel, load64, store64
@@ -36,6 +35,7 @@ from openwafer.sim.fast._state import (
     W_PROFILE,
     W_PROFILE_STRIDE,
 )
+from openwafer.tir import COUNTERS, Counter
 
 ROW_BYTES = 8 * COUNTERS
 BEGAN, TASK_ROW, WAITS_FROM = 0, 8, 16

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from openwafer.codegen._abi import MOST_INIT_CYCLES, Fault
+from openwafer.codegen import Fault
 from openwafer.diag import DiagnosticError, error
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._load import OFFSETS, World
-from openwafer.tir import Program
+from openwafer.tir import MOST_INIT_CYCLES, Program
 
 SHOWN_PES = 10
 """How many waiting PEs a deadlock describes."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from openwafer.codegen._abi import Req
+from openwafer.codegen import Req
 from openwafer.sim._engine import Command, Launch, StreamIn, StreamOut
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._load import Ints, World

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from openwafer.codegen._abi import MOST_ELEMENTS
-from openwafer.cost._timing import memory_beats, other_bank, timing_tables
+from openwafer.cost import memory_beats, other_bank, timing_tables
 from openwafer.machine import Machine
 from openwafer.sim.reference import _values as values
 from openwafer.sim.reference._dsd import Actions, Fault, Operand, Operation, saved_base
@@ -17,7 +16,7 @@ from openwafer.sim.reference._profile import Counts
 from openwafer.sim.reference._queues import Queues
 from openwafer.sim.reference._run import Request, Start, apply_actions
 from openwafer.sim.reference._values import Value
-from openwafer.tir import DsdFlag, DsdKind, DsdWord, Program
+from openwafer.tir import MOST_ELEMENTS, DsdFlag, DsdKind, DsdWord, Program
 
 SYNCHRONOUS = 8
 MAIN = 9

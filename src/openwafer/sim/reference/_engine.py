@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 
-from openwafer.cost._cost import add_costs
+from openwafer.cost import add_costs
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import Machine

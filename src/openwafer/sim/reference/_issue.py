@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from openwafer import tir
-from openwafer.cost._timing import setup_cycles
+from openwafer.cost import setup_cycles
 from openwafer.machine import Machine
 from openwafer.sim.reference._dsd import Actions, Fault, Operand, Operation, pointer_record, scalar_record
 from openwafer.sim.reference._expr import Expression, Slots

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 
-from openwafer.codegen._abi import MOST_INIT_CYCLES
 from openwafer.sim import _control as control
 from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._print import PrintLog
@@ -18,6 +17,7 @@ from openwafer.sim.reference._memory import Ticket
 from openwafer.sim.reference._ports import HostPorts
 from openwafer.sim.reference._run import Request, Start, argument, split
 from openwafer.sim.reference._values import Value
+from openwafer.tir import MOST_INIT_CYCLES
 from openwafer.tir import lfsr as lfsr
 
 TASKS = 32

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from openwafer.codegen._abi import COUNTERS, Counter
 from openwafer.sim._profile import Rows, TaskCounter, row_count
-from openwafer.tir import Program
+from openwafer.tir import COUNTERS, Counter, Program
 
 if TYPE_CHECKING:
     from openwafer.sim.reference._datapath import Slot
