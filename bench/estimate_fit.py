@@ -20,7 +20,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from openwafer.estimate._cases import Case, cases, load_rows
+from openwafer.estimate._case import Case
+from openwafer.estimate._cases import cases, load_rows
 from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import Constants, constants
 from openwafer.estimate._predict import predict

@@ -18,7 +18,7 @@ from openwafer.csl.builtins import (
     _tasks,
     _types,
 )
-from openwafer.csl.evaluate import _branch, _call, _expr, _loop, _names, _place, _stmt
+from openwafer.csl.evaluate import _branch, _call, _expr, _for, _names, _place, _stmt, _while
 
 RULES: tuple[ModuleType, ...] = (
     _config,
@@ -36,8 +36,9 @@ RULES: tuple[ModuleType, ...] = (
     _branch,
     _call,
     _expr,
-    _loop,
+    _for,
     _names,
     _place,
     _stmt,
+    _while,
 )

@@ -1,80 +1,22 @@
-"""From a row of published numbers to a case that can be predicted, or to the reason why it cannot.
-
-The traps are handled here: totals that count input tokens, formats, who measured what, IT against facility
-power.
-"""
+"""The published rows as cases: `cases`."""
 
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from openwafer.diag import error
+from openwafer.estimate import _cases_serving, _cases_training, _cases_wafer
+from openwafer.estimate._case import Case, Row, Rule
 from openwafer.estimate._unused import reason
 from openwafer.files import MIB, read_text
-from openwafer.machine.systems import Format, published_rows, rows_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One published number with what is needed to predict it. `group` is what it is an example of."""
-
-    id: str
-    group: str
-    system: str
-    model: str
-    value: float
-    unit: str
-    chips: int = 1
-    form: Format = "f16"
-    kv_form: Format | None = None
-    engine: str = "trtllm"
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-    users: float = 0.0
-    scenario: str = ""
-    kind: str = "measured"
-    source: str = ""
-    fit: bool = True
-    extra: dict[str, float] = field(default_factory=dict[str, float])
-    """What only some groups have: `side` of a layer's square, `seq`, `batch` (sequences), `flop_part`."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.id, self.group
-
-
-Row: TypeAlias = dict[str, str]
-Reader: TypeAlias = Callable[[Row], Iterator[Case]]
-READERS: list[tuple[Callable[[Row], bool], Reader]] = []
+from openwafer.machine.systems import published_rows, rows_of
 
 MOST_BYTES = 64 * MIB
 """Of a table of published numbers."""
 COLUMNS = {"id", "system", "model", "metric", "value", "params", "source_title"}
-_SYSTEMS = (
-    ("mi355x", "mi355x"), ("mi325x", "mi325x"), ("mi300x", "mi300x"), ("gb300", "gb300-nvl72"),
-    ("gb200", "gb200-nvl72"),
-    ("b300", "b300"), ("b200", "b200"), ("h200", "h200"), ("h100", "h100"), ("a100", "a100"),
-    ("cs-4", "cs4"), ("cs-3", "cs3"), ("cs-2", "cs2"), ("wse-2", "cs2"), ("wse-3", "cs3"),
-)  # fmt: skip
-
-
-def reader(matches: Callable[[Row], bool]) -> Callable[[Reader], Reader]:
-    """Registers how to read the rows that match; the first that matches reads a row."""
-
-    def add(function: Reader) -> Reader:
-        READERS.append((matches, function))
-        return function
-
-    return add
-
-
-def titled(start: str, metric: str = "") -> Callable[[Row], bool]:
-    """Rows whose source title starts so, and whose metric has a word."""
-    return lambda row: row["source_title"].startswith(start) and metric in row["metric"]
+READERS: tuple[Rule, ...] = (*_cases_serving.READERS, *_cases_training.READERS, *_cases_wafer.READERS)
+"""How rows are read; the first rule that matches reads a row."""
 
 
 def load_rows(path: str | None = None) -> list[Row]:
@@ -98,9 +40,6 @@ def load_rows(path: str | None = None) -> list[Row]:
 
 def cases(rows: list[Row]) -> tuple[list[Case], list[tuple[str, str]]]:
     """The cases of the rows, and the ids of rows that cannot be used, each with the reason."""
-    from openwafer.estimate import _cases_serving, _cases_training, _cases_wafer
-
-    assert _cases_serving and _cases_training and _cases_wafer
     found: list[Case] = []
     unused: list[tuple[str, str]] = []
     for row in rows:
@@ -110,35 +49,3 @@ def cases(rows: list[Row]) -> tuple[list[Case], list[tuple[str, str]]]:
         if not made:
             unused.append((row["id"], reason(row)))
     return found, unused
-
-
-def numbers(pattern: str, text: str) -> tuple[float, ...] | None:
-    match = re.search(pattern, text)
-    return tuple(float(g) for g in match.groups()) if match else None
-
-
-def system_of(text: str) -> tuple[str, int] | None:
-    """The system and the number of chips (wafers) of a description like `NVIDIA B200-SXM-180GB x8
-    (Lenovo)`."""
-    low = text.lower()
-    name = next((name for key, name in _SYSTEMS if key in low), None)
-    count = re.search(r"(?:\bx|tp)(\d+)|\((\d+) wafer|\b(\d+)x(?:b200|h100|h200)", low)
-    if name is None:
-        return None
-    return name, int(next(g for g in count.groups() if g)) if count else 1
-
-
-def format_of(text: str) -> Format:
-    low = text.lower()
-    if "mxfp4" in low:
-        return "w4a16"
-    return "fp4" if "fp4" in low else "fp8" if "fp8" in low else "f16"
-
-
-def value_of(row: Row) -> float | None:
-    """A number, or the middle of a range."""
-    try:
-        parts = [float(part) for part in row["value"].replace("+", "").split("-") if part]
-    except ValueError:
-        return None
-    return sum(parts) / len(parts) if parts else None

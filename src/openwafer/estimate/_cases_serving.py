@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._cases import Case, Row, format_of, numbers, reader, system_of, titled, value_of
+from openwafer.estimate._case import Case, Row, Rule, format_of, numbers, system_of, titled, value_of
 from openwafer.estimate._known import canonical
 
 _DATASETS = {
@@ -29,7 +29,6 @@ _WITH_FIRST = 1.06
 """A request's time over that of its tokens: its user also waits for the first."""
 
 
-@reader(titled("MLPerf Inference v5.1 Power"))
 def _mlperf_power(row: Row) -> Iterator[Case]:
     found, value = system_of(row["system"]), value_of(row)
     data = _dataset(row["model"])
@@ -48,7 +47,6 @@ def _dataset(name: str) -> tuple[str, float] | None:
     return next((data for key, data in _DATASETS.items() if name.lower().startswith(key)), None)
 
 
-@reader(titled("MLPerf Inference"))
 def _mlperf(row: Row) -> Iterator[Case]:
     """Offline rows give throughput; the others the time between tokens and to the first at their
     concurrency."""
@@ -76,7 +74,6 @@ def _mlperf(row: Row) -> Iterator[Case]:
             yield replace(base, group="time to first token", value=ttft[0], unit="ms", users=users[0])
 
 
-@reader(titled("NVIDIA AIConfigurator"))
 def _aiconfigurator(row: Row) -> Iterator[Case]:
     found, model, value = system_of(row["system"]), canonical(row["model"]), value_of(row)
     lengths, users = (
@@ -97,7 +94,6 @@ def _aiconfigurator(row: Row) -> Iterator[Case]:
         yield replace(base, group="time to first token", value=first[0])
 
 
-@reader(titled("SemiAnalysis InferenceX", "throughput"))
 def _inferencex(row: Row) -> Iterator[Case]:
     """Totals count input and output tokens: the output part of a chip is compared, at the same speed a user.
 
@@ -131,7 +127,6 @@ def _inferencex(row: Row) -> Iterator[Case]:
         )  # fmt: skip
 
 
-@reader(titled("ML.ENERGY"))
 def _ml_energy(row: Row) -> Iterator[Case]:
     """GPU power only: no host, no building."""
     found, model, value = system_of(row["system"]), canonical(row["model"]), value_of(row)
@@ -149,3 +144,12 @@ def _ml_energy(row: Row) -> Iterator[Case]:
     )  # fmt: skip
     yield base
     yield replace(base, group="time per token", value=gap[0], unit="ms", users=speed[0] * gap[0] / 1000)
+
+
+READERS: tuple[Rule, ...] = (
+    (titled("MLPerf Inference v5.1 Power"), _mlperf_power),
+    (titled("MLPerf Inference"), _mlperf),
+    (titled("NVIDIA AIConfigurator"), _aiconfigurator),
+    (titled("SemiAnalysis InferenceX", "throughput"), _inferencex),
+    (titled("ML.ENERGY"), _ml_energy),
+)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._cases import Case, Row, numbers, reader, system_of, titled, value_of
+from openwafer.estimate._case import Case, Row, Rule, numbers, system_of, titled, value_of
 from openwafer.estimate._known import canonical
+from openwafer.estimate._train import token_train_flop
 from openwafer.machine.systems import Format, load_system
 
 _BENCHMARKS = {
@@ -22,7 +23,6 @@ _LORA_SAMPLES = 4104.0
 """Sequences to converge: C084's minutes over its seconds a step."""
 
 
-@reader(titled("MLPerf Training", "time to train"))
 def _mlperf(row: Row) -> Iterator[Case]:
     """Tokens a second and chip; where no step is told, from the minutes and the sequences that others
     needed."""
@@ -54,7 +54,6 @@ def _format(row: Row, system: str) -> Format:
     return "fp4" if new and load_system(system).peak_flop_per_s("fp4") else "fp8"
 
 
-@reader(titled("MLPerf Training", "wall energy"))
 def _mlperf_energy(row: Row) -> Iterator[Case]:
     """Of a whole run, at the wall of one server, the start included."""
     found, value = system_of(row["system"]), value_of(row)
@@ -67,7 +66,6 @@ def _mlperf_energy(row: Row) -> Iterator[Case]:
         )
 
 
-@reader(titled("NeMo", "training throughput"))
 def _nemo(row: Row) -> Iterator[Case]:
     found, value = system_of(row["system"]), value_of(row)
     model = canonical(row["model"]) or _NEMO.get(row["model"])
@@ -99,14 +97,11 @@ _NEMO_SEQUENCES = {
 """As those pages state them."""
 
 
-@reader(titled("The Llama 3 Herd", "MFU"))
 def _llama3(row: Row) -> Iterator[Case]:
     """400 TFLOP/s a chip over the operations of a token."""
     found, model = system_of(row["system"]), canonical(row["model"])
     rate = numbers(r"([\d.]+) TFLOP/s/GPU", row["params"])
     if found and model and rate:
-        from openwafer.estimate._train import token_train_flop
-
         tokens = rate[0] * 1e12 / token_train_flop(model, _SEQUENCE)
         yield _case(row, found, model, tokens, "f16", {"batch": 2048.0})
 
@@ -120,3 +115,11 @@ def _case(
         chips=found[1], model=model, value=value, unit="tok/s/chip", form=form,
         extra={"sequence": _SEQUENCE} | extra, kind=row["kind"], fit=True,
     )  # fmt: skip
+
+
+READERS: tuple[Rule, ...] = (
+    (titled("MLPerf Training", "time to train"), _mlperf),
+    (titled("MLPerf Training", "wall energy"), _mlperf_energy),
+    (titled("NeMo", "training throughput"), _nemo),
+    (titled("The Llama 3 Herd", "MFU"), _llama3),
+)

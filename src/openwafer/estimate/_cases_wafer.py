@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._cases import Case, Row, reader, system_of, titled, value_of
+from openwafer.estimate._case import Case, Row, Rule, system_of, titled, value_of
 from openwafer.estimate._known import canonical
 from openwafer.machine.systems import Format
 
@@ -20,7 +20,6 @@ def _on_wafers(row: Row) -> bool:
     return row["metric"] == "output speed per user" and ("cs-" in name or "cerebras" in name)
 
 
-@reader(titled("WaferLLM", "decode speed"))
 def _waferllm(row: Row) -> Iterator[Case]:
     """One layer after another, each on a square of the same size; the time of a subset times the layers."""
     model, value = canonical(row["model"]), value_of(row)
@@ -28,14 +27,12 @@ def _waferllm(row: Row) -> Iterator[Case]:
         yield replace(_speed(row, model, value), extra={"side": _SQUARES[model]}, fit=False)
 
 
-@reader(_on_wafers)
 def _published(row: Row) -> Iterator[Case]:
     model, value = canonical(row["model"]), value_of(row)
     if model and value:
         yield _speed(row, model, value)
 
 
-@reader(lambda row: row["metric"].startswith("wafers per model"))
 def _wafers(row: Row) -> Iterator[Case]:
     """As few as hold the weights and one sequence."""
     model, value = canonical(row["model"]), value_of(row)
@@ -43,7 +40,6 @@ def _wafers(row: Row) -> Iterator[Case]:
         yield replace(_speed(row, model, value), group="wafers needed", unit="wafers", fit=False)
 
 
-@reader(lambda row: row["metric"].startswith("scaling 1->16"))
 def _scaling(row: Row) -> Iterator[Case]:
     """Of training with data parallelism, a step as large a system."""
     found, value = system_of(row["system"]), value_of(row)
@@ -64,3 +60,11 @@ def _speed(row: Row, model: str, value: float) -> Case:
         system=found[0], chips=found[1], model=model, value=value, unit="tok/s", form=form, tokens_in=1024,
         tokens_out=1024, users=1, kind=row["kind"], fit=plain and "Introducing" in row["source_title"],
     )  # fmt: skip
+
+
+READERS: tuple[Rule, ...] = (
+    (titled("WaferLLM", "decode speed"), _waferllm),
+    (_on_wafers, _published),
+    (lambda row: row["metric"].startswith("wafers per model"), _wafers),
+    (lambda row: row["metric"].startswith("scaling 1->16"), _scaling),
+)

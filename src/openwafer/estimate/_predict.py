@@ -4,10 +4,9 @@ it."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TypeAlias
 
-from openwafer.estimate._cases import Case
+from openwafer.estimate import _predict_mesh as mesh
+from openwafer.estimate._case import Case, Predictor
 from openwafer.estimate._constants import Constants
 from openwafer.estimate._facts import ModelFacts, model_facts
 from openwafer.estimate._gpu import GpuFacts, gpu_facts, max_batch
@@ -24,9 +23,6 @@ from openwafer.estimate._train import (
 from openwafer.estimate._wafer import serve_on_wafers, stages, wafer_facts, wafers_needed
 from openwafer.machine.systems import GpuSystem, WaferSystem, load_system
 
-Predictor: TypeAlias = Callable[[Case, Constants], float | None]
-PREDICTORS: dict[str, Predictor] = {}
-
 TOKEN_LIMITS = {
     ("llama-2-70b", "Server"): 0.2,
     ("llama-3.1-405b", "Server"): 0.175,
@@ -38,22 +34,6 @@ _MEAN_OF_P99 = 0.75
 """What the mean reaches where the 99th percentile is bound: the median of the published pairs."""
 
 
-def predicts(*names: str) -> Callable[[Predictor], Predictor]:
-    def add(function: Predictor) -> Predictor:
-        PREDICTORS.update(dict.fromkeys(names, function))
-        return function
-
-    return add
-
-
-def predict(case: Case, c: Constants) -> float | None:
-    from openwafer.estimate import _predict_mesh
-
-    assert _predict_mesh
-    return PREDICTORS[case.group](case, c)
-
-
-@predicts("time per token", "time to first token", "time per token under load")
 def _times(case: Case, c: Constants) -> float | None:
     system = _gpu(case)
     plan = _fastest(case, system, case.users, c)
@@ -62,7 +42,6 @@ def _times(case: Case, c: Constants) -> float | None:
     return float(plan.first_s if case.group == "time to first token" else plan.token_s) * 1e3
 
 
-@predicts("offline throughput", "energy, wall")
 def _throughput(case: Case, c: Constants) -> float | None:
     """The best batch; MLPerf's Server scenario bounds the time between tokens."""
     system = _gpu(case)
@@ -80,7 +59,6 @@ def _throughput(case: Case, c: Constants) -> float | None:
     return float(server_watts(chip, system, c.power) * case.chips / system.server.chips / rate)
 
 
-@predicts("energy, GPU")
 def _gpu_energy(case: Case, c: Constants) -> float | None:
     """As many sequences in flight as were allowed, or as fit."""
     system = _gpu(case)
@@ -93,7 +71,6 @@ def _gpu_energy(case: Case, c: Constants) -> float | None:
     return float(watts * case.chips / plan.tokens_per_s)
 
 
-@predicts("throughput at a speed")
 def _at_speed(case: Case, c: Constants) -> float | None:
     """Tokens a second and chip of the best layout that is fast enough."""
     system = _gpu(case)
@@ -102,12 +79,10 @@ def _at_speed(case: Case, c: Constants) -> float | None:
     return float(plan.per_chip) if plan.fits else None
 
 
-@predicts("training throughput", "fine-tuning throughput")
 def _training(case: Case, c: Constants) -> float | None:
     return float(_trained(case, c).tokens_per_s) / case.chips
 
 
-@predicts("training energy, wall")
 def _training_energy(case: Case, c: Constants) -> float | None:
     """Megajoules for `tokens_in` tokens."""
     system, trained = _gpu(case), _trained(case, c)
@@ -127,7 +102,6 @@ def _trained(case: Case, c: Constants) -> Trained:
     )  # fmt: skip
 
 
-@predicts("scaling of training on wafers")
 def _scaling(case: Case, c: Constants) -> float | None:
     system = load_system(case.system)
     assert isinstance(system, WaferSystem)
@@ -139,7 +113,6 @@ def _scaling(case: Case, c: Constants) -> float | None:
     return float(many / one)
 
 
-@predicts("wafers needed")
 def _wafers(case: Case, c: Constants) -> float | None:
     system = load_system(case.system)
     assert isinstance(system, WaferSystem)
@@ -152,7 +125,6 @@ def _usual_batch(chips: int) -> float:
     return max(2.0 * chips, 128.0)
 
 
-@predicts("wafer speed a user", "wafer speed, speculation untold")
 def _wafer_speed(case: Case, c: Constants) -> float | None:
     system = load_system(case.system)
     assert isinstance(system, WaferSystem)
@@ -187,3 +159,28 @@ def _fastest(case: Case, system: GpuSystem, users: float, c: Constants) -> Plan:
     model, gpu = _facts(case, system, c)
     one = case.scenario == "one replica"
     return fastest(model, gpu, _traffic(case, users), float(case.chips), c.gpu, one)
+
+
+PREDICTORS: dict[str, Predictor] = {
+    "time per token": _times,
+    "time to first token": _times,
+    "time per token under load": _times,
+    "offline throughput": _throughput,
+    "energy, wall": _throughput,
+    "energy, GPU": _gpu_energy,
+    "throughput at a speed": _at_speed,
+    "training throughput": _training,
+    "fine-tuning throughput": _training,
+    "training energy, wall": _training_energy,
+    "scaling of training on wafers": _scaling,
+    "wafers needed": _wafers,
+    "wafer speed a user": _wafer_speed,
+    "wafer speed, speculation untold": _wafer_speed,
+    **mesh.PREDICTORS,
+}
+"""By group of cases."""
+
+
+def predict(case: Case, c: Constants) -> float | None:
+    """The value of a case, in its unit."""
+    return PREDICTORS[case.group](case, c)

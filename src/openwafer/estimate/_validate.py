@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openwafer.estimate._bands import errors
-from openwafer.estimate._cases import Case, cases, load_rows
+from openwafer.estimate._case import Case
+from openwafer.estimate._cases import cases, load_rows
 from openwafer.estimate._cases_mesh import reductions, simulated
 from openwafer.estimate._constants import Constants, constants
 from openwafer.estimate._predict import predict

@@ -15,7 +15,7 @@ from openwafer.nn.capture._view import Atom, Axis, View, ViewError, merged
 from openwafer.nn.graph._graph import Op, Shape, Value, Weight
 
 if TYPE_CHECKING:
-    from openwafer.nn.capture._capture import Capture
+    from openwafer.nn.capture._walk import Capture
 
 ELEMENTWISE = ("unary", "affine", "add", "sub", "mul")
 """Operators that commute with choosing features."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,32 +77,6 @@ class Tape:
         if grad in self.numbers:
             return self.scaled(x, self.numbers[grad])
         return self.emit("mul", [x, self.emit("spread_number", [grad], x.shape)], x.shape)
-
-
-def differentiate(graph: Graph, loss: Value, trained: Iterable[str]) -> None:
-    """Appends what computes the gradient of `loss`, a scalar, by the parameters `trained`."""
-    from openwafer.nn.ops import OPERATORS
-
-    forward = list(graph.ops)
-    parameters = frozenset(trained)
-    tape = Tape(graph, needed=_needed(graph, parameters), trained=parameters)
-    for op in reversed(forward):
-        grad = tape.known.get(op.outputs[0]) if op.outputs else None
-        if op.outputs and op.outputs[0] is loss:
-            grad = tape.number(1.0)
-        if grad is not None and tape.needs(op.outputs[0]):
-            tape.origin = replace(op.origin, module=f"{op.origin.module}'")
-            OPERATORS[op.name].backward(op, grad, tape)
-
-
-def _needed(graph: Graph, trained: frozenset[str]) -> set[Value]:
-    """Values that depend on a trained parameter."""
-    needed: set[Value] = set()
-    for op in graph.ops:
-        reads = any(w.parameter in trained for w in op.weights) or any(v in needed for v in op.inputs)
-        if reads and not op.attributes.get("stops"):
-            needed.update(op.outputs)
-    return needed
 
 
 def append_updates(graph: Graph, name: str, attributes: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Where values lie: `place` gives every matrix an axis and a chunk, and inserts moves where operators
+"""Where values lie: placing gives every matrix an axis and a chunk, and inserts moves where operators
 disagree.
 
 Values that an operator reads together must lie alike (`same`); a linear layer turns from one axis to the
@@ -112,30 +112,8 @@ class Placement:
         return self.splits[node]
 
 
-def place(graph: Graph, mesh: Mesh) -> Placement:
-    """Places every value of the graph; moves are inserted into it."""
-    from openwafer.nn.ops import OPERATORS
-
-    placing = Placing(graph)
-    ops, graph.ops = graph.ops, []
-    for op in ops:
-        placing.swaps = {}
-        OPERATORS[op.name].place(op, placing)
-        for move in placing.pending:
-            graph.append(move)
-        placing.pending = []
-        graph.append(_swapped(op, placing.swaps))
-    return _resolve(graph, placing, mesh)
-
-
-def _swapped(op: Op, swaps: dict[Value, Value]) -> Op:
-    if not swaps:
-        return op
-    inputs = tuple(swaps.get(v, v) for v in op.inputs)
-    return Op(op.name, inputs, op.outputs, op.weights, op.attributes, op.origin)
-
-
-def _resolve(graph: Graph, placing: Placing, mesh: Mesh) -> Placement:
+def resolve(graph: Graph, placing: Placing, mesh: Mesh) -> Placement:
+    """The places that meet all constraints of `placing`."""
     nodes = _nodes(graph)
     units: dict[Node, int] = {}
     for node, unit in placing.units.items():

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from openwafer.nn.graph._graph import Graph, Value
 from openwafer.nn.graph._mesh import Mesh, local_shape
-from openwafer.nn.graph._place import Placement, place
+from openwafer.nn.graph._place import Placement
 from openwafer.nn.kernels._kernel import DType, Storage
+from openwafer.nn.ops._passes import lower, place
 from openwafer.nn.program._join_sums import join_sums
-from openwafer.nn.program._lower import Lowering, Memory, lower, value_layout
+from openwafer.nn.program._lower import Lowering, Memory, value_layout
 from openwafer.nn.program._program import Buffer, BufferKind, Call, Entry, Instruction, Program, Runtime
 from openwafer.nn.run._dropout_seed import HIGH, LOW
 

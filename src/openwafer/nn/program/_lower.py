@@ -208,15 +208,3 @@ def value_layout(value: Value, placement: Placement) -> Layout:
             return (Split(value.features), tokens)
         case "scalar" | "local":
             return (Split(1),)
-
-
-def lower(lowering: Lowering) -> tuple[Instruction, ...]:
-    """The instructions of the whole graph."""
-    from openwafer.nn.ops import OPERATORS
-
-    for op in lowering.graph.ops:
-        lowering.users.update(dict.fromkeys(op.inputs, 1))
-    for op in lowering.graph.ops:
-        with lowering.op_phase(op):
-            OPERATORS[op.name].lower(op, lowering)
-    return tuple(lowering.instructions)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from openwafer.nn.capture._capture import Captured
+from openwafer.nn.capture._captured import Captured
 from openwafer.nn.program._build import Built
 from openwafer.nn.program._plan import ModelPlan
 from openwafer.nn.program._program import Buffer

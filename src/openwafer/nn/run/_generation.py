@@ -15,7 +15,8 @@ from openwafer.diag import DiagnosticError, error
 from openwafer.nn._checks import check_options, check_whole, tokens_of
 from openwafer.nn._sampling import Logits, Sampler, greedy
 from openwafer.nn._wafer import Wafer, wafer_of
-from openwafer.nn.capture._capture import Captured, capture, text_and_constants
+from openwafer.nn.capture._capture import capture, text_and_constants
+from openwafer.nn.capture._captured import Captured
 from openwafer.nn.capture._inputs import Limit, id_limits
 from openwafer.nn.graph._graph import Value
 from openwafer.nn.graph._incremental import Incremental, incremental

@@ -15,13 +15,15 @@ import torch
 from openwafer.diag import DiagnosticError, error
 from openwafer.nn._checks import check_options
 from openwafer.nn._wafer import Wafer, wafer_of
-from openwafer.nn.capture._capture import Captured, capture, text_and_constants
+from openwafer.nn.capture._capture import capture, text_and_constants
+from openwafer.nn.capture._captured import Captured
 from openwafer.nn.capture._view import View
 from openwafer.nn.capture._with_loss import Loss, bare, with_loss
-from openwafer.nn.graph._differentiate import append_updates, check_uses, differentiate
+from openwafer.nn.graph._differentiate import append_updates, check_uses
 from openwafer.nn.graph._graph import Graph, Op
 from openwafer.nn.graph._mesh import Mesh
 from openwafer.nn.graph._rematerialise import rematerialise
+from openwafer.nn.ops._passes import differentiate
 from openwafer.nn.program._build import Builder, Built
 from openwafer.nn.program._fit import room_bytes
 from openwafer.nn.program._memory import plan_memory

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from openwafer.nn.capture._abstract import Mask, Scores
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._view import Atom, Dim, View, ViewError, length, merged
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.graph._graph import Shape
 
 

@@ -9,10 +9,10 @@ import torch
 
 from openwafer.diag import error
 from openwafer.nn.capture._abstract import Param, Scores
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._hints import BATCH
 from openwafer.nn.capture._nodes import notes_of, target_name
 from openwafer.nn.capture._view import Atom, View
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._attention import attend, dropped, scores
 from openwafer.nn.capture.aten._elementwise import add, norm
 from openwafer.nn.capture.aten._elementwise import mul as multiply

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from openwafer.nn.capture._abstract import Param
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._hints import CONVOLUTION
 from openwafer.nn.capture._inputs import NOTHING, row_major
 from openwafer.nn.capture._view import Atom, View
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._compute import linear
 from openwafer.nn.capture.aten._reductions import mean
 from openwafer.nn.capture.aten._views import permute

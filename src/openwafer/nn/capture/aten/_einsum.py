@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from openwafer.nn.capture._abstract import Param, Scores
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._view import View
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._attention import attend, scores
 from openwafer.nn.capture.aten._compute import linear
 from openwafer.nn.capture.aten._views import permute, reshape_to

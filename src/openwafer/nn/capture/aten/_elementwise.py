@@ -22,8 +22,8 @@ from openwafer.nn.capture._abstract import (
     Times,
     Turned,
 )
-from openwafer.nn.capture._capture import Capture, Handler, matrix_of
 from openwafer.nn.capture._view import Atom, View, ViewError, length
+from openwafer.nn.capture._walk import Capture, Handler, matrix_of
 from openwafer.nn.capture.aten._attention import scaled, with_mask
 from openwafer.nn.capture.aten._rotary import rope, turned_complex
 from openwafer.nn.graph._graph import Shape, Value
@@ -295,19 +295,3 @@ def norm(
 def _mask(context: Capture, scores: Scores, mask: torch.Tensor) -> Scores:
     hidden = mask < -1e4
     return with_mask(context, scores, hidden, bool(((mask == 0) | hidden).all()))
-
-
-def completed(context: Capture, x: Times | Squares | MeanSquare) -> View:
-    """Parts of patterns by themselves."""
-    from openwafer.nn.capture.aten._reductions import mean
-
-    match x:
-        case Times():
-            return times_table(context, context.whole(x.view), x.table)
-        case Squares():
-            return squared(context, x)
-        case MeanSquare():
-            square = squared(context, Squares(x.view))
-            out = affine(context, mean(context, square, [-1], True), 1.0, x.eps)
-            inverse = unary("inverse_root")(context, out) if x.inverse or x.root else out
-            return binary(context, "mul", out, inverse) if x.root else inverse

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from openwafer.nn.capture._abstract import MeanSquare, Param
-from openwafer.nn.capture._capture import Capture, Handler
 from openwafer.nn.capture._view import View, length, narrow
+from openwafer.nn.capture._walk import Capture, Handler
 from openwafer.nn.capture.aten import _elementwise as elementwise
 from openwafer.nn.capture.aten._elementwise import Scalar, affine, binary, unary
 from openwafer.nn.capture.aten._reductions import variance, variance_unbiased

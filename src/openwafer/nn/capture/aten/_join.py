@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from openwafer.nn.capture._abstract import Param, Turned
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._inputs import row_major
 from openwafer.nn.capture._view import Atom, Dim, View, ViewError, length, matrix, merged, narrow, to_matrix
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._elementwise import add_table
 from openwafer.nn.capture.aten._reductions import mix
 from openwafer.nn.capture.aten._rotary import rotate_half, turned_pair

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from openwafer.nn.capture._abstract import Squares
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._view import View
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._elementwise import Scalar, affine, binary, mul, unary
 from openwafer.nn.capture.aten._functions import absolute, clamp, exp, log, softplus
 from openwafer.nn.capture.aten._reductions import log_softmax, mean_of_all, sum_, sum_of_all

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from openwafer.nn.capture._abstract import Param
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._inputs import row_major
 from openwafer.nn.capture._view import Atom, View, narrow
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.graph._graph import Shape, Value
 from openwafer.nn.ops._copy_features import Piece
 

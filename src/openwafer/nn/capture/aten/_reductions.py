@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.nn.capture._abstract import MeanSquare, Scores, Squares
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._view import Atom, Axis, Dim, View, length, merged
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._attention import softmax as attention_softmax
+from openwafer.nn.capture.aten._elementwise import binary
 from openwafer.nn.graph._graph import SCALAR, Shape, Value, Weight
 
 # --- along the tokens ---
@@ -178,8 +179,6 @@ def cumsum(context: Capture, x: Any, dim: int, **_: Any) -> View:
 
 def variance(context: Capture, x: Any, dims: Any = None, correction: Any = 1, keepdim: bool = False) -> View:
     """The mean of (x − mean)², with the sum divided by the count less `correction`."""
-    from openwafer.nn.capture.aten._elementwise import binary
-
     view = context.whole(x)
     count = int(np.prod([length(view.dims[d]) for d in _dims(view, dims)]))
     apart = binary(context, "sub", view, mean(context, view, dims, True))

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from openwafer.nn.capture._abstract import Complex, Negated, Rotated, RotatedTimes, Turned
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._parts import features_of
 from openwafer.nn.capture._view import Atom, View, ViewError, length, narrow, to_matrix
+from openwafer.nn.capture._walk import Capture
 
 
 def rope(context: Capture, rotated: RotatedTimes, plain: View) -> View:

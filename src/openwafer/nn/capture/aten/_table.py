@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from openwafer.nn.capture._capture import Handler
+from openwafer.nn.capture._walk import Handler
 from openwafer.nn.capture.aten import _attention as attention
 from openwafer.nn.capture.aten import _compute as compute
 from openwafer.nn.capture.aten import _convolution as pictures

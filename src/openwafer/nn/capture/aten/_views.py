@@ -9,8 +9,8 @@ import torch
 
 from openwafer.nn.capture import _view
 from openwafer.nn.capture._abstract import Param, Scores
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._view import View, ViewError
+from openwafer.nn.capture._walk import Capture
 
 
 def view_of(context: Capture, x: Any) -> View:

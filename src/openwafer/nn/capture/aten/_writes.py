@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from openwafer.nn.capture import _view
 from openwafer.nn.capture._abstract import Param
-from openwafer.nn.capture._capture import Capture
 from openwafer.nn.capture._parts import MOST_RUNS
 from openwafer.nn.capture._view import Atom, View, ViewError, matrix
+from openwafer.nn.capture._walk import Capture
 from openwafer.nn.capture.aten._join import cat, copy_features, table_view
 from openwafer.nn.capture.aten._views import view_of
 from openwafer.nn.graph._graph import Shape, Value

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from openwafer import tir
-from openwafer.csl.evaluate._eval import Evaluator, Signal, Target, is_constant
+from openwafer.csl.evaluate._eval import Evaluator, Signal, Target, is_constant, stmt_rule
 from openwafer.csl.evaluate._names import read
 from openwafer.csl.evaluate._place import address_of, element_place, place_of
-from openwafer.csl.evaluate._stmt import Unrolling, after_body, unrolled_body
+from openwafer.csl.evaluate._unroll import Unrolling, after_body, unrolled_body
 from openwafer.csl.layout._loop_record import execute_nest, is_nest, recorded
 from openwafer.csl.syntax import _ast as ast
 from openwafer.csl.values import _numbers as numbers
@@ -21,7 +21,8 @@ from openwafer.diag import error
 from openwafer.tir import trip_bound
 
 
-def for_loop(ev: Evaluator, node: ast.For) -> Signal | None:
+@stmt_rule(ast.For)
+def _for(ev: Evaluator, node: ast.For) -> Signal | None:
     if len(node.variables) > 2:
         raise error(
             "wrong-arity", f"a for loop takes 1 or 2 variables, found {len(node.variables)}", node.span
