@@ -78,7 +78,7 @@ def child(step: str, machine: str, side: int) -> dict[str, Any]:
 
 def _start_engine() -> None:
     from openwafer.sim.fast._entry import entry_point
-    from openwafer.sim.fast._memory_entry import compiled_memory_op
+    from openwafer.sim.fast.memory._entry import compiled_memory_op
 
     compiled_memory_op()
     entry_point()

@@ -220,7 +220,7 @@ def product(a: int, b: int) -> int:
 def kept() -> tuple[int, list[Path]]:
     """The compiled function's answer, and the files that hold it."""
     (folder,) = _folder.cache_folders("engine")
-    function = Kept(product, "int64(int64, int64)", "openwafer.sim.fast._half")
+    function = Kept(product, "int64(int64, int64)", "openwafer.sim.fast.memory._half")
     return function.as_function()(6, 7), list(folder.iterdir())
 
 

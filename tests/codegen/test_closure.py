@@ -18,14 +18,15 @@ from numba.core.dispatcher import Dispatcher
 
 from openwafer.codegen import _closure, _compile
 from openwafer.codegen._closure import PACKAGE, closure, source_digest
-from openwafer.sim.fast import _entry, _memory_entry, _numba_cache
+from openwafer.sim.fast import _entry, _numba_cache
+from openwafer.sim.fast.memory import _entry as _memory_entry
 
 ENGINE, MEMORY_OP, COSTS, OBJECTS = _entry.ENTRY.root, _memory_entry.MEMORY_ENTRY.root, *_compile.ROOTS
 ROOTS = (ENGINE, MEMORY_OP, COSTS, OBJECTS)
 MODULES = [(root, path.relative_to(PACKAGE).as_posix()) for root in ROOTS for path in closure(root)]
 KNOWN = {
     ENGINE: {"sim/_filter.py", "sim/_registers.py", "sim/_profile.py", "sim/_control.py", "codegen/_abi.py"},
-    MEMORY_OP: {"sim/fast/_alu.py", "cost/_timing.py", "tir/_dsd_ops.py", "tir/_tir.py"},
+    MEMORY_OP: {"sim/fast/memory/_alu.py", "cost/_timing.py", "tir/_dsd_ops.py", "tir/_tir.py"},
     COSTS: {"cost/_unroll.py", "cost/_cost_expr.py", "tir/_tir.py"},
     OBJECTS: {"tir/_lfsr.py", "codegen/_dsd.py", "tir/_tir.py", "machine/_machine.py"},
 }

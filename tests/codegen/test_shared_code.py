@@ -14,7 +14,7 @@ from openwafer import tir
 from openwafer.codegen._compile import bind_memory_op, code_of, compile_code
 from openwafer.csl import CompileOptions, compile_layout
 from openwafer.machine import load_machine
-from openwafer.sim.fast._memory_entry import compiled_memory_op
+from openwafer.sim.fast.memory._entry import compiled_memory_op
 
 FILES = {
     "layout.csl": """

@@ -4,10 +4,10 @@ import statistics
 
 import pytest
 
-from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import constants
 from openwafer.estimate._mesh import all_reduce_cycles, mesh_of, reduce_cycles
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._cases_mesh import reductions
+from openwafer.estimate.validation._predict import predict
 from openwafer.machine import load_machine
 from openwafer.nn.kernels._collectives import all_reduce_cycles as kernel_cycles
 from openwafer.nn.kernels._collectives import choose_line

@@ -10,8 +10,8 @@ from openwafer.estimate._known import known_models, load_model
 from openwafer.estimate._layers import LayerCost, layer_costs
 from openwafer.estimate._parse_config import parse_config
 from openwafer.estimate._training import TrainingEstimate, estimate_training
-from openwafer.estimate._validate import Row as ValidationRow
-from openwafer.estimate._validate import Validation, validate
+from openwafer.estimate.validation._validate import Row as ValidationRow
+from openwafer.estimate.validation._validate import Validation, validate
 from openwafer.machine.systems import Format
 
 __all__ = [

@@ -44,7 +44,7 @@ def make_engine(
 def compile_engine() -> None:
     """Compiles the fast engine if this installation has not yet: one to two minutes. The first run would."""
     from openwafer.sim.fast._entry import entry_point
-    from openwafer.sim.fast._memory_entry import compiled_memory_op
+    from openwafer.sim.fast.memory._entry import compiled_memory_op
 
     entry_point()
     compiled_memory_op()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen import Fault
-from openwafer.sim.fast._element_step import read_place, write_place
 from openwafer.sim.fast._fabric import fault
 from openwafer.sim.fast._raw import kernel, load16, load32, load64, store32, store64
 from openwafer.sim.fast._state import (
@@ -40,6 +39,7 @@ from openwafer.sim.fast._state import (
     W_RELEASED,
 )
 from openwafer.sim.fast._team import atomic_add, part
+from openwafer.sim.fast.memory._element_step import read_place, write_place
 
 OUT_OF_MEMORY = int(Fault.MEMORY)
 

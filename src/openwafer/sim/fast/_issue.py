@@ -5,30 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen import Req
-from openwafer.sim.fast._element_step import initial_scalar, scalar_bits
 from openwafer.sim.fast._fabric import fault
 from openwafer.sim.fast._fifo import fifo_record
-from openwafer.sim.fast._memory_op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
-from openwafer.sim.fast._operand import (
-    ENDLESS_EXTENT,
-    FABIN,
-    FABOUT,
-    FIFO,
-    NONE,
-    POINTER,
-    RECORD_ACTIONS,
-    RECORD_BASE,
-    RECORD_EXTENTS,
-    RECORD_FLAGS,
-    RECORD_MICROTHREAD,
-    RECORD_START,
-    SCALAR,
-    base_after,
-    fit,
-    move_walker,
-    record_length,
-    start_walker,
-)
 from openwafer.sim.fast._ops import NO_RESULT, UNSUPPORTED, WALKER_BYTES, slot_record
 from openwafer.sim.fast._profile import begin_operation
 from openwafer.sim.fast._raw import kernel, load16, load32, load64, store16, store32, store64
@@ -89,6 +67,28 @@ from openwafer.sim.fast._state import (
     W_FABRIC_SETUP,
     W_MICROTHREADS,
     W_PROFILE,
+)
+from openwafer.sim.fast.memory._element_step import initial_scalar, scalar_bits
+from openwafer.sim.fast.memory._op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
+from openwafer.sim.fast.memory._operand import (
+    ENDLESS_EXTENT,
+    FABIN,
+    FABOUT,
+    FIFO,
+    NONE,
+    POINTER,
+    RECORD_ACTIONS,
+    RECORD_BASE,
+    RECORD_EXTENTS,
+    RECORD_FLAGS,
+    RECORD_MICROTHREAD,
+    RECORD_START,
+    SCALAR,
+    base_after,
+    fit,
+    move_walker,
+    record_length,
+    start_walker,
 )
 from openwafer.tir import MEDIUM, DsdFlag
 

@@ -19,9 +19,9 @@ from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._arrivals import Arrivals
 from openwafer.sim.fast._checked import IS_CHECKED, make_known
 from openwafer.sim.fast._fifo import ACTIONS
-from openwafer.sim.fast._memory_entry import compiled_memory_op
 from openwafer.sim.fast._routes import Routes, register_blocks
 from openwafer.sim.fast._team import TEAM_BYTES
+from openwafer.sim.fast.memory._entry import compiled_memory_op
 from openwafer.tir import COUNTERS, Layout, Program
 from openwafer.tir import lfsr as lfsr
 

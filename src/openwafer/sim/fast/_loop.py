@@ -6,7 +6,6 @@ from typing import Any
 
 from openwafer.sim.fast._commands import command_record, concerns, count_open
 from openwafer.sim.fast._fabric import channel_record, fault, router_record, serve_router, wake_pe
-from openwafer.sim.fast._operand import PLACE
 from openwafer.sim.fast._ops import UNSUPPORTED, slot_record
 from openwafer.sim.fast._pe import DSD_OP, call_code, grant, step_pe
 from openwafer.sim.fast._ports import start_stream
@@ -95,6 +94,7 @@ from openwafer.sim.fast._team import (
     next_order,
     part,
 )
+from openwafer.sim.fast.memory._operand import PLACE
 from openwafer.tir import MOST_INIT_CYCLES
 
 AHEAD, NEAR, NEXT = 8, 4, 2

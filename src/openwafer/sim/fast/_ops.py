@@ -6,8 +6,6 @@ from typing import Any
 
 from openwafer.codegen import Fault, Req
 from openwafer.sim.fast import _profile as profile
-from openwafer.sim.fast._alu import ADDC16, alu
-from openwafer.sim.fast._element_step import OUT_OF_BOUNDS, read_operand, write_place
 from openwafer.sim.fast._fabric import (
     fault,
     has_room,
@@ -30,8 +28,6 @@ from openwafer.sim.fast._fifo import (
     push_element,
     step_count,
 )
-from openwafer.sim.fast._memory_op import dest_bytes, src0_bytes, src1_bytes
-from openwafer.sim.fast._operand import FABIN, KIND, NONE, PLACE, POINTER, RECORD_BASE, advance_walker
 from openwafer.sim.fast._raw import kernel, load64, store16, store32, store64
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
@@ -101,6 +97,10 @@ from openwafer.sim.fast._state import (
     W_SLOTS,
     W_STEPS,
 )
+from openwafer.sim.fast.memory._alu import ADDC16, alu
+from openwafer.sim.fast.memory._element_step import OUT_OF_BOUNDS, read_operand, write_place
+from openwafer.sim.fast.memory._op import dest_bytes, src0_bytes, src1_bytes
+from openwafer.sim.fast.memory._operand import FABIN, KIND, NONE, PLACE, POINTER, RECORD_BASE, advance_walker
 
 UNSUPPORTED, OUT_OF_MEMORY = int(Fault.UNSUPPORTED), int(Fault.MEMORY)
 WALKER_BYTES = 64

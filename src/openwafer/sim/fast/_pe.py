@@ -13,7 +13,6 @@ from openwafer.sim.fast._config import serve_config
 from openwafer.sim.fast._fabric import fault, head_ready, is_control, wake_pe
 from openwafer.sim.fast._fifo import set_fifo_length
 from openwafer.sim.fast._issue import IN_USE, STARTED_SYNCHRONOUS, WRONG, note_fifo_lengths, start_operation
-from openwafer.sim.fast._memory_op import UNSUPPORTED_DETAIL
 from openwafer.sim.fast._ops import (
     UNSUPPORTED,
     miss_elements,
@@ -105,6 +104,7 @@ from openwafer.sim.fast._state import (
     WAITING,
 )
 from openwafer.sim.fast._switch import NO_TASK, task_id
+from openwafer.sim.fast.memory._op import UNSUPPORTED_DETAIL
 
 DONE, WAIT, ACTIVATE, BLOCK = int(Status.DONE), int(Status.WAIT), int(Status.ACTIVATE), int(Status.BLOCK)
 UNBLOCK, DSD_OP, FAULT = int(Status.UNBLOCK), int(Status.DSD_OP), int(Status.FAULT)

@@ -11,7 +11,7 @@ from openwafer.codegen import Req
 from openwafer.sim._engine import Command, Launch, StreamIn, StreamOut
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._load import Ints, World
-from openwafer.sim.fast._operand import PLACE, WALKER_WORDS
+from openwafer.sim.fast.memory._operand import PLACE, WALKER_WORDS
 from openwafer.sim.standstill import _snapshot as snap
 from openwafer.sim.standstill._snapshot import Place
 from openwafer.tir import DSD_OPS_BY_NUMBER, Program

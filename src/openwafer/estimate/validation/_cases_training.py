@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._case import Case, Row, Rule, numbers, system_of, titled, value_of
 from openwafer.estimate._known import canonical
 from openwafer.estimate._train import token_train_flop
+from openwafer.estimate.validation._case import Case, Row, Rule, numbers, system_of, titled, value_of
 from openwafer.machine.systems import Format, load_system
 
 _BENCHMARKS = {

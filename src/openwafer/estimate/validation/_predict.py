@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from openwafer.estimate import _predict_mesh as mesh
-from openwafer.estimate._case import Case, Predictor
 from openwafer.estimate._constants import Constants
 from openwafer.estimate._facts import ModelFacts, model_facts
 from openwafer.estimate._gpu import GpuFacts, gpu_facts, max_batch
@@ -21,6 +19,8 @@ from openwafer.estimate._train import (
     train_on_wafers,
 )
 from openwafer.estimate._wafer import serve_on_wafers, stages, wafer_facts, wafers_needed
+from openwafer.estimate.validation import _predict_mesh as mesh
+from openwafer.estimate.validation._case import Case, Predictor
 from openwafer.machine.systems import GpuSystem, WaferSystem, load_system
 
 TOKEN_LIMITS = {

@@ -7,8 +7,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._case import Case, Row, Rule, format_of, numbers, system_of, titled, value_of
 from openwafer.estimate._known import canonical
+from openwafer.estimate.validation._case import (
+    Case,
+    Row,
+    Rule,
+    format_of,
+    numbers,
+    system_of,
+    titled,
+    value_of,
+)
 
 _DATASETS = {
     "llama2-70b": ("llama-2-70b", 294.0),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openwafer.estimate._case import Case, Row, Rule, system_of, titled, value_of
 from openwafer.estimate._known import canonical
+from openwafer.estimate.validation._case import Case, Row, Rule, system_of, titled, value_of
 from openwafer.machine.systems import Format
 
 _SPECULATION_SINCE = "2024-10"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.sim.fast._alu import ADDC16
-from openwafer.sim.fast._operand import KIND, PLACE, SCALAR, advance_walker
 from openwafer.sim.fast._raw import kernel, load16, load32, load64, store16, store32
+from openwafer.sim.fast.memory._alu import ADDC16
+from openwafer.sim.fast.memory._operand import KIND, PLACE, SCALAR, advance_walker
 
 OUT_OF_BOUNDS = -1
 

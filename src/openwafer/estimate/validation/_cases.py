@@ -6,9 +6,9 @@ import csv
 from dataclasses import replace
 
 from openwafer.diag import error
-from openwafer.estimate import _cases_serving, _cases_training, _cases_wafer
-from openwafer.estimate._case import Case, Row, Rule
-from openwafer.estimate._unused import reason
+from openwafer.estimate.validation import _cases_serving, _cases_training, _cases_wafer
+from openwafer.estimate.validation._case import Case, Row, Rule
+from openwafer.estimate.validation._unused import reason
 from openwafer.files import MIB, read_text
 from openwafer.machine.systems import published_rows, rows_of
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from openwafer.estimate._case import Case, Predictor
 from openwafer.estimate._constants import Constants
 from openwafer.estimate._mesh import ALGORITHMS, mesh_of, reduce_cycles
 from openwafer.estimate._mesh import all_reduce_cycles as estimated_sum
+from openwafer.estimate.validation._case import Case, Predictor
 from openwafer.machine import Machine, load_machine
 from openwafer.nn.kernels import all_reduce_cycles, choose_line, linear_cycles, linear_half_cycles
 

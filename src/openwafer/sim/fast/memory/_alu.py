@@ -12,17 +12,6 @@ from typing import Any
 
 import numba as nb
 
-from openwafer.sim.fast._half import (
-    F16_INFINITY,
-    F32_INFINITY,
-    add_half,
-    f32_of_half,
-    fma_half,
-    half_of_f32,
-    half_of_f64,
-    multiply_half,
-    subtract_half,
-)
 from openwafer.sim.fast._raw import (
     bits_from_f32,
     bits_from_f64,
@@ -33,6 +22,17 @@ from openwafer.sim.fast._raw import (
     popcount,
     sext16,
     trailing_zeros,
+)
+from openwafer.sim.fast.memory._half import (
+    F16_INFINITY,
+    F32_INFINITY,
+    add_half,
+    f32_of_half,
+    fma_half,
+    half_of_f32,
+    half_of_f64,
+    multiply_half,
+    subtract_half,
 )
 from openwafer.tir import DSD_OPS
 

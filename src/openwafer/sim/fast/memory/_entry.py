@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from openwafer.sim.fast._memory_op import openwafer_memory_op
 from openwafer.sim.fast._numba_cache import Kept
+from openwafer.sim.fast.memory._op import openwafer_memory_op
 
 MEMORY_ENTRY = Kept(
     openwafer_memory_op,
     "int64(int64, int32, int64, int64, int64, int32, int32, int32)",
-    "openwafer.sim.fast._memory_op",
+    "openwafer.sim.fast.memory._op",
 )
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numba as nb
 
-from openwafer.sim.fast import _alu as ops
-from openwafer.sim.fast._half import add_half, fma_half, multiply_half, subtract_half
 from openwafer.sim.fast._raw import (
     f32_from_bits,
     fma32,
@@ -25,6 +23,8 @@ from openwafer.sim.fast._raw import (
     store32,
     storef,
 )
+from openwafer.sim.fast.memory import _alu as ops
+from openwafer.sim.fast.memory._half import add_half, fma_half, multiply_half, subtract_half
 
 ARRAY_ARRAY, SCALAR_ARRAY, ARRAY_SCALAR = 0, 1, 2
 """Shapes of two sources; a single source is ARRAY_ARRAY or, to fill, SCALAR_ARRAY."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openwafer.estimate._bands import errors
-from openwafer.estimate._case import Case
-from openwafer.estimate._cases import cases, load_rows
-from openwafer.estimate._cases_mesh import reductions, simulated
 from openwafer.estimate._constants import Constants, constants
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._case import Case
+from openwafer.estimate.validation._cases import cases, load_rows
+from openwafer.estimate.validation._cases_mesh import reductions, simulated
+from openwafer.estimate.validation._predict import predict
 
 TARGETS = {
     "wafer speed a user": ("worst", 0.25),

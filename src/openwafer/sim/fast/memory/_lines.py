@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.sim.fast._alu import ADDC16, alu
-from openwafer.sim.fast._memory_loops import ARRAY_ARRAY, ARRAY_SCALAR, SCALAR_ARRAY, fast_loop
-from openwafer.sim.fast._operand import (
+from openwafer.sim.fast._raw import kernel, load16, load32, load64, sext16, store16, store32, store64
+from openwafer.sim.fast.memory._alu import ADDC16, alu
+from openwafer.sim.fast.memory._loops import ARRAY_ARRAY, ARRAY_SCALAR, SCALAR_ARRAY, fast_loop
+from openwafer.sim.fast.memory._operand import (
     BOUNDS,
     COUNT0,
     EXTENTS,
@@ -22,7 +23,6 @@ from openwafer.sim.fast._operand import (
     advance_walker,
     outermost,
 )
-from openwafer.sim.fast._raw import kernel, load16, load32, load64, sext16, store16, store32, store64
 
 _LOW, _LOW_48 = 0xFFFF, 0xFFFFFFFFFFFF
 

@@ -6,7 +6,7 @@ import csv
 import io
 from importlib import resources
 
-from openwafer.estimate._case import Case
+from openwafer.estimate.validation._case import Case
 from openwafer.machine import Value, load_machine
 
 

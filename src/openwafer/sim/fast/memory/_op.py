@@ -13,12 +13,23 @@ import numba as nb
 
 from openwafer.codegen import Ctx
 from openwafer.cost import memory_beats, other_bank
-from openwafer.sim.fast import _alu as ops
-from openwafer.sim.fast._alu import ADDC16, alu
-from openwafer.sim.fast._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
-from openwafer.sim.fast._memory_lines import run_lines
-from openwafer.sim.fast._memory_loops import fast_sum
-from openwafer.sim.fast._operand import (
+from openwafer.sim.fast._raw import (
+    add64,
+    kernel,
+    load16,
+    load64,
+    sext16,
+    stack_block,
+    store16,
+    store64,
+    to_pointer,
+)
+from openwafer.sim.fast.memory import _alu as ops
+from openwafer.sim.fast.memory._alu import ADDC16, alu
+from openwafer.sim.fast.memory._element_step import OUT_OF_BOUNDS, initial_scalar, read_operand, write_place
+from openwafer.sim.fast.memory._lines import run_lines
+from openwafer.sim.fast.memory._loops import fast_sum
+from openwafer.sim.fast.memory._operand import (
     CIRCBUF,
     FABIN,
     FIFO,
@@ -39,17 +50,6 @@ from openwafer.sim.fast._operand import (
     move_walker,
     operation_length,
     start_walker,
-)
-from openwafer.sim.fast._raw import (
-    add64,
-    kernel,
-    load16,
-    load64,
-    sext16,
-    stack_block,
-    store16,
-    store64,
-    to_pointer,
 )
 from openwafer.tir import (
     COUNTERS,
