@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 
-def later(package: str, modules: dict[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose `modules` (by their names in it) have names that it exports.
+def later(
+    package: str, modules: dict[str, tuple[str, ...]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package whose `modules` (by their names in it) have names that it
+    exports.
 
     Raises AttributeError for other names."""
     homes = {name: f"{package}.{module}" for module, names in modules.items() for name in names}
@@ -18,4 +22,7 @@ def later(package: str, modules: dict[str, tuple[str, ...]]) -> Callable[[str], 
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(homes[name]), name)
 
-    return get
+    def listed() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return get, listed

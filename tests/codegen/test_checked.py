@@ -10,7 +10,7 @@ import pytest
 
 CODE = """
 import numba as nb, numpy as np
-from openwafer.codegen import _checked as checked
+from openwafer.sim.fast import _checked as checked
 from openwafer.sim.fast._raw import load64, store16
 checked.bind_check()
 a = np.arange(8, dtype=np.int64)

@@ -26,4 +26,6 @@ __all__ = [
     "source_digest",
 ]
 
-__getattr__ = later(__name__, {"_compile": ("CompiledProgram", "bind_memory_op", "code_of", "compile_code")})
+__getattr__, __dir__ = later(
+    __name__, {"_compile": ("CompiledProgram", "bind_memory_op", "code_of", "compile_code")}
+)

@@ -26,7 +26,7 @@ __all__ = [
     "print_file",
 ]
 
-__getattr__ = later(
+__getattr__, __dir__ = later(
     __name__,
     {
         "_compile": ("compile_layout",),

@@ -24,6 +24,6 @@ __all__ = [
     "sampling",
 ]
 
-__getattr__ = later(
+__getattr__, __dir__ = later(
     __name__, {"run._generation": ("Generator",), "run._profile": ("Phase",), "run._usage": ("Usage",)}
 )

@@ -92,7 +92,7 @@ class Unit:
 
 
 class Untraceable(Exception):
-    """A loop of the layout cannot be told for many PEs at once (`_trace`)."""
+    """A loop of the layout cannot be told for many PEs at once (`_loop_trace`)."""
 
 
 class LayoutUnit(Unit):

@@ -1,4 +1,4 @@
-"""Executing loops of a layout for many values of their variables at once (see `_trace`).
+"""Executing loops of a layout for many values of their variables at once (see `_loop_trace`).
 
 A loop whose body is nothing but another loop, over a range that is the same each time, is executed together
 with that one: what is served at once are pairs of values, and so on inwards.

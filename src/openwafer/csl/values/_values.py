@@ -83,7 +83,7 @@ class Cell:
     value: Value
     shared: bool = True
     is_recorded: bool = False
-    """Whether it came into being in the pass over a loop that is being recorded (`_trace`)."""
+    """Whether it came into being in the pass over a loop that is being recorded (`_loop_trace`)."""
     is_of_layout: bool = False
     """Whether it is a global variable of a layout: programs do not have it."""
 

@@ -1,4 +1,4 @@
-"""All local kernels by name: `KERNELS`. A family of kernels is one module `_kernels_….py` with one table."""
+"""All local kernels by name: `KERNELS`. A family of kernels is one module of this folder with one table."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from openwafer.nn.program._program import Ref
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """In the order of the kernels' parameters (`_kernels_pictures.py`)."""
+    """In the order of the kernels' parameters (`_convolution.py`)."""
 
     batch: int
     height: int

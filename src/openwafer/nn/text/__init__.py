@@ -24,4 +24,6 @@ __all__ = [
     "read_text",
 ]
 
-__getattr__ = later(__name__, {"_trainer": ("Trainer", "new_model", "next_token_loss", "optimizer_for")})
+__getattr__, __dir__ = later(
+    __name__, {"_trainer": ("Trainer", "new_model", "next_token_loss", "optimizer_for")}
+)

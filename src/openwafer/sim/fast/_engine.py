@@ -21,7 +21,7 @@ from openwafer.sim.fast import _loop as loop
 from openwafer.sim.fast import _report as report
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._entry import entry_point
-from openwafer.sim.fast._load import World, words
+from openwafer.sim.fast._load import LoadedWafer, words
 from openwafer.sim.fast._pace import Pace
 from openwafer.sim.fast._print import PRINT_FUNCTION, note_print
 from openwafer.sim.fast._records import command_record
@@ -42,7 +42,7 @@ class FastEngine:
     many threads; results and cycles are the same."""
 
     def __init__(self, image: Image, machine: Machine, *, threads: int = 1, profile: bool = False) -> None:
-        self.world = World(image, machine, threads, profile=profile)
+        self.world = LoadedWafer(image, machine, threads, profile=profile)
         self.world.team[TEAM_YIELD // 8] = _yield_address()
         self._enter = entry_point()
         self.watchdog = Watchdog()
@@ -51,18 +51,18 @@ class FastEngine:
         self._commands: list[Command] = []
         self._records = np.zeros((FIRST_COMMANDS, st.COMMAND_BYTES // 8), np.int64)
         self._tables: list[tuple[np.ndarray, ...]] = []
-        self.world.set(st.W_COMMANDS, words(self._records))
+        self.world.set(st.World.COMMANDS, words(self._records))
         self._print_callback = PRINT_FUNCTION(partial(note_print, self.world, self._log))
-        self.world.set(st.W_PRINT, ctypes.cast(self._print_callback, ctypes.c_void_p).value or 0)
+        self.world.set(st.World.PRINT, ctypes.cast(self._print_callback, ctypes.c_void_p).value or 0)
         self._call(loop.INITIALIZE)
-        if self.world.get(st.W_FAULT):
+        if self.world.get(st.World.FAULT):
             raise report.fault(self.world)
         if self.world.profile is not None:
             self.world.profile[:] = 0
 
     @property
     def now(self) -> int:
-        return self.world.get(st.W_NOW)
+        return self.world.get(st.World.NOW)
 
     def _call(self, what: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         return self._enter(what, self.world.address, a, b, c)
@@ -79,7 +79,7 @@ class FastEngine:
         self._records[ticket] = record
         self._tables.append(tuple(arrays))
         self._commands.append(command)
-        self.world.set(st.W_COMMAND_COUNT, ticket + 1)
+        self.world.set(st.World.COMMAND_COUNT, ticket + 1)
         self._call(loop.REWIND)
         self._call(loop.SUBMIT)
         return ticket
@@ -87,12 +87,12 @@ class FastEngine:
     def _grow(self) -> None:
         """Makes room for more commands."""
         self._records = np.concatenate([self._records, np.zeros_like(self._records)])
-        self.world.set(st.W_COMMANDS, words(self._records))
+        self.world.set(st.World.COMMANDS, words(self._records))
 
     # --- running -----------------------------------------------------------
 
     def is_done(self, ticket: int) -> bool:
-        return self._records[ticket, st.K_LEFT // 8] == 0
+        return self._records[ticket, st.Command.LEFT // 8] == 0
 
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
@@ -107,8 +107,8 @@ class FastEngine:
         """See `Engine.wait`."""
         end = self.now + cycles
         self._run_until(None, end)
-        self.world.set(st.W_NOW, end)
-        self.world.set(st.W_TIME, end)
+        self.world.set(st.World.NOW, end)
+        self.world.set(st.World.TIME, end)
 
     def _run_until(self, ticket: int | None, limit: int) -> int:
         """What `_run_rounds` says; what goes wrong is raised."""
@@ -136,7 +136,7 @@ class FastEngine:
     def _marks(self) -> tuple[int, ...]:
         """Sums that grow whenever anything but scalar code happens."""
         stats = self.stats()
-        missing = int(self._records[: len(self._commands), st.K_LEFT // 8].sum())
+        missing = int(self._records[: len(self._commands), st.Command.LEFT // 8].sum())
         return stats.steps, stats.wavelet_hops, stats.dsd_elements, missing, len(self.printed())
 
     def snapshot(self) -> Snapshot:
@@ -146,11 +146,11 @@ class FastEngine:
     def _run_round(self, ticket: int, limit: int, budget: int) -> int:
         """Runs cycles, with the help of other threads if that pays."""
         world = self.world
-        is_wanted = self._pace.calls_helpers(world.get(st.W_ITEMS), world.get(st.W_WIDE_ITEMS))
+        is_wanted = self._pace.calls_helpers(world.get(st.World.ITEMS), world.get(st.World.WIDE_ITEMS))
         addresses = [int(a) for a in world.part_addresses[1:]] if is_wanted else []
         generation = int(world.team[TEAM_GO // 8])
         threads = [Thread(target=self._enter, args=(loop.HELP, a, generation, 0, 0)) for a in addresses]
-        world.set(st.W_HELPERS, len(threads))
+        world.set(st.World.HELPERS, len(threads))
         for thread in threads:
             thread.start()
         start = time.perf_counter()
@@ -159,7 +159,7 @@ class FastEngine:
         finally:
             for thread in threads:
                 thread.join()
-            self._pace.note(bool(threads), world.get(st.W_ITEMS), time.perf_counter() - start)
+            self._pace.note(bool(threads), world.get(st.World.ITEMS), time.perf_counter() - start)
 
     # --- memory and sums ---------------------------------------------------
 
@@ -180,7 +180,7 @@ class FastEngine:
         if number < 0:
             return 0, 0
         index = y * self.world.width + x
-        return int(self.world.pes[index, st.P_MEMORY // 8]), self.world.programs[number].memory_bytes
+        return int(self.world.pes[index, st.Pe.MEMORY // 8]), self.world.programs[number].memory_bytes
 
     def profile(self) -> Profile:
         """See `Engine.profile`."""
@@ -200,10 +200,10 @@ class FastEngine:
     def stats(self) -> PeStats:
         world = self.world
         return PeStats(
-            steps=world.total(st.W_STEPS),
-            wavelet_hops=world.total(st.W_HOPS),
-            dsd_elements=world.total(st.W_ELEMENTS) + int(world.ctx[:, Ctx.ELEMENTS].sum()),
-            busy_cycles=world.total(st.W_BUSY),
+            steps=world.total(st.World.STEPS),
+            wavelet_hops=world.total(st.World.HOPS),
+            dsd_elements=world.total(st.World.ELEMENTS) + int(world.ctx[:, Ctx.ELEMENTS].sum()),
+            busy_cycles=world.total(st.World.BUSY),
         )
 
 

@@ -15,58 +15,25 @@ from openwafer.sim.fast._state import (
     CLASS_SHIFT,
     ENDLESS,
     ENDS_BY_CONTROL,
-    F_READ,
-    F_WRITE,
     FAULT_UNBOUND_OUTPUT,
-    G_DSRS,
-    G_FIFO_COUNT,
-    G_INPUT,
-    G_OUTPUT,
-    G_OUTPUT_COLOR,
     NEVER,
     ONCE,
     OUT_COLOR_SHIFT,
-    P_FRAME,
-    P_INDEX,
-    P_PROGRAM,
-    P_QUEUES,
-    P_USED,
-    P_WANTED,
     PACKED,
     QUEUE_IDS,
     REDUCES0,
     REDUCES1,
-    S_ACTIVATE,
-    S_DONE_AT,
-    S_FIFO_IN0,
-    S_FIFO_IN1,
-    S_FIFO_OUT,
-    S_FLAGS,
-    S_IN0,
-    S_IN1,
-    S_INDEX,
-    S_LEFT,
-    S_LOC,
-    S_ON_CONTROL,
-    S_OP,
-    S_OUT,
-    S_OUT_ID,
-    S_SAVED,
-    S_SCALAR,
-    S_START,
-    S_STATE,
-    S_TOTAL,
-    S_UNBLOCK,
-    S_WALKERS,
     SENDS_CONTROL,
     SENDS_INDEX,
     STEPPING,
     SYNCHRONOUS,
     UNBOUND,
     USES_FIFO,
-    W_FABRIC_SETUP,
-    W_MICROTHREADS,
-    W_PROFILE,
+    Fifo,
+    Pe,
+    Program,
+    Slot,
+    World,
 )
 from openwafer.sim.fast.memory._element_step import initial_scalar, scalar_bits
 from openwafer.sim.fast.memory._op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
@@ -108,15 +75,15 @@ def _queue_of(pe: Any, record: Any, table: Any) -> Any:
     id = load16(record + RECORD_BASE)
     if id >= QUEUE_IDS:
         return UNBOUND
-    place = load64(load64(pe + P_PROGRAM) + table + 8 * id)
-    return UNBOUND if place < 0 else load64(pe + P_QUEUES) + place
+    place = load64(load64(pe + Pe.PROGRAM) + table + 8 * id)
+    return UNBOUND if place < 0 else load64(pe + Pe.QUEUES) + place
 
 
 @kernel
 def _has_no_fifo(pe: Any, record: Any) -> Any:
     """Whether an operand names a FIFO that its PE has not."""
     return load16(record) == FIFO and load16(record + RECORD_BASE) >= load64(
-        load64(pe + P_PROGRAM) + G_FIFO_COUNT
+        load64(pe + Pe.PROGRAM) + Program.FIFO_COUNT
     )
 
 
@@ -131,14 +98,14 @@ def _fifo_of(pe: Any, record: Any) -> Any:
 @kernel
 def note_fifo_lengths(pe: Any) -> Any:
     """Puts the lengths of FIFOs, as they are now, into the records of the request area."""
-    request = load64(pe + P_FRAME)
+    request = load64(pe + Pe.FRAME)
     fifo = _fifo_of(pe, request + Req.DEST)
     if fifo != 0:
-        store16(request + Req.DEST + RECORD_EXTENTS, load64(fifo + F_WRITE))
+        store16(request + Req.DEST + RECORD_EXTENTS, load64(fifo + Fifo.WRITE))
     for source in (Req.SRC0, Req.SRC1):
         fifo = _fifo_of(pe, request + source)
         if fifo != 0:
-            store16(request + source + RECORD_EXTENTS, load64(fifo + F_READ))
+            store16(request + source + RECORD_EXTENTS, load64(fifo + Fifo.READ))
 
 
 @kernel
@@ -181,7 +148,7 @@ def _slot_number(w: Any, request: Any, dest: Any, src0: Any, src1: Any) -> Any:
         return SYNCHRONOUS
     if given != 0:
         number = given - 1
-    return -1 if number >= load64(w + W_MICROTHREADS) else number
+    return -1 if number >= load64(w + World.MICROTHREADS) else number
 
 
 @kernel
@@ -270,20 +237,20 @@ def _first_action(request: Any, field: Any, shift: Any, dest: Any, src0: Any, sr
 
 @kernel
 def _saved(pe: Any, request: Any, field: Any, record: Any) -> Any:
-    """What S_SAVED holds for one operand."""
+    """What Slot.SAVED holds for one operand."""
     dsr = load32(request + field)
     if dsr == 0 or record == 0 or load16(record + RECORD_FLAGS) & SAVE_ADDRESS == 0:
         return 0
     kind = load16(record)
     base = load16(record + RECORD_BASE) if kind >= FABIN else base_after(record)
-    place = load64(pe + P_FRAME) + load64(load64(pe + P_PROGRAM) + G_DSRS) + 32 * (dsr - 1)
+    place = load64(pe + Pe.FRAME) + load64(load64(pe + Pe.PROGRAM) + Program.DSRS) + 32 * (dsr - 1)
     return place << 16 | base
 
 
 @kernel
 def start_operation(w: Any, pe: Any, now: Any) -> Any:
     """Starts the operation in the PE's request area; STARTED, STARTED_SYNCHRONOUS, IN_USE or WRONG."""
-    request = load64(pe + P_FRAME)
+    request = load64(pe + Pe.FRAME)
     op, loc = load32(request + Req.OP), load32(request + Req.LOC)
     dest, src0, src1 = request + Req.DEST, request + Req.SRC0, request + Req.SRC1
     fit(dest, dest_bytes(op))
@@ -291,7 +258,7 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     fit(src1, src1_bytes(op))
     if src1_bytes(op) == 0:
         src1 = 0
-    index = load64(pe + P_INDEX)
+    index = load64(pe + Pe.INDEX)
     wrong = _is_wrong(load16(dest), True) or _is_wrong(load16(src0), False)
     wrong = wrong or (src1 != 0 and _is_wrong(load16(src1), False))
     wrong = wrong or _has_no_fifo(pe, dest) or _has_no_fifo(pe, src0)
@@ -305,49 +272,49 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
     if number < 0:
         fault(w, UNSUPPORTED, index, loc, op, now)
         return WRONG
-    used = load64(pe + P_USED)
+    used = load64(pe + Pe.USED)
     if (used >> number) & 1:
-        store64(pe + P_WANTED, number)
+        store64(pe + Pe.WANTED, number)
         return IN_USE
-    out = _queue_of(pe, dest, G_OUTPUT) if load16(dest) == FABOUT else 0
+    out = _queue_of(pe, dest, Program.OUTPUT) if load16(dest) == FABOUT else 0
     if out == UNBOUND:
         fault(w, FAULT_UNBOUND_OUTPUT, index, loc, load16(dest + RECORD_BASE), now)
         return WRONG
-    store64(pe + P_USED, used | 1 << number)
+    store64(pe + Pe.USED, used | 1 << number)
     slot = slot_record(w, pe, number)
-    store64(slot + S_STATE, STEPPING)
-    store64(slot + S_OP, op)
-    store64(slot + S_LOC, loc)
-    store64(slot + S_LEFT, _length(dest, src0, src1))
-    store64(slot + S_START, now + load64(w + W_FABRIC_SETUP))
-    store64(slot + S_DONE_AT, NEVER)
-    store64(slot + S_ACTIVATE, _first_action(request, Req.ACTIVATE, 0, dest, src0, src1))
-    store64(slot + S_UNBLOCK, _first_action(request, Req.UNBLOCK, 8, dest, src0, src1))
-    store64(slot + S_SCALAR, initial_scalar(op, load32(request + Req.SCALAR)))
-    store64(slot + S_INDEX, load32(request + Req.INDEX) & 0xFFFF)
+    store64(slot + Slot.STATE, STEPPING)
+    store64(slot + Slot.OP, op)
+    store64(slot + Slot.LOC, loc)
+    store64(slot + Slot.LEFT, _length(dest, src0, src1))
+    store64(slot + Slot.START, now + load64(w + World.FABRIC_SETUP))
+    store64(slot + Slot.DONE_AT, NEVER)
+    store64(slot + Slot.ACTIVATE, _first_action(request, Req.ACTIVATE, 0, dest, src0, src1))
+    store64(slot + Slot.UNBLOCK, _first_action(request, Req.UNBLOCK, 8, dest, src0, src1))
+    store64(slot + Slot.SCALAR, initial_scalar(op, load32(request + Req.SCALAR)))
+    store64(slot + Slot.INDEX, load32(request + Req.INDEX) & 0xFFFF)
     flags = _flags(op, dest, src0, src1) | (0 if number == SYNCHRONOUS else ASYNCHRONOUS)
     if load32(request + Req.ON_CONTROL) != 0:
         flags |= ENDS_BY_CONTROL
         unblock = load32(request + Req.CONTROL_UNBLOCK)
-        store64(slot + S_ON_CONTROL, load32(request + Req.CONTROL_ACTIVATE) | unblock << 32)
-    store64(slot + S_FLAGS, flags)
-    store64(slot + S_IN0, _queue_of(pe, src0, G_INPUT) if load16(src0) == FABIN else 0)
-    store64(slot + S_IN1, _queue_of(pe, src1, G_INPUT) if src1 != 0 and load16(src1) == FABIN else 0)
-    store64(slot + S_OUT, out)
-    store64(slot + S_FIFO_IN0, _fifo_of(pe, src0))
-    store64(slot + S_FIFO_IN1, _fifo_of(pe, src1) if src1 != 0 else 0)
-    store64(slot + S_FIFO_OUT, _fifo_of(pe, dest))
-    store64(slot + S_OUT_ID, 0)
+        store64(slot + Slot.ON_CONTROL, load32(request + Req.CONTROL_ACTIVATE) | unblock << 32)
+    store64(slot + Slot.FLAGS, flags)
+    store64(slot + Slot.IN0, _queue_of(pe, src0, Program.INPUT) if load16(src0) == FABIN else 0)
+    store64(slot + Slot.IN1, _queue_of(pe, src1, Program.INPUT) if src1 != 0 and load16(src1) == FABIN else 0)
+    store64(slot + Slot.OUT, out)
+    store64(slot + Slot.FIFO_IN0, _fifo_of(pe, src0))
+    store64(slot + Slot.FIFO_IN1, _fifo_of(pe, src1) if src1 != 0 else 0)
+    store64(slot + Slot.FIFO_OUT, _fifo_of(pe, dest))
+    store64(slot + Slot.OUT_ID, 0)
     if out != 0:
         id = load16(dest + RECORD_BASE)
-        color = load64(load64(pe + P_PROGRAM) + G_OUTPUT_COLOR + 8 * id)
+        color = load64(load64(pe + Pe.PROGRAM) + Program.OUTPUT_COLOR + 8 * id)
         color = color if color >= 0 else load16(dest + RECORD_START)
-        store64(slot + S_OUT_ID, id | color << OUT_COLOR_SHIFT)
-    store64(slot + S_SAVED, _saved(pe, request, Req.DEST_DSR, dest))
-    store64(slot + S_SAVED + 8, _saved(pe, request, Req.SRC0_DSR, src0))
-    store64(slot + S_SAVED + 16, _saved(pe, request, Req.SRC1_DSR, src1))
+        store64(slot + Slot.OUT_ID, id | color << OUT_COLOR_SHIFT)
+    store64(slot + Slot.SAVED, _saved(pe, request, Req.DEST_DSR, dest))
+    store64(slot + Slot.SAVED + 8, _saved(pe, request, Req.SRC0_DSR, src0))
+    store64(slot + Slot.SAVED + 16, _saved(pe, request, Req.SRC1_DSR, src1))
     _start_slot_walkers(slot, dest, src0, src1)
-    if load64(w + W_PROFILE) != 0:
+    if load64(w + World.PROFILE) != 0:
         begin_operation(w, pe, slot)
     store32(request + Req.RESULT, 1)
     return STARTED_SYNCHRONOUS if number == SYNCHRONOUS else STARTED
@@ -355,18 +322,18 @@ def start_operation(w: Any, pe: Any, now: Any) -> Any:
 
 @kernel
 def _start_slot_walkers(slot: Any, dest: Any, src0: Any, src1: Any) -> Any:
-    start_walker(slot + S_WALKERS, dest)
-    start_walker(slot + S_WALKERS + WALKER_BYTES, src0)
-    start_walker(slot + S_WALKERS + 2 * WALKER_BYTES, src1)
-    index = load64(slot + S_INDEX)
+    start_walker(slot + Slot.WALKERS, dest)
+    start_walker(slot + Slot.WALKERS + WALKER_BYTES, src0)
+    start_walker(slot + Slot.WALKERS + 2 * WALKER_BYTES, src1)
+    index = load64(slot + Slot.INDEX)
     if index != 0:
-        move_walker(slot + S_WALKERS, dest, index)
-        move_walker(slot + S_WALKERS + WALKER_BYTES, src0, index)
-        move_walker(slot + S_WALKERS + 2 * WALKER_BYTES, src1, index)
-    flags, op = load64(slot + S_FLAGS), load64(slot + S_OP)
+        move_walker(slot + Slot.WALKERS, dest, index)
+        move_walker(slot + Slot.WALKERS + WALKER_BYTES, src0, index)
+        move_walker(slot + Slot.WALKERS + 2 * WALKER_BYTES, src1, index)
+    flags, op = load64(slot + Slot.FLAGS), load64(slot + Slot.OP)
     if flags & REDUCES0:
-        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + WALKER_BYTES, src0_bytes(op)))
+        store64(slot + Slot.TOTAL, scalar_bits(slot + Slot.WALKERS + WALKER_BYTES, src0_bytes(op)))
     elif flags & REDUCES1:
-        store64(slot + S_TOTAL, scalar_bits(slot + S_WALKERS + 2 * WALKER_BYTES, src1_bytes(op)))
+        store64(slot + Slot.TOTAL, scalar_bits(slot + Slot.WALKERS + 2 * WALKER_BYTES, src1_bytes(op)))
     elif flags & ONCE:
-        store64(slot + S_TOTAL, NO_RESULT)
+        store64(slot + Slot.TOTAL, NO_RESULT)

@@ -66,7 +66,7 @@ class Loaded:
     queue_bytes: int = 0
 
 
-class World:
+class LoadedWafer:
     """Owns all arrays. `parts` are the world records, `address` is that of the first, the leader's."""
 
     def __init__(self, image: Image, machine: Machine, threads: int = 1, *, profile: bool = False) -> None:
@@ -109,7 +109,7 @@ class World:
 
     def queue_state(self, index: int, place: int) -> int:
         """The state word of a PE's queue at a place in its queue block."""
-        address = int(self.pes[index, st.P_QUEUES // 8]) + place
+        address = int(self.pes[index, st.Pe.QUEUES // 8]) + place
         return ctypes.c_int64.from_address(address).value
 
     # --- profile -----------------------------------------------------------
@@ -119,38 +119,41 @@ class World:
         rows = 1 + max((row_count(loaded.program) for loaded in self.programs), default=0)
         check_profile_size(self.pe_count * rows * COUNTERS * st.WORD)
         counters = aligned_zeros(self.pe_count, rows, COUNTERS)
-        self.set(st.W_PROFILE, words(counters))
-        self.set(st.W_PROFILE_STRIDE, rows * COUNTERS * st.WORD)
+        self.set(st.World.PROFILE, words(counters))
+        self.set(st.World.PROFILE_STRIDE, rows * COUNTERS * st.WORD)
         for record, loaded in zip(self.program_records, self.programs, strict=True):
             first = 1 + len(loaded.program.locations)
             pairs = [(entry, first + function) for function, entry in loaded.compiled.entries.items()]
-            record[st.G_TASK_ROWS // 8] = self.keep(np.array(pairs or [(-1, 0)], np.int64))
-            record[st.G_TASK_COUNT // 8] = len(pairs)
-            record[st.G_COPY_ROW // 8] = first + len(loaded.program.functions)
+            record[st.Program.TASK_ROWS // 8] = self.keep(np.array(pairs or [(-1, 0)], np.int64))
+            record[st.Program.TASK_COUNT // 8] = len(pairs)
+            record[st.Program.COPY_ROW // 8] = first + len(loaded.program.functions)
         return counters
 
     # --- machine -----------------------------------------------------------
 
     def _fill_world(self) -> None:
         machine, fabric = self.machine, self.machine.fabric
-        port_bytes = -(-(st.Q_ENTRIES + st.ENTRY_BYTES * fabric.router_queue_depth) // 64) * 64
+        port_bytes = -(-(st.Queue.ENTRIES + st.ENTRY_BYTES * fabric.router_queue_depth) // 64) * 64
         facts = {
-            st.W_PES: words(self.pes), st.W_ROUTERS: words(self.routers), st.W_SLOTS: words(self.slots),
-            st.W_SLOT_STRIDE: self.pe_count * st.SLOT_BYTES, st.W_PROGRAMS: words(self.program_records),
-            st.W_WIDTH: self.width, st.W_COLORS: fabric.colors,
-            st.W_HOP: fabric.hop_cycles,
-            st.W_RAMP_UP: fabric.ramp_up_cycles, st.W_RAMP_DOWN: fabric.ramp_down_cycles,
-            st.W_FABRIC_SETUP: machine.dsd.fabric_setup_cycles,
-            st.W_COMPLETION: machine.dsd.completion_cycles,
-            st.W_DISPATCH: machine.task.dispatch_cycles, st.W_COPY_RATE: machine.host.copy_words_per_cycle,
-            st.W_MICROTHREADS: machine.dsd.microthreads, st.W_PORT_BYTES: port_bytes,
-            st.W_CHANNEL_BYTES: st.CHANNEL_HEAD_BYTES + 4 * port_bytes, st.W_PE_COUNT: self.pe_count,
+            st.World.PES: words(self.pes),
+            st.World.ROUTERS: words(self.routers), st.World.SLOTS: words(self.slots),
+            st.World.SLOT_STRIDE: self.pe_count * st.SLOT_BYTES,
+            st.World.PROGRAMS: words(self.program_records),
+            st.World.WIDTH: self.width, st.World.COLORS: fabric.colors,
+            st.World.HOP: fabric.hop_cycles,
+            st.World.RAMP_UP: fabric.ramp_up_cycles, st.World.RAMP_DOWN: fabric.ramp_down_cycles,
+            st.World.FABRIC_SETUP: machine.dsd.fabric_setup_cycles,
+            st.World.COMPLETION: machine.dsd.completion_cycles,
+            st.World.DISPATCH: machine.task.dispatch_cycles,
+            st.World.COPY_RATE: machine.host.copy_words_per_cycle,
+            st.World.MICROTHREADS: machine.dsd.microthreads, st.World.PORT_BYTES: port_bytes,
+            st.World.CHANNEL_BYTES: st.CHANNEL_HEAD_BYTES + 4 * port_bytes, st.World.PE_COUNT: self.pe_count,
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
-        self.set(st.W_REGISTERS, self.keep(register_blocks(fabric)))
+        self.set(st.World.REGISTERS, self.keep(register_blocks(fabric)))
         teardown = machine.task.teardown_id
-        self.set(st.W_TEARDOWN_TASK, 0 if teardown is None else teardown + 1)
+        self.set(st.World.TEARDOWN_TASK, 0 if teardown is None else teardown + 1)
         timing = timing_tables(machine)
         self.ctx[:, Ctx.YIELD_LIMIT] = YIELD_LIMIT
         self.ctx[:, Ctx.TIMING_OPS] = self.keep(np.ascontiguousarray(timing.ops))
@@ -161,18 +164,18 @@ class World:
         count = len(self.parts)
         items = -(-self.height // count) * self.width
         self.part_addresses = words(self.parts) + np.arange(count) * st.WORLD_BYTES
-        self.set(st.W_PARTS, words(self.part_addresses))
-        self.set(st.W_PART_COUNT, count)
-        self.set(st.W_PART_ITEMS, items)
-        self.set(st.W_TEAM, words(self.team))
-        self.set(st.W_WIDE, WIDE_ITEMS)
+        self.set(st.World.PARTS, words(self.part_addresses))
+        self.set(st.World.PART_COUNT, count)
+        self.set(st.World.PART_ITEMS, items)
+        self.set(st.World.TEAM, words(self.team))
+        self.set(st.World.WIDE, WIDE_ITEMS)
         for k, record in enumerate(self.parts):
             first, behind = k * items, min((k + 1) * items, self.pe_count)
             fields = {
-                st.W_FIRST: first, st.W_INNER_FIRST: first + (self.width if k > 0 else 0),
-                st.W_BEHIND: behind, st.W_INNER_BEHIND: behind - (self.width if k < count - 1 else 0),
-                st.W_CTX: words(self.ctx[k]), st.W_PE_RING: self._ring(self.pes, st.P_WHEEL, items),
-                st.W_ROUTER_RING: self._ring(self.routers, st.R_WHEEL, items),
+                st.World.FIRST: first, st.World.INNER_FIRST: first + (self.width if k > 0 else 0),
+                st.World.BEHIND: behind, st.World.INNER_BEHIND: behind - (self.width if k < count - 1 else 0),
+                st.World.CTX: words(self.ctx[k]), st.World.PE_RING: self._ring(self.pes, st.Pe.WHEEL, items),
+                st.World.ROUTER_RING: self._ring(self.routers, st.Router.WHEEL, items),
             }  # fmt: skip
             for field, value in fields.items():
                 record[field // 8] = value
@@ -182,11 +185,11 @@ class World:
         ring = aligned_zeros(-(-st.RING_BYTES // 64) * 8)
         capacity = 2 * items + 64
         fields = {
-            st.T_COUNTS: self.keep(aligned_zeros(st.WHEEL_CYCLES)),
-            st.T_LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, items), np.int32)),
-            st.T_ITEMS: items, st.T_RECORDS: words(records), st.T_RECORD_BYTES: records.shape[1] * 8,
-            st.T_WHEEL: wheel,
-            st.T_HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.T_HEAP_CAPACITY: capacity,
+            st.Ring.COUNTS: self.keep(aligned_zeros(st.WHEEL_CYCLES)),
+            st.Ring.LISTS: self.keep(np.zeros((st.WHEEL_CYCLES, items), np.int32)),
+            st.Ring.ITEMS: items, st.Ring.RECORDS: words(records), st.Ring.RECORD_BYTES: records.shape[1] * 8,
+            st.Ring.WHEEL: wheel,
+            st.Ring.HEAP: self.keep(np.zeros((capacity, 2), np.int64)), st.Ring.HEAP_CAPACITY: capacity,
         }  # fmt: skip
         for field, value in fields.items():
             ring[field // 8] = value
@@ -204,42 +207,44 @@ class World:
         def put(field: int, value: int, index: int = 0) -> None:
             record[field // 8 + index] = value
 
-        for field in (st.G_TASK_QUEUE, st.G_INPUT, st.G_OUTPUT):
-            record[field // 8 : field // 8 + (st.TASK_IDS if field == st.G_TASK_QUEUE else st.QUEUE_IDS)] = -1
-        put(st.G_NUMBER, number * st.WORD)
-        put(st.G_MEMORY_BYTES, loaded.memory_bytes)
-        put(st.G_FIFO_COUNT, len(program.fifos))
-        put(st.G_DSRS, compiled.dsr_offsets[0] if compiled.dsr_offsets else 0)
+        for field in (st.Program.TASK_QUEUE, st.Program.INPUT, st.Program.OUTPUT):
+            record[
+                field // 8 : field // 8 + (st.TASK_IDS if field == st.Program.TASK_QUEUE else st.QUEUE_IDS)
+            ] = -1
+        put(st.Program.NUMBER, number * st.WORD)
+        put(st.Program.MEMORY_BYTES, loaded.memory_bytes)
+        put(st.Program.FIFO_COUNT, len(program.fifos))
+        put(st.Program.DSRS, compiled.dsr_offsets[0] if compiled.dsr_offsets else 0)
         place = 0
         for queue in program.queues:
-            table = st.G_INPUT if queue.direction == "in" else st.G_OUTPUT
+            table = st.Program.INPUT if queue.direction == "in" else st.Program.OUTPUT
             if record[table // 8 + queue.id] < 0:
                 put(table, place, queue.id)
-                place += st.Q_ENTRIES + st.ENTRY_BYTES * self.depth(queue.direction, queue.id)
+                place += st.Queue.ENTRIES + st.ENTRY_BYTES * self.depth(queue.direction, queue.id)
             if queue.direction == "out":
                 others = [q.color for q in program.queues if q.direction == "out" and q.id == queue.id]
-                put(st.G_OUTPUT_COLOR, others[0] if len(others) == 1 else -1, queue.id)
-                record[st.G_OUTPUTS_OF // 8 + queue.color] |= 1 << queue.id
+                put(st.Program.OUTPUT_COLOR, others[0] if len(others) == 1 else -1, queue.id)
+                record[st.Program.OUTPUTS_OF // 8 + queue.color] |= 1 << queue.id
         loaded.queue_bytes = place
-        put(st.G_PORT_COUNT, len(program.host_in) + len(program.host_out))
-        put(st.G_HOST_OUT, _mask(program.host_out))
-        put(st.G_HIGH, _mask(program.high))
-        put(st.G_MAIN_CLASS, program.main_priority)
+        put(st.Program.PORT_COUNT, len(program.host_in) + len(program.host_out))
+        put(st.Program.HOST_OUT, _mask(program.host_out))
+        put(st.Program.HIGH, _mask(program.high))
+        put(st.Program.MAIN_CLASS, program.main_priority)
         self._fill_tasks(record, program, compiled)
 
     def _fill_tasks(self, record: Ints, program: Program, compiled: CompiledProgram) -> None:
         bound = [queue for queue in program.queues if queue.direction == "in"]
         for id in {q.color if program.arch == "wse2" else q.id for q in bound}:
-            record[st.G_PLACES // 8] |= 1 << id
-            place = record[st.G_INPUT // 8 + self.data_queue(program, id)]
-            record[st.G_TASK_QUEUE // 8 + id] = place
+            record[st.Program.PLACES // 8] |= 1 << id
+            place = record[st.Program.INPUT // 8 + self.data_queue(program, id)]
+            record[st.Program.TASK_QUEUE // 8 + id] = place
         for task in program.tasks:
             entry = compiled.entries[task.function]
             if task.kind == "control":
-                record[st.G_CONTROL_ENTRY // 8 + task.id] = entry
+                record[st.Program.CONTROL_ENTRY // 8 + task.id] = entry
             else:
-                record[(st.G_LOCAL if task.kind == "local" else st.G_DATA) // 8] |= 1 << task.id
-                record[st.G_ENTRY // 8 + task.id] = entry
+                record[(st.Program.LOCAL if task.kind == "local" else st.Program.DATA) // 8] |= 1 << task.id
+                record[st.Program.ENTRY // 8 + task.id] = entry
 
     def depth(self, direction: str, id: int) -> int:
         queues = self.machine.queues
@@ -268,7 +273,7 @@ class World:
             rows = np.flatnonzero(flat == number)
             if len(rows):
                 self._fill_pes_of(rows, number, loaded)
-                self._column(rows, st.P_PARAMS, cells_at + rows * cell_bytes)
+                self._column(rows, st.Pe.PARAMS, cells_at + rows * cell_bytes)
 
     def _fill_pes_of(self, rows: Ints, number: int, loaded: Loaded) -> None:
         program, compiled, count = loaded.program, loaded.compiled, len(rows)
@@ -282,26 +287,27 @@ class World:
         frame_bytes = -(-compiled.frame_bytes // 16) * 16
         queues, queue_block = self._blocks(count, loaded.queue_bytes)
         blocks = {
-            st.P_MEMORY: memory_block,
-            st.P_FRAME: self._blocks(count, frame_bytes)[1],
-            st.P_QUEUES: queue_block,
+            st.Pe.MEMORY: memory_block,
+            st.Pe.FRAME: self._blocks(count, frame_bytes)[1],
+            st.Pe.QUEUES: queue_block,
         }
         for field, (address, stride) in blocks.items():
             self._column(rows, field, address + order * stride)
         self._fill_queues(queues.view(np.int64), number, loaded)
         if program.fifos:
             fifos = np.tile(_fifo_records(program), (count, 1))
-            self._column(rows, st.P_FIFOS, self.keep(fifos) + order * len(program.fifos) * st.FIFO_BYTES)
+            self._column(rows, st.Pe.FIFOS, self.keep(fifos) + order * len(program.fifos) * st.FIFO_BYTES)
         init = 0 if program.init is None else compiled.entries[program.init]
         values = {
-            st.P_SEEN: -1, st.P_ACTIVE: _mask(program.activated), st.P_BLOCKED: _mask(program.blocked),
-            st.P_PICKED: st.TASK_IDS - 1, st.P_ENTRY: init, st.P_TAKEN: -1, st.P_LFSR: lfsr.INITIAL_STATE,
-            st.P_PROGRAM: words(self.program_records[number]), st.P_NEXT: st.NEVER, st.P_X: rows % self.width,
-            st.P_Y: rows // self.width, st.P_INDEX: rows,
+            st.Pe.SEEN: -1, st.Pe.ACTIVE: _mask(program.activated), st.Pe.BLOCKED: _mask(program.blocked),
+            st.Pe.PICKED: st.TASK_IDS - 1, st.Pe.ENTRY: init, st.Pe.TAKEN: -1, st.Pe.LFSR: lfsr.INITIAL_STATE,
+            st.Pe.PROGRAM: words(self.program_records[number]),
+            st.Pe.NEXT: st.NEVER, st.Pe.X: rows % self.width,
+            st.Pe.Y: rows // self.width, st.Pe.INDEX: rows,
         }  # fmt: skip
         for field, value in values.items():
             self._column(rows, field, value)
-        self.routers[rows, st.R_PE // 8] = words(self.pes) + rows * st.PE_BYTES
+        self.routers[rows, st.Router.PE // 8] = words(self.pes) + rows * st.PE_BYTES
 
     def _blocks(self, count: int, size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         """`size` bytes for each of `count` PEs, and their address and stride; a checked build sets them
@@ -316,7 +322,7 @@ class World:
     def _fill_queues(self, block: Ints, number: int, loaded: Loaded) -> None:
         record = self.program_records[number]
         for queue in loaded.program.queues:
-            table = st.G_INPUT if queue.direction == "in" else st.G_OUTPUT
+            table = st.Program.INPUT if queue.direction == "in" else st.Program.OUTPUT
             place = int(record[table // 8 + queue.id]) // 8
             block[:, place] = self.depth(queue.direction, queue.id) << 32
             block[:, place + 1] = -1
@@ -326,10 +332,10 @@ class World:
     def _fill_ports(self) -> None:
         """Host ports, for PEs whose programs have any."""
         depth = self.machine.fabric.router_queue_depth
-        line = -(-(st.H_QUEUE + st.Q_ENTRIES + st.ENTRY_BYTES * depth) // st.LINE) * st.LINE
-        self.set(st.W_PORT_RECORD_BYTES, line)
-        self.set(st.W_HOST_RATE, self.machine.host.stream_words_per_cycle)
-        self.set(st.W_STREAM_START, self.machine.host.stream_start_cycles)
+        line = -(-(st.Port.QUEUE + st.Queue.ENTRIES + st.ENTRY_BYTES * depth) // st.LINE) * st.LINE
+        self.set(st.World.PORT_RECORD_BYTES, line)
+        self.set(st.World.HOST_RATE, self.machine.host.stream_words_per_cycle)
+        self.set(st.World.STREAM_START, self.machine.host.stream_start_cycles)
         flat = self.layout.program_of.reshape(-1)
         for number, loaded in enumerate(self.programs):
             program = loaded.program
@@ -342,39 +348,41 @@ class World:
             ports = aligned_zeros(len(rows), len(colors), line // 8)
             self._keep.append(ports)
             for k, (color, is_out) in enumerate(colors):
-                ports[:, k, st.H_IS_OUT // 8] = is_out
-                ports[:, k, st.H_COLOR // 8] = color
-                ports[:, k, st.H_TARGET // 8] = self._port_target(number, rows, color, is_out)
-                ports[:, k, st.H_QUEUE // 8] = depth << 32
-                ports[:, k, (st.H_QUEUE + st.Q_POPPED) // 8] = -1
-            self._column(rows, st.P_PORTS, words(ports) + np.arange(len(rows)) * len(colors) * line)
+                ports[:, k, st.Port.IS_OUT // 8] = is_out
+                ports[:, k, st.Port.COLOR // 8] = color
+                ports[:, k, st.Port.TARGET // 8] = self._port_target(number, rows, color, is_out)
+                ports[:, k, st.Port.QUEUE // 8] = depth << 32
+                ports[:, k, (st.Port.QUEUE + st.Queue.POPPED) // 8] = -1
+            self._column(rows, st.Pe.PORTS, words(ports) + np.arange(len(rows)) * len(colors) * line)
 
     def _port_target(self, number: int, rows: Ints, color: int, is_out: bool) -> int | Ints:
-        """H_TARGET of the ports of one color, on the PEs of one program."""
+        """Port.TARGET of the ports of one color, on the PEs of one program."""
         if is_out:
-            return int(self.program_records[number, st.G_OUTPUTS_OF // 8 + color])
+            return int(self.program_records[number, st.Program.OUTPUTS_OF // 8 + color])
         bound = {q.id: q.color for q in self.programs[number].program.queues if q.direction == "in"}
         ids = [id for id, its_color in bound.items() if its_color == color]
         if not ids:
             return 0
-        return self.pes[rows, st.P_QUEUES // 8] + self.program_records[number, st.G_INPUT // 8 + min(ids)]
+        return (
+            self.pes[rows, st.Pe.QUEUES // 8] + self.program_records[number, st.Program.INPUT // 8 + min(ids)]
+        )
 
     # --- fabric ------------------------------------------------------------
 
     def _fill_channels(self) -> None:
         routes = Routes(self.layout, [loaded.program for loaded in self.programs])
-        self.set(st.W_CONFIGS, self.keep(routes.switches))
+        self.set(st.World.CONFIGS, self.keep(routes.switches))
         flat, has = routes.row_of, routes.has
         colors = flat.shape[1]
         count = has.sum(axis=1)
         first = np.cumsum(count) - count
-        channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
+        channel_bytes, port_bytes = self.get(st.World.CHANNEL_BYTES), self.get(st.World.PORT_BYTES)
         self.channels = aligned_zeros(int(count.sum()), channel_bytes // 8)
         base = words(self.channels)
         with_any = np.flatnonzero(count)
-        self.routers[with_any, st.R_CHANNELS // 8] = base + first[with_any] * channel_bytes
+        self.routers[with_any, st.Router.CHANNELS // 8] = base + first[with_any] * channel_bytes
         bits = np.left_shift(1, np.arange(colors, dtype=np.int64))
-        self.routers[with_any, st.R_COLORS // 8] = (has[with_any] * bits).sum(axis=1)
+        self.routers[with_any, st.Router.COLORS // 8] = (has[with_any] * bits).sum(axis=1)
         depth = self.machine.fabric.router_queue_depth << 32
         for port in range(4):
             place = (st.CHANNEL_HEAD_BYTES + port * port_bytes) // 8
@@ -387,22 +395,22 @@ class World:
             if len(rows):
                 head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
                 channels, row = channel_of[rows, color], flat[rows, color]
-                head[channels, st.C_ROUTE // 8] = routes.live[row]
-                head[channels, st.C_CONFIG // 8] = routes.config[row]
+                head[channels, st.Channel.ROUTE // 8] = routes.live[row]
+                head[channels, st.Channel.CONFIG // 8] = routes.config[row]
                 self._fill_color(color, rows, channels, arrivals)
 
     def _fill_color(self, color: int, rows: Ints, channels: Ints, arrivals: Arrivals) -> None:
         head = self.channels[:, : st.CHANNEL_HEAD_BYTES // 8]
         grid = np.full((self.height + 2, self.width + 2), -1, np.int64)
         base = words(self.channels)
-        channel_bytes, port_bytes = self.get(st.W_CHANNEL_BYTES), self.get(st.W_PORT_BYTES)
+        channel_bytes, port_bytes = self.get(st.World.CHANNEL_BYTES), self.get(st.World.PORT_BYTES)
         y, x = np.divmod(rows, self.width)
         for port, (dx, dy) in enumerate(OFFSETS):
             if port % 2 == 0:
                 grid[1:-1, 1:-1] = arrivals.codes(color, port).reshape(self.height, self.width)
             code = grid[y + 1 + dy, x + 1 + dx]
             place = base + (code >> 1) * channel_bytes + st.CHANNEL_HEAD_BYTES + (port ^ 1) * port_bytes
-            head[channels, st.C_NEXT // 8 + port] = np.where(code >= 0, place | code & st.SWAPPED, 0)
+            head[channels, st.Channel.NEXT // 8 + port] = np.where(code >= 0, place | code & st.SWAPPED, 0)
         self._fill_inputs(color, rows, channels)
 
     def _fill_inputs(self, color: int, rows: Ints, channels: Ints) -> None:
@@ -413,9 +421,9 @@ class World:
             ids = [id for id, its_color in bound.items() if its_color == color]
             mine = program_of == number
             if ids and mine.any():
-                place = int(self.program_records[number, st.G_INPUT // 8 + min(ids)])
-                queues = self.pes[rows[mine], st.P_QUEUES // 8]
-                self.channels[channels[mine], st.C_INPUT // 8] = queues + place
+                place = int(self.program_records[number, st.Program.INPUT // 8 + min(ids)])
+                queues = self.pes[rows[mine], st.Pe.QUEUES // 8]
+                self.channels[channels[mine], st.Channel.INPUT // 8] = queues + place
 
 
 def _fifo_records(program: Program) -> Ints:
@@ -424,9 +432,10 @@ def _fifo_records(program: Program) -> Ints:
     for record, fifo in zip(records, program.fifos, strict=True):
         tasks = [0 if id is None else id + 1 for id in (fifo.activate_push, fifo.activate_pop)]
         fields = {
-            st.F_ELEMENTS: fifo.elements, st.F_ELEMENT_BYTES: fifo.element_bytes,
-            st.F_PLACE: program.symbols[fifo.symbol].address, st.F_PUSH: tasks[0], st.F_POP: tasks[1],
-            st.F_EMPTY: ACTIONS[fifo.empty], st.F_FULL: ACTIONS[fifo.full],
+            st.Fifo.ELEMENTS: fifo.elements, st.Fifo.ELEMENT_BYTES: fifo.element_bytes,
+            st.Fifo.PLACE: program.symbols[fifo.symbol].address,
+            st.Fifo.PUSH: tasks[0], st.Fifo.POP: tasks[1],
+            st.Fifo.EMPTY: ACTIONS[fifo.empty], st.Fifo.FULL: ACTIONS[fifo.full],
         }  # fmt: skip
         for field, value in fields.items():
             record[field // 8] = value

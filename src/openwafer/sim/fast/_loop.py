@@ -22,63 +22,27 @@ from openwafer.sim.fast._schedule import (
     unwind,
 )
 from openwafer.sim.fast._state import (
-    C_INPUT,
-    C_NEXT,
-    C_ROUTE,
     CHANNEL_HEAD_BYTES,
     DONE,
     END,
     FAULT_LONG_INIT,
     FAULTED,
     IDLE,
-    K_KIND,
-    K_LEFT,
     LIMIT,
     LINE,
     MORE,
     NEVER,
-    P_ACTION,
-    P_ACTIVE,
-    P_ENTRY,
-    P_INDEX,
-    P_MEMORY,
-    P_NEXT,
-    P_PROGRAM,
-    P_QUEUES,
-    P_STATE,
-    P_STATUS,
-    P_USED,
-    P_WAKE,
     PE_BYTES,
     QUIET,
-    R_COLORS_WAITING,
     RAMP_BIT,
     REQUEST,
-    S_WALKERS,
     STREAM_IN,
-    W_ASIDE,
-    W_BUSY,
-    W_COMMAND_COUNT,
-    W_FAULT,
-    W_HAPPENED,
-    W_HELPERS,
-    W_INNER_BEHIND,
-    W_INNER_FIRST,
-    W_ITEMS,
-    W_NOW,
-    W_OPEN,
-    W_OPEN_STREAMS,
-    W_PART_COUNT,
-    W_PE_COUNT,
-    W_PE_RING,
-    W_PES,
-    W_PORT_BYTES,
-    W_RELEASED,
-    W_ROUTER_RING,
-    W_TEAM,
-    W_TIME,
-    W_WIDE,
-    W_WIDE_ITEMS,
+    Channel,
+    Command,
+    Pe,
+    Router,
+    Slot,
+    World,
 )
 from openwafer.sim.fast._team import (
     PES,
@@ -107,58 +71,61 @@ def _prefetch_router(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
         prefetch(router_record(w, peek(ring, bucket, k + AHEAD)))
     if k + NEAR < n:
         router = router_record(w, peek(ring, bucket, k + NEAR))
-        waiting = load64(router + R_COLORS_WAITING)
+        waiting = load64(router + Router.COLORS_WAITING)
         if waiting != 0:
             channel = channel_record(w, router, trailing_zeros(waiting))
             prefetch(channel)
             prefetch(channel + CHANNEL_HEAD_BYTES)
-            prefetch(channel + CHANNEL_HEAD_BYTES + load64(w + W_PORT_BYTES))
+            prefetch(channel + CHANNEL_HEAD_BYTES + load64(w + World.PORT_BYTES))
     if k + NEXT < n:
         router = router_record(w, peek(ring, bucket, k + NEXT))
-        waiting = load64(router + R_COLORS_WAITING)
+        waiting = load64(router + Router.COLORS_WAITING)
         if waiting != 0:
             channel = channel_record(w, router, trailing_zeros(waiting))
-            tx = load64(channel + C_ROUTE) >> 8
+            tx = load64(channel + Channel.ROUTE) >> 8
             prefetch(
-                load64(channel + (C_INPUT if tx & RAMP_BIT else C_NEXT + 8 * trailing_zeros(tx | RAMP_BIT)))
+                load64(
+                    channel
+                    + (Channel.INPUT if tx & RAMP_BIT else Channel.NEXT + 8 * trailing_zeros(tx | RAMP_BIT))
+                )
             )
 
 
 @kernel
 def _prefetch_pe(w: Any, ring: Any, bucket: Any, k: Any, n: Any) -> Any:
-    pes = load64(w + W_PES)
+    pes = load64(w + World.PES)
     if k + AHEAD < n:
         pe = pes + peek(ring, bucket, k + AHEAD) * PE_BYTES
         prefetch(pe)
         prefetch(pe + LINE)
     if k + NEAR < n:
         pe = pes + peek(ring, bucket, k + NEAR) * PE_BYTES
-        left = load64(pe + P_USED)
+        left = load64(pe + Pe.USED)
         while left:
             slot = slot_record(w, pe, trailing_zeros(left))
             left &= left - 1
             prefetch(slot)
             prefetch(slot + LINE)
-            prefetch(slot + S_WALKERS)
-            prefetch(slot + S_WALKERS + LINE)
-        queues = load64(pe + P_QUEUES)
+            prefetch(slot + Slot.WALKERS)
+            prefetch(slot + Slot.WALKERS + LINE)
+        queues = load64(pe + Pe.QUEUES)
         prefetch(queues)
         prefetch(queues + LINE)
     if k + NEXT < n:
         pe = pes + peek(ring, bucket, k + NEXT) * PE_BYTES
-        memory, left = load64(pe + P_MEMORY), load64(pe + P_USED)
+        memory, left = load64(pe + Pe.MEMORY), load64(pe + Pe.USED)
         while left:
             slot = slot_record(w, pe, trailing_zeros(left))
             left &= left - 1
-            prefetch(memory + load64(slot + S_WALKERS + PLACE))
-            prefetch(memory + load64(slot + S_WALKERS + LINE + PLACE))
+            prefetch(memory + load64(slot + Slot.WALKERS + PLACE))
+            prefetch(memory + load64(slot + Slot.WALKERS + LINE + PLACE))
 
 
 @kernel
 def _serve_routers(w: Any, first: Any, behind: Any, now: Any) -> Any:
     """Serves the routers of a part that are due, except that it puts those before `first` and from `behind`
     on aside; whether a wavelet moved."""
-    ring, bucket, happened, aside = load64(w + W_ROUTER_RING), now & 63, False, 0
+    ring, bucket, happened, aside = load64(w + World.ROUTER_RING), now & 63, False, 0
     pull_due(ring, now, NEVER)
     n = count(ring, bucket)
     for k in range(n):
@@ -170,7 +137,7 @@ def _serve_routers(w: Any, first: Any, behind: Any, now: Any) -> Any:
         elif serve_router(w, index, now):
             happened = True
     clear(ring, bucket)
-    store64(w + W_ASIDE, aside)
+    store64(w + World.ASIDE, aside)
     return happened
 
 
@@ -178,8 +145,8 @@ def _serve_routers(w: Any, first: Any, behind: Any, now: Any) -> Any:
 def _serve_aside(w: Any, now: Any) -> Any:
     """Serves the routers that were put aside; whether a wavelet moved."""
     happened = False
-    for k in range(load64(w + W_ASIDE)):
-        if serve_router(w, peek(load64(w + W_ROUTER_RING), now & 63, k), now):
+    for k in range(load64(w + World.ASIDE)):
+        if serve_router(w, peek(load64(w + World.ROUTER_RING), now & 63, k), now):
             happened = True
     return happened
 
@@ -188,19 +155,19 @@ def _serve_aside(w: Any, now: Any) -> Any:
 def _step_pes(w: Any, now: Any) -> Any:
     """Steps the PEs of a part that are due; whether something happened. PEs whose time has been put off since
     are left out."""
-    ring, bucket, happened = load64(w + W_PE_RING), now & 63, False
+    ring, bucket, happened = load64(w + World.PE_RING), now & 63, False
     pull_due(ring, now, NEVER)
     n = count(ring, bucket)
-    pes = load64(w + W_PES)
+    pes = load64(w + World.PES)
     for k in range(n):
         _prefetch_pe(w, ring, bucket, k, n)
         index = take(ring, bucket, k)
-        due = load64(pes + index * PE_BYTES + P_NEXT)
+        due = load64(pes + index * PE_BYTES + Pe.NEXT)
         if due == now:
             if step_pe(w, index, now):
                 happened = True
         elif due < NEVER and due > now:
-            store64(pes + index * PE_BYTES + P_NEXT, NEVER)
+            store64(pes + index * PE_BYTES + Pe.NEXT, NEVER)
             wake_pe(w, index, pes + index * PE_BYTES, due, now)
     clear(ring, bucket)
     return happened
@@ -210,16 +177,16 @@ def _step_pes(w: Any, now: Any) -> Any:
 def _do(w: Any, phase: Any, now: Any) -> Any:
     """One part's share of a phase that all threads work on."""
     if phase == ROUTERS:
-        happened = _serve_routers(w, load64(w + W_INNER_FIRST), load64(w + W_INNER_BEHIND), now)
+        happened = _serve_routers(w, load64(w + World.INNER_FIRST), load64(w + World.INNER_BEHIND), now)
     else:
         happened = _step_pes(w, now)
-    store64(w + W_HAPPENED, 1 if happened else 0)
+    store64(w + World.HAPPENED, 1 if happened else 0)
 
 
 @kernel
 def _help(w: Any, seen: Any) -> Any:
     """What a helper does: its part of each phase, until told to stop."""
-    team = load64(w + W_TEAM)
+    team = load64(w + World.TEAM)
     while True:
         seen = next_order(team, seen)
         phase = load64(team + TEAM_PHASE)
@@ -236,8 +203,8 @@ def _do_together(w: Any, phase: Any, now: Any) -> Any:
     _do(w, phase, now)
     await_helpers(w)
     happened = False
-    for k in range(load64(w + W_PART_COUNT)):
-        happened = load64(part(w, k) + W_HAPPENED) != 0 or happened
+    for k in range(load64(w + World.PART_COUNT)):
+        happened = load64(part(w, k) + World.HAPPENED) != 0 or happened
         if phase == ROUTERS:
             happened = _serve_aside(part(w, k), now) or happened
     return happened
@@ -247,7 +214,7 @@ def _do_together(w: Any, phase: Any, now: Any) -> Any:
 def _do_alone(w: Any, phase: Any, now: Any) -> Any:
     """A phase on the leader's thread."""
     happened = False
-    for k in range(load64(w + W_PART_COUNT)):
+    for k in range(load64(w + World.PART_COUNT)):
         if phase == ROUTERS:
             happened = _serve_routers(part(w, k), 0, NEVER, now) or happened
         else:
@@ -258,8 +225,8 @@ def _do_alone(w: Any, phase: Any, now: Any) -> Any:
 @kernel
 def _size(w: Any, ring: Any, now: Any) -> Any:
     """How many items are due, as far as it matters."""
-    size, wide = 0, load64(w + W_WIDE)
-    for k in range(load64(w + W_PART_COUNT)):
+    size, wide = 0, load64(w + World.WIDE)
+    for k in range(load64(w + World.PART_COUNT)):
         its = load64(part(w, k) + ring)
         pull_due(its, now, wide)
         size += count(its, now & 63)
@@ -271,11 +238,11 @@ def _size(w: Any, ring: Any, now: Any) -> Any:
 @kernel
 def _phase(w: Any, phase: Any, now: Any) -> Any:
     """Whether something happened in a phase; `merge_faults` tells what went wrong."""
-    size = _size(w, W_ROUTER_RING if phase == ROUTERS else W_PE_RING, now)
-    store64(w + W_ITEMS, load64(w + W_ITEMS) + size)
-    if size >= load64(w + W_WIDE):
-        store64(w + W_WIDE_ITEMS, load64(w + W_WIDE_ITEMS) + size)
-        if load64(w + W_HELPERS) != 0:
+    size = _size(w, World.ROUTER_RING if phase == ROUTERS else World.PE_RING, now)
+    store64(w + World.ITEMS, load64(w + World.ITEMS) + size)
+    if size >= load64(w + World.WIDE):
+        store64(w + World.WIDE_ITEMS, load64(w + World.WIDE_ITEMS) + size)
+        if load64(w + World.HELPERS) != 0:
             return _do_together(w, phase, now)
     return _do_alone(w, phase, now)
 
@@ -283,9 +250,9 @@ def _phase(w: Any, phase: Any, now: Any) -> Any:
 @kernel
 def _next(w: Any) -> Any:
     """The next cycle in which something is due, NEVER if there is none."""
-    now, soonest = load64(w + W_TIME), NEVER
-    for k in range(load64(w + W_PART_COUNT)):
-        routers, pes = load64(part(w, k) + W_ROUTER_RING), load64(part(w, k) + W_PE_RING)
+    now, soonest = load64(w + World.TIME), NEVER
+    for k in range(load64(w + World.PART_COUNT)):
+        routers, pes = load64(part(w, k) + World.ROUTER_RING), load64(part(w, k) + World.PE_RING)
         soonest = min(soonest, min(next_cycle(routers, now), next_cycle(pes, now)))
     return soonest
 
@@ -298,11 +265,11 @@ def _cycle(w: Any, now: Any) -> Any:
     if not is_wrong:
         happened = _phase(w, PES, now) or happened
         is_wrong = merge_faults(w)
-    store64(w + W_TIME, now + 1)
-    if load64(w + W_RELEASED) < load64(w + W_COMMAND_COUNT):
+    store64(w + World.TIME, now + 1)
+    if load64(w + World.RELEASED) < load64(w + World.COMMAND_COUNT):
         _release(w, now + 1)
     if happened or is_wrong:
-        store64(w + W_NOW, now + 1)
+        store64(w + World.NOW, now + 1)
     return is_wrong
 
 
@@ -311,17 +278,17 @@ def _run(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
     """Simulates cycles < `limit` until command `ticket` (-1: none) is done, nothing is left, or `budget`
     items have been served; returns which."""
     cycles = 0
-    store64(w + W_ITEMS, 0)
-    store64(w + W_WIDE_ITEMS, 0)
+    store64(w + World.ITEMS, 0)
+    store64(w + World.WIDE_ITEMS, 0)
     while True:
-        if ticket >= 0 and load64(command_record(w, ticket) + K_LEFT) == 0:
+        if ticket >= 0 and load64(command_record(w, ticket) + Command.LEFT) == 0:
             return DONE
         now = _next(w)
         if now == NEVER:
             return QUIET
         if now >= limit:
             return LIMIT
-        if cycles + load64(w + W_ITEMS) > budget:
+        if cycles + load64(w + World.ITEMS) > budget:
             return MORE
         cycles += 1
         if _cycle(w, now):
@@ -338,23 +305,23 @@ def _run_round(w: Any, ticket: Any, limit: Any, budget: Any) -> Any:
 @kernel
 def _rewind(w: Any) -> Any:
     """Sets the time back to NOW, after cycles in which nothing happened."""
-    time, now = load64(w + W_TIME), load64(w + W_NOW)
+    time, now = load64(w + World.TIME), load64(w + World.NOW)
     if now < time:
-        for k in range(load64(w + W_PART_COUNT)):
-            unwind(load64(part(w, k) + W_ROUTER_RING), time)
-            unwind(load64(part(w, k) + W_PE_RING), time)
-        store64(w + W_TIME, now)
+        for k in range(load64(w + World.PART_COUNT)):
+            unwind(load64(part(w, k) + World.ROUTER_RING), time)
+            unwind(load64(part(w, k) + World.PE_RING), time)
+        store64(w + World.TIME, now)
 
 
 @kernel
 def _wake_concerned(w: Any, command: Any, now: Any) -> Any:
     """Has the PEs that a command concerns look at it; how many there are."""
     concerned = 0
-    for index in range(load64(w + W_PE_COUNT)):
-        pe = load64(w + W_PES) + index * PE_BYTES
-        if load64(pe + P_PROGRAM) != 0 and concerns(command, pe):
+    for index in range(load64(w + World.PE_COUNT)):
+        pe = load64(w + World.PES) + index * PE_BYTES
+        if load64(pe + Pe.PROGRAM) != 0 and concerns(command, pe):
             concerned += 1
-            if load64(pe + P_STATE) == IDLE:
+            if load64(pe + Pe.STATE) == IDLE:
                 wake_pe(w, index, pe, now, now)
     return concerned
 
@@ -363,57 +330,57 @@ def _wake_concerned(w: Any, command: Any, now: Any) -> Any:
 def _release(w: Any, now: Any) -> Any:
     """Releases the commands that can be taken from cycle `now` on: a stream waits for all commands before
     it, the others wait for streams."""
-    number = load64(w + W_RELEASED)
-    while number < load64(w + W_COMMAND_COUNT):
+    number = load64(w + World.RELEASED)
+    while number < load64(w + World.COMMAND_COUNT):
         command = command_record(w, number)
-        is_stream = load64(command + K_KIND) >= STREAM_IN
-        if load64(w + (W_OPEN if is_stream else W_OPEN_STREAMS)) != 0:
+        is_stream = load64(command + Command.KIND) >= STREAM_IN
+        if load64(w + (World.OPEN if is_stream else World.OPEN_STREAMS)) != 0:
             return
         number += 1
-        for k in range(load64(w + W_PART_COUNT)):
-            store64(part(w, k) + W_RELEASED, number)
+        for k in range(load64(w + World.PART_COUNT)):
+            store64(part(w, k) + World.RELEASED, number)
         concerned = start_stream(w, number - 1, now) if is_stream else _wake_concerned(w, command, now)
-        store64(command + K_LEFT, concerned)
+        store64(command + Command.LEFT, concerned)
         if concerned != 0:
             count_open(w, command, 1)
 
 
 @kernel
 def _run_init(w: Any, pe: Any) -> Any:
-    """Runs the code at P_ENTRY to its end, before the first cycle."""
+    """Runs the code at Pe.ENTRY to its end, before the first cycle."""
     spent = 0
-    while load64(w + W_FAULT) == 0:
+    while load64(w + World.FAULT) == 0:
         call_code(w, pe, 0)
-        spent += load64(pe + P_WAKE)
-        if load64(w + W_FAULT) == 0 and spent > MOST_INIT_CYCLES:
-            fault(w, FAULT_LONG_INIT, load64(pe + P_INDEX), -1, 0, 0)
-        action = load64(pe + P_ACTION)
-        if action == END or load64(w + W_FAULT) != 0:
+        spent += load64(pe + Pe.WAKE)
+        if load64(w + World.FAULT) == 0 and spent > MOST_INIT_CYCLES:
+            fault(w, FAULT_LONG_INIT, load64(pe + Pe.INDEX), -1, 0, 0)
+        action = load64(pe + Pe.ACTION)
+        if action == END or load64(w + World.FAULT) != 0:
             return
         if action == REQUEST:
-            if load64(pe + P_STATUS) == DSD_OP:
-                fault(w, UNSUPPORTED, load64(pe + P_INDEX), -1, 0, 0)
+            if load64(pe + Pe.STATUS) == DSD_OP:
+                fault(w, UNSUPPORTED, load64(pe + Pe.INDEX), -1, 0, 0)
                 return
             grant(w, pe, 0)
 
 
 @kernel
 def _initialize(w: Any) -> Any:
-    """Runs `init` (at P_ENTRY, 0 for none) on all PEs, and has every PE with code stepped in cycle 0."""
-    for index in range(load64(w + W_PE_COUNT)):
-        pe = load64(w + W_PES) + index * PE_BYTES
-        if load64(pe + P_PROGRAM) == 0:
+    """Runs `init` (at Pe.ENTRY, 0 for none) on all PEs, and has every PE with code stepped in cycle 0."""
+    for index in range(load64(w + World.PE_COUNT)):
+        pe = load64(w + World.PES) + index * PE_BYTES
+        if load64(pe + Pe.PROGRAM) == 0:
             continue
-        if load64(pe + P_ENTRY) != 0:
+        if load64(pe + Pe.ENTRY) != 0:
             _run_init(w, pe)
-        store64(pe + P_WAKE, 0)
-        if load64(pe + P_ACTIVE) != 0:
+        store64(pe + Pe.WAKE, 0)
+        if load64(pe + Pe.ACTIVE) != 0:
             wake_pe(w, index, pe, 0, 0)
-    store64(w + W_BUSY, 0)
+    store64(w + World.BUSY, 0)
 
 
 def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
-    """The way in from Python; `_fast_entry` compiles it."""
+    """The way in from Python; `_entry` compiles it."""
     if what == RUN_CYCLES:
         return _run_round(w, a, b, c)
     if what == HELP:
@@ -421,7 +388,7 @@ def openwafer_engine(what: Any, w: Any, a: Any, b: Any, c: Any) -> Any:
     elif what == REWIND:
         _rewind(w)
     elif what == SUBMIT:
-        _release(w, load64(w + W_TIME))
+        _release(w, load64(w + World.TIME))
     else:
         _initialize(w)
     return 0

@@ -35,73 +35,23 @@ from openwafer.sim.fast._state import (
     END,
     FAULT_CONTROL_UNBOUND,
     FINISHING,
-    G_CONTROL_ENTRY,
-    G_DATA,
-    G_ENTRY,
-    G_HIGH,
-    G_LOCAL,
-    G_MAIN_CLASS,
-    G_MEMORY_BYTES,
-    G_PLACES,
-    G_TASK_QUEUE,
     HALTED,
     IDLE,
-    K_ARGUMENT_COUNT,
-    K_ARGUMENTS,
-    K_KIND,
-    K_WORDS,
     LAUNCH,
     MAIN,
     NEVER,
-    P_ACTION,
-    P_ACTIVE,
-    P_ARGUMENT,
-    P_BLOCKED,
-    P_COMMAND,
-    P_CONTROLS,
-    P_ENTRY,
-    P_FIFOS,
-    P_FIRST,
-    P_FRAME,
-    P_INDEX,
-    P_LFSR,
-    P_MEMORY,
-    P_NEXT,
-    P_OUT_WAIT,
-    P_PARAMS,
-    P_PICKED,
-    P_PORTS,
-    P_PROGRAM,
-    P_QUEUES,
-    P_SEEN,
-    P_STATE,
-    P_STATUS,
-    P_STREAM,
-    P_TAKEN,
-    P_USED,
-    P_WAKE,
-    P_WANTED,
-    P_X,
-    P_Y,
     PE_BYTES,
     REQUEST,
     RUN,
-    S_DONE_AT,
-    S_FLAGS,
-    S_IN0,
-    S_IN1,
-    S_STATE,
     SYNCHRONOUS,
     TASK_IDS,
     TRY,
-    W_BUSY,
-    W_COPY_RATE,
-    W_CTX,
-    W_DISPATCH,
-    W_PES,
-    W_PRINT,
-    W_PROFILE,
     WAITING,
+    Command,
+    Pe,
+    Program,
+    Slot,
+    World,
 )
 from openwafer.sim.fast._switch import NO_TASK, task_id
 from openwafer.sim.fast.memory._op import UNSUPPORTED_DETAIL
@@ -116,25 +66,25 @@ ALL_TASKS = (1 << TASK_IDS) - 1
 @kernel
 def step_pe(w: Any, index: Any, now: Any) -> Any:
     """One cycle of a PE; whether something happened."""
-    pe = load64(w + W_PES) + index * PE_BYTES
-    if load64(pe + P_STATE) == BUSY and now > load64(pe + P_SEEN) + 1:
-        store64(pe + P_FIRST, 0)
-    store64(pe + P_SEEN, now)
-    store64(pe + P_NEXT, NEVER)
-    happened = load64(pe + P_PORTS) != 0 and serve_ports(w, pe, now)
-    if load64(pe + P_USED) != 0:
+    pe = load64(w + World.PES) + index * PE_BYTES
+    if load64(pe + Pe.STATE) == BUSY and now > load64(pe + Pe.SEEN) + 1:
+        store64(pe + Pe.FIRST, 0)
+    store64(pe + Pe.SEEN, now)
+    store64(pe + Pe.NEXT, NEVER)
+    happened = load64(pe + Pe.PORTS) != 0 and serve_ports(w, pe, now)
+    if load64(pe + Pe.USED) != 0:
         happened = _retire_slots(w, pe, now) or happened
-        if load64(pe + P_FIFOS) != 0:
+        if load64(pe + Pe.FIFOS) != 0:
             happened = _miss_elements(w, pe, now) or happened
-        if load64(pe + P_STATE) != HALTED:
+        if load64(pe + Pe.STATE) != HALTED:
             happened = _serve_datapath(w, pe, now) or happened
-    elif load64(pe + P_STATE) == BUSY:
-        store64(pe + P_FIRST, 0)
-    while load64(pe + P_STATE) == BUSY and load64(pe + P_WAKE) <= now:
+    elif load64(pe + Pe.STATE) == BUSY:
+        store64(pe + Pe.FIRST, 0)
+    while load64(pe + Pe.STATE) == BUSY and load64(pe + Pe.WAKE) <= now:
         if not _run_main(w, pe, now):
             break
         happened = True
-    if load64(pe + P_STATE) == IDLE and _pick(w, pe, now):
+    if load64(pe + Pe.STATE) == IDLE and _pick(w, pe, now):
         happened = True
     _schedule_next(w, index, pe, now)
     return happened
@@ -142,29 +92,29 @@ def step_pe(w: Any, index: Any, now: Any) -> Any:
 
 @kernel
 def _retire_slots(w: Any, pe: Any, now: Any) -> Any:
-    used, happened = load64(pe + P_USED), False
+    used, happened = load64(pe + Pe.USED), False
     left = used
     while left:
         number = trailing_zeros(left)
         left &= left - 1
         slot = slot_record(w, pe, number)
-        if load64(slot + S_STATE) == FINISHING and load64(slot + S_DONE_AT) <= now:
+        if load64(slot + Slot.STATE) == FINISHING and load64(slot + Slot.DONE_AT) <= now:
             retire(pe, slot)
             used &= ~(1 << number)
             happened = True
             if number == SYNCHRONOUS:
-                store64(pe + P_STATE, BUSY)
-                store64(pe + P_WAKE, now)
-                if load64(w + W_PROFILE) != 0:
+                store64(pe + Pe.STATE, BUSY)
+                store64(pe + Pe.WAKE, now)
+                if load64(w + World.PROFILE) != 0:
                     resume(w, pe, now)
-    store64(pe + P_USED, used)
+    store64(pe + Pe.USED, used)
     return happened
 
 
 @kernel
 def _miss_elements(w: Any, pe: Any, now: Any) -> Any:
     """Operations that lack elements or places of FIFOs; whether one ended by that."""
-    left, happened = load64(pe + P_USED), False
+    left, happened = load64(pe + Pe.USED), False
     while left:
         slot = slot_record(w, pe, trailing_zeros(left))
         left &= left - 1
@@ -177,22 +127,22 @@ def _candidates(w: Any, pe: Any, now: Any) -> Any:
     """Mask of those of the highest class who could have the datapath: slots, the main thread. One that tries
     to start an operation is of no higher class than they."""
     ready, highest = 0, 0
-    if load64(pe + P_STATE) == BUSY and load64(pe + P_ACTION) != TRY:
-        ready, highest = 1 << MAIN, load64(load64(pe + P_PROGRAM) + G_MAIN_CLASS)
-    left = load64(pe + P_USED)
+    if load64(pe + Pe.STATE) == BUSY and load64(pe + Pe.ACTION) != TRY:
+        ready, highest = 1 << MAIN, load64(load64(pe + Pe.PROGRAM) + Program.MAIN_CLASS)
+    left = load64(pe + Pe.USED)
     while left:
         number = trailing_zeros(left)
         left &= left - 1
         slot = slot_record(w, pe, number)
         if slot_ready(pe, slot) <= now:
-            its_class = load64(slot + S_FLAGS) >> CLASS_SHIFT
+            its_class = load64(slot + Slot.FLAGS) >> CLASS_SHIFT
             if its_class > highest:
                 ready, highest = 0, its_class
             if its_class == highest:
                 ready |= 1 << number
-    if load64(pe + P_STATE) != BUSY or load64(pe + P_ACTION) != TRY:
+    if load64(pe + Pe.STATE) != BUSY or load64(pe + Pe.ACTION) != TRY:
         return ready
-    joins = ready == 0 or load64(load64(pe + P_PROGRAM) + G_MAIN_CLASS) >= highest
+    joins = ready == 0 or load64(load64(pe + Pe.PROGRAM) + Program.MAIN_CLASS) >= highest
     return ready | 1 << MAIN if joins else ready
 
 
@@ -202,36 +152,36 @@ def _serve_datapath(w: Any, pe: Any, now: Any) -> Any:
     ready = _candidates(w, pe, now)
     if ready == 0:
         return False
-    first = load64(pe + P_FIRST)
+    first = load64(pe + Pe.FIRST)
     after = ready & ~((1 << first) - 1)
     winner = trailing_zeros(after if after else ready)
-    store64(pe + P_FIRST, 0 if winner + 1 == CANDIDATES else winner + 1)
+    store64(pe + Pe.FIRST, 0 if winner + 1 == CANDIDATES else winner + 1)
     if winner == MAIN:
         return False
     step_slot(w, pe, slot_record(w, pe, winner), now)
-    if load64(pe + P_STATE) == BUSY:
-        store64(pe + P_WAKE, max(load64(pe + P_WAKE), now) + 1)
+    if load64(pe + Pe.STATE) == BUSY:
+        store64(pe + Pe.WAKE, max(load64(pe + Pe.WAKE), now) + 1)
         _count_busy(w, 1)
     return True
 
 
 @kernel
 def _count_busy(w: Any, cycles: Any) -> Any:
-    store64(w + W_BUSY, load64(w + W_BUSY) + cycles)
+    store64(w + World.BUSY, load64(w + World.BUSY) + cycles)
 
 
 @kernel
 def _run_main(w: Any, pe: Any, now: Any) -> Any:
     """Lets the main thread go on by one action; whether it could."""
-    action = load64(pe + P_ACTION)
+    action = load64(pe + Pe.ACTION)
     if action == RUN:
         call_code(w, pe, now)
     elif action in (END, COPY_END):
-        store64(pe + P_STATE, IDLE)
-        if load64(w + W_PROFILE) != 0:
+        store64(pe + Pe.STATE, IDLE)
+        if load64(w + World.PROFILE) != 0:
             end_task(w, pe, now)
         if action == COPY_END:
-            is_done_by_one_more(w, command_record(w, load64(pe + P_TAKEN)))
+            is_done_by_one_more(w, command_record(w, load64(pe + Pe.TAKEN)))
     else:
         return grant(w, pe, now)
     return True
@@ -240,118 +190,118 @@ def _run_main(w: Any, pe: Any, now: Any) -> Any:
 @kernel
 def call_code(w: Any, pe: Any, now: Any) -> Any:
     """Calls the task's machine code and notes what it asks for, once its cycles have passed."""
-    ctx = load64(w + W_CTX)
-    store64(ctx + 8 * Ctx.MEMORY, load64(pe + P_MEMORY))
-    store64(ctx + 8 * Ctx.FRAME, load64(pe + P_FRAME))
+    ctx = load64(w + World.CTX)
+    store64(ctx + 8 * Ctx.MEMORY, load64(pe + Pe.MEMORY))
+    store64(ctx + 8 * Ctx.FRAME, load64(pe + Pe.FRAME))
     store64(ctx + 8 * Ctx.CYCLES, 0)
     store64(ctx + 8 * Ctx.NOW, now)
-    store64(ctx + 8 * Ctx.PARAMS, load64(pe + P_PARAMS))
-    store64(ctx + 8 * Ctx.X, load64(pe + P_X))
-    store64(ctx + 8 * Ctx.Y, load64(pe + P_Y))
-    store64(ctx + 8 * Ctx.MEMORY_BYTES, load64(load64(pe + P_PROGRAM) + G_MEMORY_BYTES))
-    store64(ctx + 8 * Ctx.LFSR, pe + P_LFSR)
-    store64(ctx + 8 * Ctx.ARGS, load64(pe + P_ARGUMENT))
-    if load64(w + W_PROFILE) != 0:
+    store64(ctx + 8 * Ctx.PARAMS, load64(pe + Pe.PARAMS))
+    store64(ctx + 8 * Ctx.X, load64(pe + Pe.X))
+    store64(ctx + 8 * Ctx.Y, load64(pe + Pe.Y))
+    store64(ctx + 8 * Ctx.MEMORY_BYTES, load64(load64(pe + Pe.PROGRAM) + Program.MEMORY_BYTES))
+    store64(ctx + 8 * Ctx.LFSR, pe + Pe.LFSR)
+    store64(ctx + 8 * Ctx.ARGS, load64(pe + Pe.ARGUMENT))
+    if load64(w + World.PROFILE) != 0:
         store64(ctx + 8 * Ctx.PROFILE, line_rows(w, pe))
-    taken = load64(pe + P_TAKEN)
+    taken = load64(pe + Pe.TAKEN)
     if taken >= 0:
         command = command_record(w, taken)
-        for k in range(load64(command + K_ARGUMENT_COUNT)):
-            store64(ctx + 8 * Ctx.ARGS + 8 * k, load64(load64(command + K_ARGUMENTS) + 8 * k))
-    status = call_entry(load64(pe + P_ENTRY), ctx)
+        for k in range(load64(command + Command.ARGUMENT_COUNT)):
+            store64(ctx + 8 * Ctx.ARGS + 8 * k, load64(load64(command + Command.ARGUMENTS) + 8 * k))
+    status = call_entry(load64(pe + Pe.ENTRY), ctx)
     cycles = load64(ctx + 8 * Ctx.CYCLES)
     if status == FAULT:
-        kind, detail = load32(load64(pe + P_FRAME) + Req.A0), load64(ctx + 8 * Ctx.FAULT_DETAIL)
+        kind, detail = load32(load64(pe + Pe.FRAME) + Req.A0), load64(ctx + 8 * Ctx.FAULT_DETAIL)
         if detail == UNSUPPORTED_DETAIL:
             kind = UNSUPPORTED
-        fault(w, kind, load64(pe + P_INDEX), load64(ctx + 8 * Ctx.FAULT_LOC), detail, now)
-        store64(pe + P_WAKE, NEVER)
+        fault(w, kind, load64(pe + Pe.INDEX), load64(ctx + 8 * Ctx.FAULT_LOC), detail, now)
+        store64(pe + Pe.WAKE, NEVER)
         return
-    store64(pe + P_WAKE, now + cycles)
+    store64(pe + Pe.WAKE, now + cycles)
     _count_busy(w, cycles)
     if status == DONE:
-        store64(pe + P_ACTION, END)
+        store64(pe + Pe.ACTION, END)
     elif status == WAIT:
-        store64(pe + P_ACTION, RUN)
+        store64(pe + Pe.ACTION, RUN)
     else:
-        store64(pe + P_ACTION, REQUEST)
-        store64(pe + P_STATUS, status)
-        if status == DSD_OP and load64(pe + P_FIFOS) != 0:
+        store64(pe + Pe.ACTION, REQUEST)
+        store64(pe + Pe.STATUS, status)
+        if status == DSD_OP and load64(pe + Pe.FIFOS) != 0:
             note_fifo_lengths(pe)
 
 
 @kernel
 def grant(w: Any, pe: Any, now: Any) -> Any:
     """Does what the code has asked for; False if a slot is in use, still."""
-    status, id = load64(pe + P_STATUS), load32(load64(pe + P_FRAME) + Req.A0)
-    is_new = load64(pe + P_ACTION) == REQUEST
-    store64(pe + P_ACTION, RUN)
-    store64(pe + P_WAKE, now)
+    status, id = load64(pe + Pe.STATUS), load32(load64(pe + Pe.FRAME) + Req.A0)
+    is_new = load64(pe + Pe.ACTION) == REQUEST
+    store64(pe + Pe.ACTION, RUN)
+    store64(pe + Pe.WAKE, now)
     if status == ACTIVATE:
-        store64(pe + P_ACTIVE, load64(pe + P_ACTIVE) | 1 << id)
+        store64(pe + Pe.ACTIVE, load64(pe + Pe.ACTIVE) | 1 << id)
     elif status == BLOCK:
-        store64(pe + P_BLOCKED, load64(pe + P_BLOCKED) | 1 << id)
+        store64(pe + Pe.BLOCKED, load64(pe + Pe.BLOCKED) | 1 << id)
     elif status == UNBLOCK:
-        store64(pe + P_BLOCKED, load64(pe + P_BLOCKED) & ~(1 << id))
+        store64(pe + Pe.BLOCKED, load64(pe + Pe.BLOCKED) & ~(1 << id))
     elif status == DSD_OP:
         said = start_operation(w, pe, now)
         if said == IN_USE:
-            store64(pe + P_ACTION, TRY)
-            store64(pe + P_WAKE, now + 1)
+            store64(pe + Pe.ACTION, TRY)
+            store64(pe + Pe.WAKE, now + 1)
             return is_new
         if said == WRONG:
-            store64(pe + P_WAKE, NEVER)
+            store64(pe + Pe.WAKE, NEVER)
         elif said == STARTED_SYNCHRONOUS:
-            store64(pe + P_STATE, WAITING)
-            if load64(w + W_PROFILE) != 0:
+            store64(pe + Pe.STATE, WAITING)
+            if load64(w + World.PROFILE) != 0:
                 wait(w, pe, now)
     elif status == SET_FIFO_LENGTH:
-        set_fifo_length(pe, id, load32(load64(pe + P_FRAME) + Req.INDEX) & 0xFFFF)
+        set_fifo_length(pe, id, load32(load64(pe + Pe.FRAME) + Req.INDEX) & 0xFFFF)
     elif status in (READ_CONFIG, WRITE_CONFIG):
         if not serve_config(w, pe, status == WRITE_CONFIG, id & 0xFFFF, now):
-            store64(pe + P_WAKE, NEVER)
+            store64(pe + Pe.WAKE, NEVER)
     elif status == PRINT:
-        call_entry(load64(w + W_PRINT), pe)
+        call_entry(load64(w + World.PRINT), pe)
     else:
-        store64(pe + P_STREAM, 0)
+        store64(pe + Pe.STREAM, 0)
     return True
 
 
 @kernel
 def _begin(w: Any, pe: Any, id: Any, entry: Any, now: Any) -> Any:
     """Starts a task's code after the time that a dispatch takes."""
-    store64(pe + P_PICKED, id)
-    store64(pe + P_ENTRY, entry)
-    store64(pe + P_STATE, BUSY)
-    store64(pe + P_ACTION, RUN)
-    store64(pe + P_WAKE, now + load64(w + W_DISPATCH))
-    _count_busy(w, load64(w + W_DISPATCH))
-    if load64(w + W_PROFILE) != 0:
+    store64(pe + Pe.PICKED, id)
+    store64(pe + Pe.ENTRY, entry)
+    store64(pe + Pe.STATE, BUSY)
+    store64(pe + Pe.ACTION, RUN)
+    store64(pe + Pe.WAKE, now + load64(w + World.DISPATCH))
+    _count_busy(w, load64(w + World.DISPATCH))
+    if load64(w + World.PROFILE) != 0:
         begin_task(w, pe, entry, now)
 
 
 @kernel
 def _task_queue(pe: Any, program: Any, id: Any) -> Any:
     """Address of the queue whose wavelets are picked at the place of an id, 0 if none is bound."""
-    place = load64(program + G_TASK_QUEUE + 8 * id)
-    return 0 if place < 0 else load64(pe + P_QUEUES) + place
+    place = load64(program + Program.TASK_QUEUE + 8 * id)
+    return 0 if place < 0 else load64(pe + Pe.QUEUES) + place
 
 
 @kernel
 def _places(pe: Any, program: Any) -> Any:
     """Mask of the ids at whose places wavelets may be picked."""
-    field = G_DATA if load64(pe + P_CONTROLS) == 0 else G_PLACES
-    return load64(program + field) & ~load64(pe + P_BLOCKED) & ALL_TASKS
+    field = Program.DATA if load64(pe + Pe.CONTROLS) == 0 else Program.PLACES
+    return load64(program + field) & ~load64(pe + Pe.BLOCKED) & ALL_TASKS
 
 
 @kernel
 def _is_served(w: Any, pe: Any, queue: Any) -> Any:
     """Whether an operation under way takes what comes in an input queue."""
-    left = load64(pe + P_USED)
+    left = load64(pe + Pe.USED)
     while left:
         slot = slot_record(w, pe, trailing_zeros(left))
         left &= left - 1
-        if queue in (load64(slot + S_IN0), load64(slot + S_IN1)):
+        if queue in (load64(slot + Slot.IN0), load64(slot + Slot.IN1)):
             return True
     return False
 
@@ -365,40 +315,40 @@ def _wavelet_ready(w: Any, pe: Any, program: Any, id: Any) -> Any:
         return NEVER
     if is_control(queue):
         return NEVER if _is_served(w, pe, queue) else head_ready(queue)
-    return head_ready(queue) if (load64(program + G_DATA) >> id) & 1 else NEVER
+    return head_ready(queue) if (load64(program + Program.DATA) >> id) & 1 else NEVER
 
 
 @kernel
 def _pick(w: Any, pe: Any, now: Any) -> Any:
     """Picks the next ready task or command; whether there was one."""
-    program = load64(pe + P_PROGRAM)
-    ready = load64(pe + P_ACTIVE) & load64(program + G_LOCAL) & ~load64(pe + P_BLOCKED)
+    program = load64(pe + Pe.PROGRAM)
+    ready = load64(pe + Pe.ACTIVE) & load64(program + Program.LOCAL) & ~load64(pe + Pe.BLOCKED)
     places = _places(pe, program)
     while places:
         id = trailing_zeros(places)
         places &= places - 1
         if _wavelet_ready(w, pe, program, id) <= now:
             ready |= 1 << id
-    if load64(pe + P_STREAM) == 0 and next_command(w, pe) >= 0:
+    if load64(pe + Pe.STREAM) == 0 and next_command(w, pe) >= 0:
         ready |= 1 << COMMAND_ID
     if ready == 0:
         return False
-    high = ready & load64(program + G_HIGH)
+    high = ready & load64(program + Program.HIGH)
     ready = high if high != 0 else ready
-    after = ready & ~((2 << load64(pe + P_PICKED)) - 1)
+    after = ready & ~((2 << load64(pe + Pe.PICKED)) - 1)
     id = trailing_zeros(after if after else ready)
     if id == COMMAND_ID:
         _take_command(w, pe, now)
         return True
-    store64(pe + P_TAKEN, -1)
-    if (load64(program + G_LOCAL) >> id) & 1 and (load64(pe + P_ACTIVE) >> id) & 1:
-        store64(pe + P_ACTIVE, load64(pe + P_ACTIVE) & ~(1 << id))
+    store64(pe + Pe.TAKEN, -1)
+    if (load64(program + Program.LOCAL) >> id) & 1 and (load64(pe + Pe.ACTIVE) >> id) & 1:
+        store64(pe + Pe.ACTIVE, load64(pe + Pe.ACTIVE) & ~(1 << id))
     elif is_control(_task_queue(pe, program, id)):
         _take_control(w, pe, program, id, now)
         return True
     else:
-        store64(pe + P_ARGUMENT, take_wavelet(w, pe, _task_queue(pe, program, id), now))
-    _begin(w, pe, id, load64(program + G_ENTRY + 8 * id), now)
+        store64(pe + Pe.ARGUMENT, take_wavelet(w, pe, _task_queue(pe, program, id), now))
+    _begin(w, pe, id, load64(program + Program.ENTRY + 8 * id), now)
     return True
 
 
@@ -406,13 +356,13 @@ def _pick(w: Any, pe: Any, now: Any) -> Any:
 def _take_control(w: Any, pe: Any, program: Any, id: Any, now: Any) -> Any:
     """Begins the control task that a control wavelet names, if it names one."""
     word = take_wavelet(w, pe, _task_queue(pe, program, id), now)
-    entry = load64(program + G_CONTROL_ENTRY + 8 * task_id(word))
-    store64(pe + P_ARGUMENT, word & 0xFFFF)
+    entry = load64(program + Program.CONTROL_ENTRY + 8 * task_id(word))
+    store64(pe + Pe.ARGUMENT, word & 0xFFFF)
     if entry != 0:
         _begin(w, pe, id, entry, now)
         return
-    index = load64(pe + P_INDEX)
-    store64(pe + P_PICKED, id)
+    index = load64(pe + Pe.INDEX)
+    store64(pe + Pe.PICKED, id)
     if task_id(word) != NO_TASK:
         fault(w, FAULT_CONTROL_UNBOUND, index, -1, task_id(word), now)
     wake_pe(w, index, pe, now + 1, now)
@@ -420,26 +370,26 @@ def _take_control(w: Any, pe: Any, program: Any, id: Any, now: Any) -> Any:
 
 @kernel
 def _take_command(w: Any, pe: Any, now: Any) -> Any:
-    number = load64(pe + P_COMMAND)
+    number = load64(pe + Pe.COMMAND)
     command = command_record(w, number)
-    store64(pe + P_COMMAND, number + 1)
-    store64(pe + P_TAKEN, number)
-    store64(pe + P_PICKED, COMMAND_ID)
-    if load64(command + K_KIND) == LAUNCH:
+    store64(pe + Pe.COMMAND, number + 1)
+    store64(pe + Pe.TAKEN, number)
+    store64(pe + Pe.PICKED, COMMAND_ID)
+    if load64(command + Command.KIND) == LAUNCH:
         is_done_by_one_more(w, command)
-        store64(pe + P_STREAM, 1)
+        store64(pe + Pe.STREAM, 1)
         _begin(w, pe, COMMAND_ID, for_program(command, pe), now)
         return
     copy(w, pe, command, now)
-    if load64(pe + P_STATE) == HALTED:
+    if load64(pe + Pe.STATE) == HALTED:
         return
-    rate = load64(w + W_COPY_RATE)
-    cycles = (load64(command + K_WORDS) + rate - 1) // rate
-    store64(pe + P_STATE, BUSY)
-    store64(pe + P_ACTION, COPY_END)
-    store64(pe + P_WAKE, now + cycles)
+    rate = load64(w + World.COPY_RATE)
+    cycles = (load64(command + Command.WORDS) + rate - 1) // rate
+    store64(pe + Pe.STATE, BUSY)
+    store64(pe + Pe.ACTION, COPY_END)
+    store64(pe + Pe.WAKE, now + cycles)
     _count_busy(w, cycles)
-    if load64(w + W_PROFILE) != 0:
+    if load64(w + World.PROFILE) != 0:
         begin_task(w, pe, 0, now)
 
 
@@ -448,24 +398,24 @@ def _schedule_next(w: Any, index: Any, pe: Any, now: Any) -> Any:
     """Has the PE stepped when it can next do something by itself; wavelets, room and commands wake it,
     too."""
     soonest = NEVER
-    state = load64(pe + P_STATE)
+    state = load64(pe + Pe.STATE)
     if state == BUSY and not (
-        load64(pe + P_ACTION) == TRY and (load64(pe + P_USED) >> load64(pe + P_WANTED)) & 1
+        load64(pe + Pe.ACTION) == TRY and (load64(pe + Pe.USED) >> load64(pe + Pe.WANTED)) & 1
     ):
-        soonest = load64(pe + P_WAKE)
-    store64(pe + P_OUT_WAIT, 0)
-    left = load64(pe + P_USED)
+        soonest = load64(pe + Pe.WAKE)
+    store64(pe + Pe.OUT_WAIT, 0)
+    left = load64(pe + Pe.USED)
     while left:
         slot = slot_record(w, pe, trailing_zeros(left))
         left &= left - 1
-        soonest = min(soonest, load64(slot + S_DONE_AT), next_step(pe, slot))
+        soonest = min(soonest, load64(slot + Slot.DONE_AT), next_step(pe, slot))
     if state == IDLE:
-        program = load64(pe + P_PROGRAM)
+        program = load64(pe + Pe.PROGRAM)
         places = _places(pe, program)
         while places:
             soonest = min(soonest, _wavelet_ready(w, pe, program, trailing_zeros(places)))
             places &= places - 1
-    if load64(pe + P_PORTS) != 0:
+    if load64(pe + Pe.PORTS) != 0:
         soonest = min(soonest, ports_ready(w, pe))
     if soonest < NEVER:
         wake_pe(w, index, pe, max(soonest, now + 1), now)

@@ -23,64 +23,25 @@ from openwafer.sim.fast._fabric import (
 )
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64, trailing_zeros
 from openwafer.sim.fast._schedule import schedule
-from openwafer.sim.fast._state import (
-    BY_COLUMN,
-    BY_ROW,
-    G_PORT_COUNT,
-    H_COLOR,
-    H_COMMAND,
-    H_COUNT,
-    H_DATA,
-    H_DONE,
-    H_IS_OUT,
-    H_LEFT,
-    H_PLACE,
-    H_QUEUE,
-    H_RATE,
-    H_START,
-    H_TARGET,
-    K_CHANNELS,
-    K_DATA,
-    K_SHARED,
-    K_STRIDE_I,
-    K_STRIDE_X,
-    K_STRIDE_Y,
-    K_WORDS,
-    K_X0,
-    K_X1,
-    K_Y0,
-    K_Y1,
-    NEVER,
-    P_INDEX,
-    P_PORTS,
-    P_PROGRAM,
-    PE_BYTES,
-    W_HOST_RATE,
-    W_PES,
-    W_PORT_RECORD_BYTES,
-    W_RAMP_DOWN,
-    W_ROUTER_RING,
-    W_STREAM_START,
-    W_WIDTH,
-)
+from openwafer.sim.fast._state import BY_COLUMN, BY_ROW, NEVER, PE_BYTES, Command, Pe, Port, Program, World
 
 
 @kernel
 def _due(port: Any) -> Any:
     """The first cycle in which the stream's next wavelet may move; NEVER without one."""
-    if load64(port + H_LEFT) == 0:
+    if load64(port + Port.LEFT) == 0:
         return NEVER
-    before = load64(port + H_DONE) * load64(port + H_COUNT) + load64(port + H_PLACE)
-    return load64(port + H_START) + before // load64(port + H_RATE)
+    before = load64(port + Port.DONE) * load64(port + Port.COUNT) + load64(port + Port.PLACE)
+    return load64(port + Port.START) + before // load64(port + Port.RATE)
 
 
 @kernel
 def _advance(w: Any, port: Any) -> Any:
-    command = command_record(w, load64(port + H_COMMAND))
-    left = load64(port + H_LEFT) - 1
-    store64(port + H_DATA, load64(port + H_DATA) + load64(command + K_STRIDE_I))
-    store64(port + H_DONE, load64(port + H_DONE) + 1)
-    store64(port + H_LEFT, left)
+    command = command_record(w, load64(port + Port.COMMAND))
+    left = load64(port + Port.LEFT) - 1
+    store64(port + Port.DATA, load64(port + Port.DATA) + load64(command + Command.STRIDE_I))
+    store64(port + Port.DONE, load64(port + Port.DONE) + 1)
+    store64(port + Port.LEFT, left)
     if left == 0:
         is_done_by_one_more(w, command)
 
@@ -89,23 +50,23 @@ def _advance(w: Any, port: Any) -> Any:
 def serve_ports(w: Any, pe: Any, now: Any) -> Any:
     """One cycle of a PE's host ports; whether a wavelet moved."""
     happened = False
-    port = load64(pe + P_PORTS)
-    for _ in range(load64(load64(pe + P_PROGRAM) + G_PORT_COUNT)):
-        moved = _serve_output(w, pe, port, now) if load64(port + H_IS_OUT) else _serve_input(w, port, now)
+    port = load64(pe + Pe.PORTS)
+    for _ in range(load64(load64(pe + Pe.PROGRAM) + Program.PORT_COUNT)):
+        moved = _serve_output(w, pe, port, now) if load64(port + Port.IS_OUT) else _serve_input(w, port, now)
         happened = happened or moved
-        port += load64(w + W_PORT_RECORD_BYTES)
+        port += load64(w + World.PORT_RECORD_BYTES)
     return happened
 
 
 @kernel
 def _serve_input(w: Any, port: Any, now: Any) -> Any:
-    queue, target, moved = port + H_QUEUE, load64(port + H_TARGET), False
+    queue, target, moved = port + Port.QUEUE, load64(port + Port.TARGET), False
     if target != 0 and queue_count(queue) != 0 and has_room(target):
-        push(target, load64(head_place(queue)), now + load64(w + W_RAMP_DOWN))
+        push(target, load64(head_place(queue)), now + load64(w + World.RAMP_DOWN))
         pop(queue, now)
         moved = True
     if _due(port) <= now and has_room(queue):
-        push(queue, load32(load64(port + H_DATA)), now)
+        push(queue, load32(load64(port + Port.DATA)), now)
         _advance(w, port)
         moved = True
     return moved
@@ -113,25 +74,25 @@ def _serve_input(w: Any, port: Any, now: Any) -> Any:
 
 @kernel
 def _serve_output(w: Any, pe: Any, port: Any, now: Any) -> Any:
-    queue, moved = port + H_QUEUE, False
+    queue, moved = port + Port.QUEUE, False
     if _due(port) <= now and queue_count(queue) != 0:
-        store32(load64(port + H_DATA), load64(head_place(queue)) & 0xFFFFFFFF)
+        store32(load64(port + Port.DATA), load64(head_place(queue)) & 0xFFFFFFFF)
         pop(queue, now)
         _advance(w, port)
         moved = True
     if not has_room(queue):
         return moved
-    left = load64(port + H_TARGET)
+    left = load64(port + Port.TARGET)
     while left:
         id = trailing_zeros(left)
         left &= left - 1
         sender = output_queue(pe, id)
-        if head_ready(sender) <= now and head_color(sender) == load64(port + H_COLOR):
+        if head_ready(sender) <= now and head_color(sender) == load64(port + Port.COLOR):
             push(queue, load64(head_place(sender)), now)
             pop(sender, now)
-            index = load64(pe + P_INDEX)
-            if note_next_sent(router_record(w, index), id, sender, load64(port + H_COLOR)):
-                schedule(load64(w + W_ROUTER_RING), index, now + 1, now)
+            index = load64(pe + Pe.INDEX)
+            if note_next_sent(router_record(w, index), id, sender, load64(port + Port.COLOR)):
+                schedule(load64(w + World.ROUTER_RING), index, now + 1, now)
             return True
     return moved
 
@@ -139,16 +100,16 @@ def _serve_output(w: Any, pe: Any, port: Any, now: Any) -> Any:
 @kernel
 def ports_ready(w: Any, pe: Any) -> Any:
     """The first cycle in which a wavelet could move at a port as things are; it may lie in the past."""
-    soonest, port = NEVER, load64(pe + P_PORTS)
-    for _ in range(load64(load64(pe + P_PROGRAM) + G_PORT_COUNT)):
-        queue, target = port + H_QUEUE, load64(port + H_TARGET)
+    soonest, port = NEVER, load64(pe + Pe.PORTS)
+    for _ in range(load64(load64(pe + Pe.PROGRAM) + Program.PORT_COUNT)):
+        queue, target = port + Port.QUEUE, load64(port + Port.TARGET)
         is_empty, can_take = queue_count(queue) == 0, has_room(queue)
-        if load64(port + H_IS_OUT):
+        if load64(port + Port.IS_OUT):
             if not is_empty:
                 soonest = min(soonest, _due(port))
             while can_take and target:
                 sender = output_queue(pe, trailing_zeros(target))
-                if queue_count(sender) != 0 and head_color(sender) == load64(port + H_COLOR):
+                if queue_count(sender) != 0 and head_color(sender) == load64(port + Port.COLOR):
                     soonest = min(soonest, head_ready(sender))
                 target &= target - 1
         else:
@@ -156,16 +117,16 @@ def ports_ready(w: Any, pe: Any) -> Any:
                 soonest = 0
             if can_take:
                 soonest = min(soonest, _due(port))
-        port += load64(w + W_PORT_RECORD_BYTES)
+        port += load64(w + World.PORT_RECORD_BYTES)
     return soonest
 
 
 @kernel
 def _place_and_count(command: Any, x: Any, y: Any) -> Any:
     """Which of how many PEs this is for the host's link."""
-    width = load64(command + K_X1) - load64(command + K_X0)
-    height = load64(command + K_Y1) - load64(command + K_Y0)
-    shared = load64(command + K_SHARED)
+    width = load64(command + Command.X1) - load64(command + Command.X0)
+    height = load64(command + Command.Y1) - load64(command + Command.Y0)
+    shared = load64(command + Command.SHARED)
     if shared == BY_ROW:
         return y, height
     if shared == BY_COLUMN:
@@ -176,28 +137,32 @@ def _place_and_count(command: Any, x: Any, y: Any) -> Any:
 @kernel
 def start_stream(w: Any, number: Any, now: Any) -> Any:
     """Gives each PE of a stream's rectangle its part; the stream has its turn in cycle `now`."""
-    start = now + load64(w + W_STREAM_START)
+    start = now + load64(w + World.STREAM_START)
     command = command_record(w, number)
-    x0, y0, words = load64(command + K_X0), load64(command + K_Y0), load64(command + K_WORDS)
+    x0, y0, words = (
+        load64(command + Command.X0),
+        load64(command + Command.Y0),
+        load64(command + Command.WORDS),
+    )
     if words == 0:
         return 0
     pes = 0
-    for y in range(load64(command + K_Y1) - y0):
-        for x in range(load64(command + K_X1) - x0):
-            index = (y0 + y) * load64(w + W_WIDTH) + x0 + x
-            pe = load64(w + W_PES) + index * PE_BYTES
+    for y in range(load64(command + Command.Y1) - y0):
+        for x in range(load64(command + Command.X1) - x0):
+            index = (y0 + y) * load64(w + World.WIDTH) + x0 + x
+            pe = load64(w + World.PES) + index * PE_BYTES
             ports_before = for_program(command, pe) - 1
-            port = load64(pe + P_PORTS) + ports_before * load64(w + W_PORT_RECORD_BYTES)
+            port = load64(pe + Pe.PORTS) + ports_before * load64(w + World.PORT_RECORD_BYTES)
             place, count = _place_and_count(command, x, y)
-            data = load64(command + K_DATA) + y * load64(command + K_STRIDE_Y)
-            store64(port + H_COMMAND, number)
-            store64(port + H_DATA, data + x * load64(command + K_STRIDE_X))
-            store64(port + H_LEFT, words)
-            store64(port + H_DONE, 0)
-            store64(port + H_START, start)
-            store64(port + H_PLACE, place)
-            store64(port + H_COUNT, count)
-            store64(port + H_RATE, load64(command + K_CHANNELS) * load64(w + W_HOST_RATE))
+            data = load64(command + Command.DATA) + y * load64(command + Command.STRIDE_Y)
+            store64(port + Port.COMMAND, number)
+            store64(port + Port.DATA, data + x * load64(command + Command.STRIDE_X))
+            store64(port + Port.LEFT, words)
+            store64(port + Port.DONE, 0)
+            store64(port + Port.START, start)
+            store64(port + Port.PLACE, place)
+            store64(port + Port.COUNT, count)
+            store64(port + Port.RATE, load64(command + Command.CHANNELS) * load64(w + World.HOST_RATE))
             wake_pe(w, index, pe, max(ports_ready(w, pe), now), now)
             pes += 1
     return pes

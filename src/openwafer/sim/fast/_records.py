@@ -1,4 +1,4 @@
-"""Host commands as records for compiled code. See `_fast_state`, “Command”."""
+"""Host commands as records for compiled code. See `_state`, “Command”."""
 
 from __future__ import annotations
 
@@ -8,35 +8,40 @@ from numpy.typing import NDArray
 from openwafer.diag import error
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, StreamIn, StreamOut
 from openwafer.sim.fast import _state as st
-from openwafer.sim.fast._load import Loaded, World, words
+from openwafer.sim.fast._load import Loaded, LoadedWafer, words
 from openwafer.tir import Program
 
 Ints = NDArray[np.int64]
 SHARED = {"": st.BY_PE, "row": st.BY_ROW, "column": st.BY_COLUMN}
 
 
-def command_record(world: World, command: Command) -> tuple[Ints, Ints, Ints]:
+def command_record(world: LoadedWafer, command: Command) -> tuple[Ints, Ints, Ints]:
     """The record, and the arrays to which it points. Diagnostics: stream-without-queue."""
     table = np.array([_target(loaded, command) for loaded in world.programs], np.int64)
     arguments = np.array(command.args if isinstance(command, Launch) else (), np.int64)
     fields: dict[int, int] = {
-        st.K_TABLE: words(table), st.K_ARGUMENTS: words(arguments), st.K_ARGUMENT_COUNT: len(arguments),
-        st.K_LEFT: 1,
+        st.Command.TABLE: words(table),
+        st.Command.ARGUMENTS: words(arguments), st.Command.ARGUMENT_COUNT: len(arguments),
+        st.Command.LEFT: 1,
     }  # fmt: skip
     match command:
         case Launch():
-            fields |= {st.K_KIND: st.LAUNCH, st.K_X1: world.width, st.K_Y1: world.height}
+            fields |= {st.Command.KIND: st.LAUNCH, st.Command.X1: world.width, st.Command.Y1: world.height}
         case CopyIn() | CopyOut():
             kind = st.COPY_IN if isinstance(command, CopyIn) else st.COPY_OUT
-            fields |= {st.K_KIND: kind, st.K_ELEMENT_BYTES: command.element_bytes, **_area(command)}
+            fields |= {
+                st.Command.KIND: kind,
+                st.Command.ELEMENT_BYTES: command.element_bytes,
+                **_area(command),
+            }
         case StreamIn() | StreamOut():
             _check_ports(world, command, table)
             kind = st.STREAM_IN if isinstance(command, StreamIn) else st.STREAM_OUT
             shared = SHARED[command.shared] if isinstance(command, StreamIn) else st.BY_PE
             fields |= {
-                st.K_KIND: kind,
-                st.K_SHARED: shared,
-                st.K_CHANNELS: command.channels,
+                st.Command.KIND: kind,
+                st.Command.SHARED: shared,
+                st.Command.CHANNELS: command.channels,
                 **_area(command),
             }
     record = np.zeros(st.COMMAND_BYTES // 8, np.int64)
@@ -50,14 +55,15 @@ def _area(command: CopyIn | CopyOut | StreamIn | StreamOut) -> dict[int, int]:
     height, width, count = command.data.shape
     stride_y, stride_x, stride_i = command.data.strides
     return {
-        st.K_X0: command.x0, st.K_Y0: command.y0, st.K_X1: command.x0 + width, st.K_Y1: command.y0 + height,
-        st.K_WORDS: count, st.K_DATA: words(command.data),
-        st.K_STRIDE_Y: stride_y, st.K_STRIDE_X: stride_x, st.K_STRIDE_I: stride_i,
+        st.Command.X0: command.x0, st.Command.Y0: command.y0,
+        st.Command.X1: command.x0 + width, st.Command.Y1: command.y0 + height,
+        st.Command.WORDS: count, st.Command.DATA: words(command.data),
+        st.Command.STRIDE_Y: stride_y, st.Command.STRIDE_X: stride_x, st.Command.STRIDE_I: stride_i,
     }  # fmt: skip
 
 
 def _target(loaded: Loaded, command: Command) -> int:
-    """What the command means to one program: K_TABLE's word."""
+    """What the command means to one program: Command.TABLE's word."""
     program = loaded.program
     if isinstance(command, (StreamIn, StreamOut)):
         return _port(program, command)
@@ -78,7 +84,7 @@ def _port(program: Program, stream: StreamIn | StreamOut) -> int:
     return ports.index((direction, stream.color)) + 1 if (direction, stream.color) in ports else 0
 
 
-def _check_ports(world: World, stream: StreamIn | StreamOut, table: Ints) -> None:
+def _check_ports(world: LoadedWafer, stream: StreamIn | StreamOut, table: Ints) -> None:
     height, width, _ = stream.data.shape
     numbers = np.full((height, width), -1, np.int64)
     x0, y0 = stream.x0, stream.y0

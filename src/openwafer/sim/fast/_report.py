@@ -5,7 +5,7 @@ from __future__ import annotations
 from openwafer.codegen import Fault
 from openwafer.diag import DiagnosticError, error
 from openwafer.sim.fast import _state as st
-from openwafer.sim.fast._load import OFFSETS, World
+from openwafer.sim.fast._load import OFFSETS, LoadedWafer
 from openwafer.tir import MOST_INIT_CYCLES, Program
 
 SHOWN_PES = 10
@@ -19,15 +19,15 @@ def line(program: Program, loc: int) -> str:
     return f"{file}:{number}"
 
 
-def fault(world: World) -> DiagnosticError:
+def fault(world: LoadedWafer) -> DiagnosticError:
     """The diagnostic for the fault that the world has noted."""
-    kind, detail = world.get(st.W_FAULT), world.get(st.W_FAULT_DETAIL)
-    y, x = divmod(world.get(st.W_FAULT_PE), world.width)
+    kind, detail = world.get(st.World.FAULT), world.get(st.World.FAULT_DETAIL)
+    y, x = divmod(world.get(st.World.FAULT_PE), world.width)
     number = int(world.layout.program_of[y, x])
-    place = f"PE ({x}, {y}), cycle {world.get(st.W_FAULT_CYCLE)}"
+    place = f"PE ({x}, {y}), cycle {world.get(st.World.FAULT_CYCLE)}"
     loaded = world.programs[number] if number >= 0 else None
     if loaded is not None and kind != st.FAULT_UNROUTED:
-        place += f", {line(loaded.program, world.get(st.W_FAULT_LOC))}"
+        place += f", {line(loaded.program, world.get(st.World.FAULT_LOC))}"
     match kind:
         case st.FAULT_UNROUTED:
             dx, dy = OFFSETS[detail >> 8]

@@ -30,8 +30,8 @@ CURRENT_COLUMN, TEARDOWN_COLUMN = CONFIG_COLUMNS.index("current"), CONFIG_COLUMN
 
 
 class Routes:
-    """`row_of[pe, color]` indexes the rows of `switches`, `live` and `config` (what C_ROUTE and C_CONFIG
-    are at the start); `has` says which are used."""
+    """`row_of[pe, color]` indexes the rows of `switches`, `live` and `config` (what Channel.ROUTE and
+    Channel.CONFIG are at the start); `has` says which are used."""
 
     def __init__(self, layout: Layout, programs: Sequence[tir.Program]) -> None:
         configs, config_of = _merged(layout, programs)
@@ -44,7 +44,7 @@ class Routes:
         copies = table[config_of.reshape(flat.shape)[own]]
         self.switches = np.ascontiguousarray(np.concatenate([table, copies]))
         current, torn = rows[:, CURRENT_COLUMN], rows[:, TEARDOWN_COLUMN]
-        first = self.switches[np.arange(len(rows)), st.X_ROUTES // 8 + current]
+        first = self.switches[np.arange(len(rows)), st.Switch.ROUTES // 8 + current]
         self.live = np.where(torn, 0, first)
         self._swap_of_row = rows[:, SWAP_COLUMN]
         self.config = np.arange(len(rows)) << st.CONFIG_SHIFT | torn * st.CONFIG_TEARDOWN | current
@@ -59,7 +59,7 @@ class Routes:
 
 
 def register_blocks(fabric: Fabric) -> Ints:
-    """First addresses of the blocks of registers; see W_REGISTERS."""
+    """First addresses of the blocks of registers; see World.REGISTERS."""
     addresses = (
         fabric.color_config_address,
         fabric.switch_config_address,
@@ -98,7 +98,7 @@ def _writes_registers(functions: tuple[tir.Function, ...]) -> bool:
 
 
 def _switches(configs: Ints) -> Ints:
-    """One row each; see `_fast_state`, “Switch”."""
+    """One row each; see `_state`, “Switch”."""
     table = np.zeros((len(configs), st.SWITCH_BYTES // 8), np.int64)
     for row, columns in zip(table, configs, strict=True):
         _fill(row, row_config(0, columns.tolist()), columns)
@@ -113,14 +113,15 @@ def _fill(row: Ints, config: ColorConfig, columns: Ints) -> None:
     counts |= f.filter_control * st.ONLY_CONTROL
     limits = [-1 if limit is None else limit for limit in (f.limit1, f.limit2)]
     fields = {
-        st.X_RING: config.ring, st.X_POP_MODE: config.pop_mode, st.X_FILTER: 0 if is_idle else f.kind,
-        st.X_COUNTS: counts | config.swap << st.SWAP_SHIFT, st.X_COUNTER: f.counter,
-        st.X_LIMIT1: limits[0], st.X_LIMIT2: limits[1], st.X_MAXIMUM: f.maximum,
+        st.Switch.RING: config.ring,
+        st.Switch.POP_MODE: config.pop_mode, st.Switch.FILTER: 0 if is_idle else f.kind,
+        st.Switch.COUNTS: counts | config.swap << st.SWAP_SHIFT, st.Switch.COUNTER: f.counter,
+        st.Switch.LIMIT1: limits[0], st.Switch.LIMIT2: limits[1], st.Switch.MAXIMUM: f.maximum,
     }  # fmt: skip
     for k, masks in enumerate(effective_positions(config.positions)):
-        fields[st.X_ROUTES + st.WORD * k] = -1 if masks is None else masks[0] | masks[1] << 8 | flag
+        fields[st.Switch.ROUTES + st.WORD * k] = -1 if masks is None else masks[0] | masks[1] << 8 | flag
     for k in range(1, st.POSITIONS):
         rx, tx = columns[POSITIONS_COLUMN + 2 * k : POSITIONS_COLUMN + 2 * k + 2]
-        fields[st.X_CHANGES + st.WORD * (k - 1)] = int(rx + 1 | tx + 1 << 8)
+        fields[st.Switch.CHANGES + st.WORD * (k - 1)] = int(rx + 1 | tx + 1 << 8)
     for field, value in fields.items():
         row[field // 8] = value

@@ -9,26 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64, trailing_zeros
-from openwafer.sim.fast._state import (
-    NEVER,
-    T_COUNTS,
-    T_HEAP,
-    T_HEAP_CAPACITY,
-    T_HEAP_LENGTH,
-    T_ITEMS,
-    T_LISTS,
-    T_OCCUPIED,
-    T_RECORD_BYTES,
-    T_RECORDS,
-    T_WHEEL,
-    WHEEL_CYCLES,
-)
+from openwafer.sim.fast._state import NEVER, WHEEL_CYCLES, Ring
 
 
 @kernel
 def schedule(ring: Any, item: Any, cycle: Any, now: Any) -> Any:
     """Has an item served in a cycle ≥ `now`."""
-    place = load64(ring + T_RECORDS) + item * load64(ring + T_RECORD_BYTES) + load64(ring + T_WHEEL)
+    place = load64(ring + Ring.RECORDS) + item * load64(ring + Ring.RECORD_BYTES) + load64(ring + Ring.WHEEL)
     if cycle - now >= WHEEL_CYCLES:
         far = load64(place + 8)
         if far == 0 or cycle < far:
@@ -39,19 +26,19 @@ def schedule(ring: Any, item: Any, cycle: Any, now: Any) -> Any:
     bits = load64(place)
     if (bits >> bucket) & 1 == 0:
         store64(place, bits | (1 << bucket))
-        counts = load64(ring + T_COUNTS) + 8 * bucket
+        counts = load64(ring + Ring.COUNTS) + 8 * bucket
         n = load64(counts)
-        store32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + n), item)
+        store32(load64(ring + Ring.LISTS) + 4 * (bucket * load64(ring + Ring.ITEMS) + n), item)
         store64(counts, n + 1)
         if n == 0:
-            store64(ring + T_OCCUPIED, load64(ring + T_OCCUPIED) | (1 << bucket))
+            store64(ring + Ring.OCCUPIED, load64(ring + Ring.OCCUPIED) | (1 << bucket))
 
 
 @kernel
 def take(ring: Any, bucket: Any, k: Any) -> Any:
     """Item number `k` of a list; it is then no longer in it."""
-    item = load32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + k))
-    place = load64(ring + T_RECORDS) + item * load64(ring + T_RECORD_BYTES) + load64(ring + T_WHEEL)
+    item = load32(load64(ring + Ring.LISTS) + 4 * (bucket * load64(ring + Ring.ITEMS) + k))
+    place = load64(ring + Ring.RECORDS) + item * load64(ring + Ring.RECORD_BYTES) + load64(ring + Ring.WHEEL)
     store64(place, load64(place) & ~(1 << bucket))
     return item
 
@@ -59,37 +46,39 @@ def take(ring: Any, bucket: Any, k: Any) -> Any:
 @kernel
 def peek(ring: Any, bucket: Any, k: Any) -> Any:
     """Item number `k` of a list, which stays."""
-    return load32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + k))
+    return load32(load64(ring + Ring.LISTS) + 4 * (bucket * load64(ring + Ring.ITEMS) + k))
 
 
 @kernel
 def count(ring: Any, bucket: Any) -> Any:
-    return load64(load64(ring + T_COUNTS) + 8 * bucket)
+    return load64(load64(ring + Ring.COUNTS) + 8 * bucket)
 
 
 @kernel
 def clear(ring: Any, bucket: Any) -> Any:
     """Empties a list all of whose items were taken."""
-    store64(load64(ring + T_COUNTS) + 8 * bucket, 0)
-    store64(ring + T_OCCUPIED, load64(ring + T_OCCUPIED) & ~(1 << bucket))
+    store64(load64(ring + Ring.COUNTS) + 8 * bucket, 0)
+    store64(ring + Ring.OCCUPIED, load64(ring + Ring.OCCUPIED) & ~(1 << bucket))
 
 
 @kernel
 def far_place(ring: Any, item: Any) -> Any:
-    return load64(ring + T_RECORDS) + item * load64(ring + T_RECORD_BYTES) + load64(ring + T_WHEEL) + 8
+    return (
+        load64(ring + Ring.RECORDS) + item * load64(ring + Ring.RECORD_BYTES) + load64(ring + Ring.WHEEL) + 8
+    )
 
 
 @kernel
 def next_cycle(ring: Any, now: Any) -> Any:
     """The first cycle ≥ `now` with something in the wheel or validly in the heap; NEVER if there is none."""
-    heap = load64(ring + T_HEAP)
+    heap = load64(ring + Ring.HEAP)
     far = NEVER
-    while load64(ring + T_HEAP_LENGTH) > 0:
+    while load64(ring + Ring.HEAP_LENGTH) > 0:
         if load64(far_place(ring, load64(heap + 8))) == load64(heap):
             far = load64(heap)
             break
         heap_pop(ring)
-    occupied = load64(ring + T_OCCUPIED)
+    occupied = load64(ring + Ring.OCCUPIED)
     if occupied == 0:
         return far
     shift = now & 63
@@ -100,8 +89,8 @@ def next_cycle(ring: Any, now: Any) -> Any:
 @kernel
 def pull_due(ring: Any, now: Any, most: Any) -> Any:
     """Moves what the heap holds for cycle `now` into the wheel, `most` entries of it."""
-    heap = load64(ring + T_HEAP)
-    while most > 0 and load64(ring + T_HEAP_LENGTH) > 0 and load64(heap) <= now:
+    heap = load64(ring + Ring.HEAP)
+    while most > 0 and load64(ring + Ring.HEAP_LENGTH) > 0 and load64(heap) <= now:
         most -= 1
         cycle, item = load64(heap), load64(heap + 8)
         heap_pop(ring)
@@ -114,13 +103,13 @@ def pull_due(ring: Any, now: Any, most: Any) -> Any:
 @kernel
 def is_due(ring: Any, now: Any) -> Any:
     """Whether the heap still holds something for cycle `now`."""
-    return load64(ring + T_HEAP_LENGTH) > 0 and load64(load64(ring + T_HEAP)) <= now
+    return load64(ring + Ring.HEAP_LENGTH) > 0 and load64(load64(ring + Ring.HEAP)) <= now
 
 
 @kernel
 def put_back(ring: Any, bucket: Any, k: Any, item: Any) -> Any:
     """Writes an item that was taken to place `k` of the list."""
-    store32(load64(ring + T_LISTS) + 4 * (bucket * load64(ring + T_ITEMS) + k), item)
+    store32(load64(ring + Ring.LISTS) + 4 * (bucket * load64(ring + Ring.ITEMS) + k), item)
 
 
 @kernel
@@ -140,10 +129,10 @@ def unwind(ring: Any, now: Any) -> Any:
 
 @kernel
 def heap_push(ring: Any, cycle: Any, item: Any) -> Any:
-    if load64(ring + T_HEAP_LENGTH) == load64(ring + T_HEAP_CAPACITY):
+    if load64(ring + Ring.HEAP_LENGTH) == load64(ring + Ring.HEAP_CAPACITY):
         compact(ring)
-    heap, n = load64(ring + T_HEAP), load64(ring + T_HEAP_LENGTH)
-    store64(ring + T_HEAP_LENGTH, n + 1)
+    heap, n = load64(ring + Ring.HEAP), load64(ring + Ring.HEAP_LENGTH)
+    store64(ring + Ring.HEAP_LENGTH, n + 1)
     while n > 0:
         parent = (n - 1) >> 1
         if load64(heap + 16 * parent) <= cycle:
@@ -157,8 +146,8 @@ def heap_push(ring: Any, cycle: Any, item: Any) -> Any:
 
 @kernel
 def heap_pop(ring: Any) -> Any:
-    heap, n = load64(ring + T_HEAP), load64(ring + T_HEAP_LENGTH) - 1
-    store64(ring + T_HEAP_LENGTH, n)
+    heap, n = load64(ring + Ring.HEAP), load64(ring + Ring.HEAP_LENGTH) - 1
+    store64(ring + Ring.HEAP_LENGTH, n)
     sift_down(heap, 0, n, load64(heap + 16 * n), load64(heap + 16 * n + 8))
 
 
@@ -183,7 +172,7 @@ def sift_down(heap: Any, k: Any, n: Any, cycle: Any, item: Any) -> Any:
 @kernel
 def compact(ring: Any) -> Any:
     """Drops stale entries and all but one of those that are equal; what is left fits, one an item."""
-    heap, n, kept = load64(ring + T_HEAP), load64(ring + T_HEAP_LENGTH), 0
+    heap, n, kept = load64(ring + Ring.HEAP), load64(ring + Ring.HEAP_LENGTH), 0
     for k in range(n):
         cycle, item = load64(heap + 16 * k), load64(heap + 16 * k + 8)
         place = far_place(ring, item)
@@ -197,4 +186,4 @@ def compact(ring: Any) -> Any:
         store64(place, -load64(place))
     for k in range(kept // 2 - 1, -1, -1):
         sift_down(heap, k, kept, load64(heap + 16 * k), load64(heap + 16 * k + 8))
-    store64(ring + T_HEAP_LENGTH, kept)
+    store64(ring + Ring.HEAP_LENGTH, kept)

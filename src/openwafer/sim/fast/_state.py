@@ -1,11 +1,13 @@
 """Where the fast engine keeps what: records of 64-bit words at addresses. Offsets are in bytes.
 
-Records are made of lines of 64 bytes, what is used together in one line. All state lies in NumPy arrays
-owned by `_fast_load.World`; compiled code sees only addresses, beginning with that of the world record
-`w`. There is no Python object a PE.
+Each record is an IntEnum of byte offsets. Records consist of lines of 64 bytes; fields that are used together
+share a line. All state lies in NumPy arrays of `_load.LoadedWafer`. Compiled code sees only addresses,
+beginning with that of the world record `w`. There is no Python object a PE.
 """
 
 from __future__ import annotations
+
+import enum
 
 WORD = 8
 LINE = 64
@@ -13,198 +15,362 @@ NEVER = 1 << 62
 """A cycle that does not come."""
 
 
-def _fields(count: int) -> range:
-    return range(0, WORD * count, WORD)
+class World(enum.IntEnum):
+    """World: addresses of the arrays, facts of the machine, sums."""
+
+    PES = 0  # address of the PE records
+    ROUTERS = 8  # address of the router records
+    SLOTS = 16  # address of slot 0 of PE 0
+    SLOT_STRIDE = 24  # bytes from one slot number to the next
+    PROGRAMS = 32  # address of the program records
+    COMMANDS = 40  # address of the table of command addresses
+    COMMAND_COUNT = 48  # commands so far
+    CTX = 56  # address of the context of machine code, one a part
+    PE_RING = 64  # address of the schedule of PEs
+    ROUTER_RING = 72  # address of the schedule of routers
+    TIME = 80  # next cycle to simulate
+    NOW = 88  # 1 + the last cycle in which something happened
+    WIDTH = 96  # PEs in a row
+    COLORS = 104  # colors of the fabric
+    HOP = 112  # cycles from router to router
+    RAMP_UP = 120  # cycles from PE to router
+    RAMP_DOWN = 128  # cycles from router to PE
+    FABRIC_SETUP = 136  # cycles before the first step of a fabric operation
+    COMPLETION = 144  # cycles from the last step of an operation to its end
+    DISPATCH = 152  # cycles from the pick of a task to its first statement
+    COPY_RATE = 160  # words a cycle of host copies
+    MICROTHREADS = 168  # microthreads of a PE
+    PORT_BYTES = 176  # bytes of a channel's queue
+    CHANNEL_BYTES = 184  # bytes of a channel record
+    STEPS = 192  # sum of steps of operations
+    HOPS = 200  # sum of hops of wavelets
+    ELEMENTS = 208  # sum of elements of operations
+    BUSY = 216  # sum of cycles in which datapaths work
+    FAULT = 224  # fault that stopped the simulation, 0 for none
+    FAULT_PE = 232  # PE with the fault
+    FAULT_LOC = 240  # location of the faulty statement
+    FAULT_DETAIL = 248  # address, color or number that belongs to the fault
+    FAULT_CYCLE = 256  # cycle of the fault
+    PE_COUNT = 264  # PEs of the rectangle
+    RELEASED = 272  # first command that waits for one before it
+    OPEN = 280  # released commands that are not done
+    OPEN_STREAMS = 288  # streams among them
+    HOST_RATE = 296  # words a cycle of the host's link
+    PORT_RECORD_BYTES = 304  # bytes of a host port record
+    STREAM_START = 312  # cycles from a stream's turn to its first word
+    # address of the addresses of all parts' world records; the first is the leader's, who keeps time
+    PARTS = 320
+    PART_COUNT = 328  # parts; each is a band of rows with a world record of its own
+    PART_ITEMS = 336  # PEs of a part
+    FIRST = 344  # first PE of this part
+    BEHIND = 352  # PE behind the last of this part
+    INNER_FIRST = 360  # first PE whose router has no neighbour in another part
+    INNER_BEHIND = 368  # PE behind the last such
+    TEAM = 376  # address of the team record
+    HELPERS = 384  # threads besides the leader
+    HAPPENED = 392  # whether this part's router phase moved a wavelet; for the leader
+    ASIDE = 400  # edge routers that this part's router phase leaves for the leader
+    ITEMS = 408  # items that a round served
+    WIDE_ITEMS = 416  # items served in phases of at least WIDE items
+    WIDE = 424  # items from which a phase is given to all threads
+    CONFIGS = 432  # address of the table of switches
+    PRINT = 440  # address of `i32 f(i8* pe)`, which notes what a PE asks to have printed
+    PROFILE = 448  # address of the PEs' counters, 0 for no profile
+    PROFILE_STRIDE = 456  # bytes of the counters of one PE
+    TEARDOWN_TASK = 464  # id that a teardown activates + 1, 0 for none
+    # address of the first addresses of the blocks of registers: of colors, of switches, second ones, of
+    # pending teardowns (-1: none)
+    REGISTERS = 472
+    END = 480  # end of the fields
 
 
-# World: addresses of the arrays, facts of the machine, sums.
-(
-    W_PES, W_ROUTERS, W_SLOTS, W_SLOT_STRIDE, W_PROGRAMS, W_COMMANDS, W_COMMAND_COUNT, W_CTX, W_PE_RING,
-    W_ROUTER_RING, W_TIME, W_NOW, W_WIDTH, W_COLORS, W_HOP, W_RAMP_UP, W_RAMP_DOWN,
-    W_FABRIC_SETUP, W_COMPLETION, W_DISPATCH,
-    W_COPY_RATE, W_MICROTHREADS, W_PORT_BYTES, W_CHANNEL_BYTES, W_STEPS, W_HOPS, W_ELEMENTS, W_BUSY,
-    W_FAULT, W_FAULT_PE, W_FAULT_LOC, W_FAULT_DETAIL, W_FAULT_CYCLE, W_PE_COUNT,
-    W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
-    W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
-    W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT,
-    W_PROFILE, W_PROFILE_STRIDE, W_TEARDOWN_TASK, W_REGISTERS, W_END,
-) = _fields(61)  # fmt: skip
-WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
-"""TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
-RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
-streams. The wafer is cut into PART_COUNT parts of PART_ITEMS PEs, each a band of rows with a record of its
-own: PARTS has their addresses, FIRST to BEHIND are the PEs of this one, INNER_FIRST to INNER_BEHIND those
-whose routers have no neighbour in another part. The records differ in these, in rings, context and sums; the
-first is the leader's, who keeps time. HELPERS are the threads besides the leader, HAPPENED and ASIDE what a
-part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round served, in all and in phases with
-at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed.
-PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes of one PE (`_fast_profile`).
-TEARDOWN_TASK is the id that a teardown activates + 1 (0: none), REGISTERS has the first addresses of the
-blocks of registers: of colors, of switches, second ones, of pending teardowns (-1: none)."""
+WORLD_BYTES = -(-(World.END + WORD) // LINE) * LINE
 
-# PE.
-(
-    P_STATE, P_WAKE, P_ACTION, P_FIRST, P_SEEN, P_USED, P_NEXT, P_INDEX,
-    P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
-    P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
-    P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_FIFOS, P_CONTROLS,
-    P_TORN, _P_33, _P_34, _P_35, _P_36, _P_37, _P_38, _P_39,
-) = _fields(40)  # fmt: skip
-PE_BYTES = _P_39 + WORD
-"""FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
-next command to look at, TAKEN the one under way (a launch's arguments, a copy), USED a mask of slots in
-use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
-output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on, PORTS
-its host ports (0: none), FIFOS its FIFOs (0: none), CONTROLS how many control wavelets its input queues
-hold, TORN a mask of colors that went into teardown mode. WHEEL and FAR belong to the schedule."""
 
+class Pe(enum.IntEnum):
+    """A PE."""
+
+    STATE = 0  # IDLE, BUSY, WAITING, HALTED
+    WAKE = 8  # cycle in which the main thread acts
+    ACTION = 16  # RUN, END, REQUEST, TRY, COPY_END: what it does then
+    FIRST = 24  # slot at which the datapath begins to look
+    SEEN = 32  # last cycle stepped
+    USED = 40  # mask of slots in use
+    NEXT = 48  # cycle in which the PE is to be stepped
+    INDEX = 56  # number of the PE, row by row
+    WHEEL = 64  # place in the schedule
+    FAR = 72  # place in the schedule's heap
+    PROGRAM = 80  # address of the program record
+    QUEUES = 88  # address of the queue block
+    OUT_WAIT = 96  # mask of output queues whose room a slot waits for
+    MEMORY = 104  # address of byte 0 of its memory
+    FRAME = 112  # address of its frame
+    STATUS = 120  # what its code returned last
+    ACTIVE = 128  # mask of active tasks
+    BLOCKED = 136  # mask of blocked tasks
+    PICKED = 144  # last id picked
+    ENTRY = 152  # machine code to call next
+    ARGUMENT = 160  # wavelet of the data task that runs
+    COMMAND = 168  # next command to look at
+    TAKEN = 176  # command under way (a launch's arguments, a copy), -1 for none
+    STREAM = 184  # whether the command stream is blocked
+    PARAMS = 192  # address of its parameter cells
+    LFSR = 200  # state of its random numbers
+    X = 208  # column
+    Y = 216  # row
+    WANTED = 224  # slot that the main thread tries to start on
+    PORTS = 232  # address of its host ports, 0 for none
+    FIFOS = 240  # address of its FIFOs, 0 for none
+    CONTROLS = 248  # control wavelets in its input queues
+    TORN = 256  # mask of colors that went into teardown mode
+
+
+PE_BYTES = 40 * WORD
 IDLE, BUSY, WAITING, HALTED = 0, 1, 2, 3
-"""P_STATE; HALTED after a fault."""
+"""`Pe.STATE`; HALTED after a fault."""
 RUN, END, REQUEST, TRY, COPY_END = 0, 1, 2, 3, 4
-"""P_ACTION: what the main thread does at WAKE."""
+"""`Pe.ACTION`: what the main thread does at WAKE."""
 
-# Router.
-R_COLORS_WAITING, R_FIRST, R_WHEEL, R_FAR, R_CHANNELS, R_COLORS, R_OUT, R_PE = _fields(8)
+
+class Router(enum.IntEnum):
+    """A router."""
+
+    COLORS_WAITING = 0  # mask of colors with a wavelet in some queue
+    FIRST = 8  # port at which the turns begin
+    WHEEL = 16  # place in the schedule
+    FAR = 24  # place in the schedule's heap
+    CHANNELS = 32  # address of the channel records, in the order of COLORS
+    COLORS = 40  # mask of colors with a channel record
+    OUT = 48  # mask of output queues that are not empty
+    PE = 56  # address of the PE record
+
+
 ROUTER_BYTES = 8 * WORD
-"""COLORS_WAITING is a mask of colors with a wavelet in some queue, OUT a mask of output queues that are not
-empty, COLORS a mask of colors with a channel record, in whose order the records lie at CHANNELS."""
 
-# Channel: one color at one router; then its four queues W E N S.
-C_ROUTE, C_PORTS, C_CONFIG, C_NEXT, _C_E, _C_N, _C_S, C_INPUT = _fields(8)
+
+class Channel(enum.IntEnum):
+    """A channel: one color at one router. Its four queues, W E N S, follow."""
+
+    ROUTE = 0  # rx | tx << 8 as it is now; 0 in teardown mode
+    PORTS = 8  # mask of queues that are not empty
+    CONFIG = 16  # row of the table of switches << CONFIG_SHIFT | CONFIG_TEARDOWN | current position
+    # for each port d, at NEXT + 8 d, the queue in which a wavelet sent to d arrives (0: none) | SWAPPED
+    NEXT = 24
+    INPUT = 56  # input queue of the PE, 0 for none
+
+
 CHANNEL_HEAD_BYTES = 8 * WORD
-"""ROUTE is rx | tx << 8, live; PORTS a mask of queues that are not empty; CONFIG is 8 · the row of the
-table of switches + CONFIG_TEARDOWN in teardown mode + the current position; NEXT + 8·d the queue in which a
-wavelet sent to port d arrives (0: none), + SWAPPED if that is one of the other color of the pair; INPUT the
-input queue of the PE (0: none). In teardown mode ROUTE is 0."""
 CONFIG_TEARDOWN, CONFIG_SHIFT = 4, 3
 SWAPPED = 1
 
-# Switch: a row of the table at W_CONFIGS.
-(
-    X_ROUTES, _X_1, _X_2, _X_3, X_RING, X_POP_MODE, X_FILTER, X_COUNTS,
-    X_COUNTER, X_LIMIT1, X_LIMIT2, X_MAXIMUM, X_CHANGES, _X_C2, _X_C3, X_REJECTED,
-) = _fields(16)  # fmt: skip
+
+class Switch(enum.IntEnum):
+    """A switch: a row of the table at `World.CONFIGS`. A row that changes (that of a channel with a
+    filter, or of a PE whose code writes registers) belongs to one channel."""
+
+    ROUTES = 0  # ROUTE of each position, -1 for an invalid one
+    RING = 32  # whether the last position is followed by the first
+    POP_MODE = 40  # which commands a control wavelet loses here
+    FILTER = 48  # kind of the filter
+    COUNTS = 56  # COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL, the swap of the color from SWAP_SHIFT on
+    COUNTER = 64  # counter of the filter
+    LIMIT1 = 72  # first limit of the filter
+    LIMIT2 = 80  # second limit of the filter
+    MAXIMUM = 88  # value after which the counter begins anew
+    CHANGES = 96  # what positions 1 to 3 say, each rx + 1 | (tx + 1) << 8; 0: as before
+    REJECTED = 120  # wavelets that the filter kept from the PE
+
+
 SWITCH_BYTES = 16 * WORD
 POSITIONS = 4
-"""ROUTES has the ROUTE of each position, -1 for an invalid one, CHANGES what positions 1–3 say, each
-rx + 1 | (tx + 1) << 8 (0: as before). FILTER is the kind of the filter, COUNTS its flags. A row that changes
-(that of a channel with a filter, or of a PE whose code writes registers) belongs to one channel."""
 COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL, SWAP_SHIFT = 1, 2, 4, 3
-"""COUNTS; the bits above them are the swap of the color."""
+"""Bits of `Switch.COUNTS`; those above them are the swap of the color."""
 FILTERED_BIT = 1 << 7
 """In the tx of a ROUTE: there is a filter."""
 RAMP = 4
 RAMP_BIT = 1 << RAMP
 
-# Queue: STATE is count | head << 16 | depth << 32, POPPED the last cycle in which a place
-# was freed, then entries.
-Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
+
+class Queue(enum.IntEnum):
+    """A queue of wavelets."""
+
+    STATE = 0  # count | head << 16 | depth << DEPTH_SHIFT
+    POPPED = 8  # last cycle in which a place became free
+    ENTRIES = 16  # the entries
+
+
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
 CONTROL_BIT, COLOR_SHIFT, COLOR_MASK = 1 << 32, 33, 31
 """In an output queue the color stands above the control bit."""
 COUNT_MASK, DEPTH_SHIFT = 0xFFFF, 32
 
-# Program. Offsets of queues are within the PE's queue block; -1: not bound.
 TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, 8, 32, 64
-G_LOCAL, G_DATA, G_MEMORY_BYTES, G_NUMBER, G_DSRS, G_ENTRY = _fields(6)
-G_TASK_QUEUE = G_ENTRY + WORD * TASK_IDS
-G_INPUT = G_TASK_QUEUE + WORD * TASK_IDS
-G_OUTPUT = G_INPUT + WORD * QUEUE_IDS
-G_OUTPUT_COLOR = G_OUTPUT + WORD * QUEUE_IDS
-G_OUTPUTS_OF = G_OUTPUT_COLOR + WORD * QUEUE_IDS
-G_PORT_COUNT = G_OUTPUTS_OF + WORD * COLOR_IDS
-G_HOST_OUT = G_PORT_COUNT + WORD
-G_PLACES = G_HOST_OUT + WORD
-G_HIGH = G_PLACES + WORD
-G_MAIN_CLASS = G_HIGH + WORD
-G_CONTROL_ENTRY = G_MAIN_CLASS + WORD
-G_TASK_ROWS = G_CONTROL_ENTRY + WORD * CONTROL_IDS
-G_TASK_COUNT = G_TASK_ROWS + WORD
-G_COPY_ROW = G_TASK_COUNT + WORD
-G_FIFO_COUNT = G_COPY_ROW + WORD
-PROGRAM_BYTES = G_FIFO_COUNT + WORD
-"""NUMBER is 8 · the number of the program; LOCAL and DATA are masks of task ids, ENTRY their code,
-TASK_QUEUE the queue whose wavelets are picked at the place of an id, PLACES a mask of ids with one,
-OUTPUTS_OF masks by color, OUTPUT_COLOR the color of a queue (-1: several), HOST_OUT a mask of colors, HIGH
-one of task ids, MAIN_CLASS the main thread's priority, CONTROL_ENTRY the code of control tasks (0: not
-bound). For a profile: TASK_ROWS is the address of TASK_COUNT pairs of an entry and the row of its function,
-COPY_ROW the row of copies. FIFO_COUNT is how many FIFOs each of its PEs has."""
+
+
+class Program(enum.IntEnum):
+    """A program. Places of queues are within the queue block of the PE."""
+
+    LOCAL = 0  # mask of local tasks
+    DATA = 8  # mask of data tasks
+    MEMORY_BYTES = 16  # bytes of memory of each PE
+    NUMBER = 24  # WORD times the number of the program
+    DSRS = 32  # place of the DSR records in the frame
+    ENTRY = 40  # code of each task id
+    TASK_QUEUE = 296  # queue whose wavelets are picked at the place of each id
+    INPUT = 552  # place of each input queue in the queue block, -1 if not bound
+    OUTPUT = 616  # place of each output queue in the queue block, -1 if not bound
+    OUTPUT_COLOR = 680  # color of each output queue, -1 for several
+    OUTPUTS_OF = 744  # mask of output queues of each color
+    PORT_COUNT = 1000  # host ports of each PE
+    HOST_OUT = 1008  # mask of colors to the host
+    PLACES = 1016  # mask of ids with a queue
+    HIGH = 1024  # mask of task ids of high priority
+    MAIN_CLASS = 1032  # priority class of the main thread
+    CONTROL_ENTRY = 1040  # code of each control task, 0 if not bound
+    TASK_ROWS = 1552  # address of TASK_COUNT pairs of an entry and the row of its function in a profile
+    TASK_COUNT = 1560  # pairs at TASK_ROWS
+    COPY_ROW = 1568  # row of host copies in a profile
+    FIFO_COUNT = 1576  # FIFOs of each PE
+
+
+PROGRAM_BYTES = Program.FIFO_COUNT + WORD
 COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
-# Slot: an operation under way; slots of one number lie together, so that unused ones cost no memory.
 SLOTS = 9
 SYNCHRONOUS = 8
 MAIN = 9
 CANDIDATES = 10
-(
-    S_STATE, S_OP, S_LEFT, S_START, S_DONE_AT, S_FLAGS, S_IN0, S_IN1,
-    S_OUT, S_OUT_ID, S_SCALAR, S_TOTAL, S_LOC, S_INDEX, S_ACTIVATE, S_UNBLOCK,
-    S_SAVED, _S_SAVED1, _S_SAVED2, S_ON_CONTROL, S_LAST, S_FIFO_IN0, S_FIFO_IN1, S_FIFO_OUT, S_WALKERS,
-) = _fields(25)  # fmt: skip
-SLOT_BYTES = S_WALKERS + 3 * 8 * WORD
+
+
+class Slot(enum.IntEnum):
+    """An operation under way. Slots of one number lie together, so that unused ones cost no memory."""
+
+    STATE = 0  # FREE, STEPPING, FINISHING
+    OP = 8  # DSD operation
+    LEFT = 16  # elements left, ENDLESS if a control wavelet ends it
+    START = 24  # first cycle in which it may step
+    DONE_AT = 32  # cycle of its end, NEVER before it is known
+    FLAGS = 40  # REDUCES0 to USES_FIFO, the priority class from CLASS_SHIFT on
+    IN0 = 48  # input queue of operand 0, 0 for none
+    IN1 = 56  # input queue of operand 1, 0 for none
+    OUT = 64  # output queue, 0 for none
+    OUT_ID = 72  # id of the output queue | color of what goes into it << OUT_COLOR_SHIFT
+    SCALAR = 80  # scalar operand
+    TOTAL = 88  # result so far of a destination that is written once
+    LOC = 96  # location of the statement
+    INDEX = 104  # index of an operation that sends it or moves its operands by it
+    ACTIVATE = 112  # task to activate at the end + 1, 0 for none
+    UNBLOCK = 120  # task to unblock at the end + 1, 0 for none
+    SAVED = 128  # for each operand, address of a DSR record << 16 | its new base; 0 for none
+    ON_CONTROL = 152  # what a control wavelet does: task to activate + 1 | task to unblock + 1 << 32
+    LAST = 160  # last cycle counted in a profile
+    FIFO_IN0 = 168  # FIFO of operand 0, 0 for none
+    FIFO_IN1 = 176  # FIFO of operand 1, 0 for none
+    FIFO_OUT = 184  # FIFO of the destination, 0 for none
+    WALKERS = 192  # walkers of destination, operand 0, operand 1
+
+
+SLOT_BYTES = Slot.WALKERS + 3 * 8 * WORD
 FREE, STEPPING, FINISHING = 0, 1, 2
 OUT_COLOR_SHIFT, OUT_ID_MASK = 8, 255
-"""S_OUT_ID: the output queue, and the color of what goes into it."""
+"""Of `Slot.OUT_ID`."""
 ENDLESS = -1
 UNBOUND = -1
 REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX, ONCE, ASYNCHRONOUS = 1, 2, 4, 8, 16, 32, 64
 ENDS_BY_CONTROL, USES_FIFO, CLASS_SHIFT = 128, 256, 16
-"""S_FLAGS; the bits above them are the priority class. ONCE: the pointer destination is written at the end
-only. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none). ON_CONTROL is a
-task id + 1 to activate | one to unblock << 32. FIFO_… are addresses of FIFOs, 0 for none."""
+"""Bits of `Slot.FLAGS`. ONCE: the pointer destination is written at the end only."""
 
-# FIFO of a PE.
-(
-    F_FRONT, F_COUNT, F_READ, F_WRITE, F_HIT_EMPTY, F_HIT_FULL, F_ELEMENTS, F_ELEMENT_BYTES,
-    F_PLACE, F_PUSH, F_POP, F_EMPTY, F_FULL, _F_13, _F_14, _F_15,
-) = _fields(16)  # fmt: skip
+
+class Fifo(enum.IntEnum):
+    """A FIFO of a PE."""
+
+    FRONT = 0  # index of the first element
+    COUNT = 8  # elements that it holds
+    READ = 16  # read length
+    WRITE = 24  # write length
+    HIT_EMPTY = 32  # whether an operation found too few elements
+    HIT_FULL = 40  # whether an operation found too few places
+    ELEMENTS = 48  # elements that it can hold
+    ELEMENT_BYTES = 56  # bytes of an element
+    PLACE = 64  # byte address of element 0
+    PUSH = 72  # task + 1 that a push after HIT_EMPTY activates, 0 for none
+    POP = 80  # task + 1 that a pop after HIT_FULL activates, 0 for none
+    EMPTY = 88  # what too few elements do: TEST_OR_SUSPEND, TERMINATE, SUSPEND, FIFO_FAULT
+    FULL = 96  # what too few places do
+
+
 FIFO_BYTES = 16 * WORD
 TEST_OR_SUSPEND, TERMINATE, SUSPEND, FIFO_FAULT = range(4)
-"""READ and WRITE are the lengths; PLACE the byte address of element 0; PUSH and POP a task id + 1 (0: none);
-EMPTY and FULL what a miss does."""
+"""`Fifo.EMPTY`, `Fifo.FULL`."""
 
-# Command.
-(
-    K_KIND,
-    K_X0,
-    K_Y0,
-    K_X1,
-    K_Y1,
-    K_LEFT,
-    K_WORDS,
-    K_ELEMENT_BYTES,
-    K_DATA,
-    K_STRIDE_Y,
-    K_STRIDE_X,
-    K_STRIDE_I,
-) = _fields(12)
-K_TABLE, K_ARGUMENTS, K_ARGUMENT_COUNT, K_SHARED, K_CHANNELS = range(12 * WORD, 17 * WORD, WORD)
+
+class Command(enum.IntEnum):
+    """A command of the host."""
+
+    KIND = 0  # LAUNCH, COPY_IN, COPY_OUT, STREAM_IN, STREAM_OUT
+    X0 = 8  # first column
+    Y0 = 16  # first row
+    X1 = 24  # column behind the last
+    Y1 = 32  # row behind the last
+    LEFT = 40  # PEs that have yet to do it
+    WORDS = 48  # words a PE
+    ELEMENT_BYTES = 56  # bytes of an element
+    DATA = 64  # address of the host's array
+    STRIDE_Y = 72  # bytes from row to row
+    STRIDE_X = 80  # bytes from PE to PE
+    STRIDE_I = 88  # bytes from word to word
+    # address of a word a program, 0 where it does not export the name: entry of a launch; symbol << 1 |
+    # is a pointer | PRESENT; 1 + number of a host port
+    TABLE = 96
+    ARGUMENTS = 104  # address of a launch's arguments
+    ARGUMENT_COUNT = 112  # arguments of a launch
+    SHARED = 120  # BY_PE, BY_ROW, BY_COLUMN: what passes the host's link once
+    CHANNELS = 128  # channels of a stream
+
+
 COMMAND_BYTES = 24 * WORD
 LAUNCH, COPY_IN, COPY_OUT, STREAM_IN, STREAM_OUT = range(5)
 BY_PE, BY_ROW, BY_COLUMN = range(3)
-"""K_SHARED: what passes the host's link once."""
-"""LEFT counts the PEs that have yet to do it. TABLE has one word a program: the entry of a launch, or the
-address of the data's symbol << 1 | is a pointer, plus PRESENT, or 1 + the number of a stream's host port; 0
-where the name is not exported. CHANNELS is those of a stream."""
+"""`Command.SHARED`."""
 PRESENT = 1 << 40
 
-# Host port: one color of one PE; then its host queue.
-(
-    H_IS_OUT, H_TARGET, H_COMMAND, H_DATA, H_LEFT, H_DONE, H_START, H_PLACE, H_COUNT, H_RATE, H_COLOR, _H_1,
-    _H_2, _H_3, _H_4, _H_5, H_QUEUE,
-) = _fields(17)  # fmt: skip
-"""TARGET is the PE's input queue, or a mask of its output queues. Of the stream under way: COMMAND is its
-number, DATA the place of the next wavelet, LEFT and DONE count wavelets, number i is due at
-START + (i · COUNT + PLACE) // RATE."""
 
-# Ring: the schedule of all PEs or all routers.
-(
-    T_OCCUPIED, T_COUNTS, T_LISTS, T_ITEMS, T_RECORDS, T_RECORD_BYTES, T_WHEEL, T_HEAP, T_HEAP_LENGTH,
-    T_HEAP_CAPACITY, T_END,
-) = _fields(11)  # fmt: skip
-RING_BYTES = T_END
+class Port(enum.IntEnum):
+    """A host port: one color of one PE."""
+
+    IS_OUT = 0  # whether it leads to the host
+    TARGET = 8  # input queue of the PE, or mask of its output queues
+    COMMAND = 16  # number of the stream under way
+    DATA = 24  # address of the next word
+    LEFT = 32  # wavelets left
+    DONE = 40  # wavelets moved
+    START = 48  # wavelet i is due at START + (i COUNT + PLACE) // RATE
+    PLACE = 56  # place of the PE among those that share the link
+    COUNT = 64  # PEs that share the link
+    RATE = 72  # words a cycle of the link
+    COLOR = 80  # color of the port
+    QUEUE = 128  # queue between host and PE
+
+
+class Ring(enum.IntEnum):
+    """The schedule of all PEs or all routers."""
+
+    OCCUPIED = 0  # mask of buckets that are not empty
+    COUNTS = 8  # address of the number of items of each bucket
+    LISTS = 16  # address of the items of each bucket
+    ITEMS = 24  # most items of a bucket
+    RECORDS = 32  # address of the records of the items
+    RECORD_BYTES = 40  # bytes of such a record
+    WHEEL = 48  # place of the schedule's two words in such a record
+    HEAP = 56  # address of pairs of a cycle and an item that lie beyond the wheel
+    HEAP_LENGTH = 64  # pairs in the heap
+    HEAP_CAPACITY = 72  # room in the heap
+    END = 80  # end of the fields
+
+
+RING_BYTES = Ring.END
 WHEEL_CYCLES = 64
 
 # Faults beyond those of `codegen._abi.Fault`.

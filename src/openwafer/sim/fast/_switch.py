@@ -11,8 +11,6 @@ from openwafer.sim import _control as control
 from openwafer.sim import _filter as filters
 from openwafer.sim.fast._raw import kernel, load64, store64
 from openwafer.sim.fast._state import (
-    C_CONFIG,
-    C_ROUTE,
     CONFIG_SHIFT,
     CONFIG_TEARDOWN,
     CONTROL_BIT,
@@ -23,17 +21,9 @@ from openwafer.sim.fast._state import (
     POSITIONS,
     RAMP_BIT,
     SWITCH_BYTES,
-    W_CONFIGS,
-    X_COUNTER,
-    X_COUNTS,
-    X_FILTER,
-    X_LIMIT1,
-    X_LIMIT2,
-    X_MAXIMUM,
-    X_POP_MODE,
-    X_REJECTED,
-    X_RING,
-    X_ROUTES,
+    Channel,
+    Switch,
+    World,
 )
 
 NOP, ADVANCE, RESET, TEARDOWN = control.NOP, control.ADVANCE, control.RESET, control.TEARDOWN
@@ -49,7 +39,7 @@ task_id = kernel(control.task_id)
 @kernel
 def switch_record(w: Any, channel: Any) -> Any:
     """The row of the table of switches that a channel has."""
-    return load64(w + W_CONFIGS) + (load64(channel + C_CONFIG) >> CONFIG_SHIFT) * SWITCH_BYTES
+    return load64(w + World.CONFIGS) + (load64(channel + Channel.CONFIG) >> CONFIG_SHIFT) * SWITCH_BYTES
 
 
 @kernel
@@ -66,54 +56,54 @@ def outputs_of(w: Any, channel: Any, data: Any, tx: Any) -> Any:
 
 @kernel
 def _passes(switch: Any, data: Any) -> Any:
-    only = load64(switch + X_COUNTS) & ONLY_CONTROL
-    counter, limit = load64(switch + X_COUNTER), load64(switch + X_LIMIT1)
-    kind, maximum = load64(switch + X_FILTER), load64(switch + X_MAXIMUM)
+    only = load64(switch + Switch.COUNTS) & ONLY_CONTROL
+    counter, limit = load64(switch + Switch.COUNTER), load64(switch + Switch.LIMIT1)
+    kind, maximum = load64(switch + Switch.FILTER), load64(switch + Switch.MAXIMUM)
     return _accepts(kind, only, counter, limit, maximum, data & CONTROL_BIT != 0, data & 0xFFFFFFFF)
 
 
 @kernel
 def count(w: Any, channel: Any, data: Any) -> Any:
     """Tells the filter of a wavelet that the router moves."""
-    tx, switch = load64(channel + C_ROUTE) >> 8, switch_record(w, channel)
-    kind, is_control = load64(switch + X_FILTER), data & CONTROL_BIT != 0
+    tx, switch = load64(channel + Channel.ROUTE) >> 8, switch_record(w, channel)
+    kind, is_control = load64(switch + Switch.FILTER), data & CONTROL_BIT != 0
     if kind == NO_FILTER or tx & RAMP_BIT == 0 or (is_control and _is_ignored_by_pe(data)):
         return
     if not _passes(switch, data):
-        store64(switch + X_REJECTED, load64(switch + X_REJECTED) + 1)
-    if kind == RANGE or load64(switch + X_COUNTS) & (COUNTS_CONTROL if is_control else COUNTS_DATA) == 0:
+        store64(switch + Switch.REJECTED, load64(switch + Switch.REJECTED) + 1)
+    if kind == RANGE or load64(switch + Switch.COUNTS) & (COUNTS_CONTROL if is_control else COUNTS_DATA) == 0:
         return
     counter, limit1, limit2 = (
-        load64(switch + X_COUNTER),
-        load64(switch + X_LIMIT1),
-        load64(switch + X_LIMIT2),
+        load64(switch + Switch.COUNTER),
+        load64(switch + Switch.LIMIT1),
+        load64(switch + Switch.LIMIT2),
     )
-    store64(switch + X_COUNTER, _after(counter, limit1))
+    store64(switch + Switch.COUNTER, _after(counter, limit1))
     if _is_spent(kind, counter, limit1, limit2):
-        store64(switch + X_FILTER, NO_FILTER)
+        store64(switch + Switch.FILTER, NO_FILTER)
     elif kind == SPARSE and counter == limit1:
-        store64(switch + X_LIMIT1, limit2)
-        store64(switch + X_LIMIT2, -1)
+        store64(switch + Switch.LIMIT1, limit2)
+        store64(switch + Switch.LIMIT2, -1)
 
 
 @kernel
 def _next_position(switch: Any, position: Any) -> Any:
     for later in range(position + 1, POSITIONS):
-        if load64(switch + X_ROUTES + 8 * later) >= 0:
+        if load64(switch + Switch.ROUTES + 8 * later) >= 0:
             return later
-    return 0 if load64(switch + X_RING) else position
+    return 0 if load64(switch + Switch.RING) else position
 
 
 @kernel
 def route_at(switch: Any, position: Any) -> Any:
     """The live route in a position; nothing is taken in an invalid one."""
-    return max(load64(switch + X_ROUTES + 8 * position), 0)
+    return max(load64(switch + Switch.ROUTES + 8 * position), 0)
 
 
 @kernel
 def carry_out(w: Any, channel: Any, data: Any) -> Any:
     """Carries out the first command of a control wavelet; what is sent on."""
-    command, config = _first_command(data), load64(channel + C_CONFIG)
+    command, config = _first_command(data), load64(channel + Channel.CONFIG)
     switch, before = switch_record(w, channel), config & POSITION_MASK
     after = before
     if command == RESET:
@@ -121,12 +111,12 @@ def carry_out(w: Any, channel: Any, data: Any) -> Any:
     elif command == ADVANCE:
         after = _next_position(switch, before)
     elif command == TEARDOWN:
-        store64(channel + C_CONFIG, config | CONFIG_TEARDOWN)
-        store64(channel + C_ROUTE, 0)
+        store64(channel + Channel.CONFIG, config | CONFIG_TEARDOWN)
+        store64(channel + Channel.ROUTE, 0)
     if after != before:
-        store64(channel + C_CONFIG, config - before + after)
-        store64(channel + C_ROUTE, route_at(switch, after))
-    mode = load64(switch + X_POP_MODE)
+        store64(channel + Channel.CONFIG, config - before + after)
+        store64(channel + Channel.ROUTE, route_at(switch, after))
+    mode = load64(switch + Switch.POP_MODE)
     pops = mode == POP_ALWAYS or (mode >= POP_IF_CHANGED and after != before)
     if pops or (mode == POP_IF_CHANGED_OR_NOP and command == NOP):
         return CONTROL_BIT | _without_first(data & 0xFFFFFFFF)

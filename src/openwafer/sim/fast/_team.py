@@ -14,17 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from openwafer.sim.fast._raw import call_entry, kernel, load64, store64
-from openwafer.sim.fast._state import (
-    LINE,
-    W_FAULT,
-    W_FAULT_CYCLE,
-    W_FAULT_PE,
-    W_HELPERS,
-    W_PART_COUNT,
-    W_PARTS,
-    W_TEAM,
-    WORD,
-)
+from openwafer.sim.fast._state import LINE, WORD, World
 
 TEAM_GO, TEAM_PHASE, TEAM_NOW, TEAM_YIELD = 0, WORD, 2 * WORD, 3 * WORD
 TEAM_ARRIVED = LINE
@@ -33,6 +23,7 @@ TEAM_BYTES = 2 * LINE
 (0: none), ARRIVED counts the helpers that have done it."""
 STOP, ROUTERS, PES = 0, 1, 2
 """TEAM_PHASE."""
+FAULT_FIELDS = tuple(range(World.FAULT, World.FAULT_CYCLE + WORD, WORD))
 SPINS = 512
 """How often a waiting thread looks before it lets others have the processor."""
 
@@ -73,7 +64,7 @@ def atomic_add(typingctx: Any, address: Any, value: Any) -> Any:
 @kernel
 def part(w: Any, k: Any) -> Any:
     """World record of part `k`."""
-    return load64(load64(w + W_PARTS) + WORD * k)
+    return load64(load64(w + World.PARTS) + WORD * k)
 
 
 @kernel
@@ -95,7 +86,7 @@ def next_order(team: Any, seen: Any) -> Any:
 
 @kernel
 def give_order(w: Any, phase: Any, now: Any) -> Any:
-    team = load64(w + W_TEAM)
+    team = load64(w + World.TEAM)
     store64(team + TEAM_PHASE, phase)
     store64(team + TEAM_NOW, now)
     atomic_store(team + TEAM_GO, load64(team + TEAM_GO) + 1)
@@ -103,8 +94,8 @@ def give_order(w: Any, phase: Any, now: Any) -> Any:
 
 @kernel
 def await_helpers(w: Any) -> Any:
-    team, looks = load64(w + W_TEAM), 1
-    while atomic_load(team + TEAM_ARRIVED) < load64(w + W_HELPERS):
+    team, looks = load64(w + World.TEAM), 1
+    while atomic_load(team + TEAM_ARRIVED) < load64(w + World.HELPERS):
         looks = _look_again(team, looks)
     store64(team + TEAM_ARRIVED, 0)
 
@@ -112,10 +103,12 @@ def await_helpers(w: Any) -> Any:
 @kernel
 def merge_faults(w: Any) -> Any:
     """Gives the leader's record the fault of the lowest PE; whether there is one."""
-    for k in range(1, load64(w + W_PART_COUNT)):
+    for k in range(1, load64(w + World.PART_COUNT)):
         other = part(w, k)
-        wrong = load64(other + W_FAULT) != 0
-        if wrong and (load64(w + W_FAULT) == 0 or load64(other + W_FAULT_PE) < load64(w + W_FAULT_PE)):
-            for field in range(W_FAULT, W_FAULT_CYCLE + WORD, WORD):
+        wrong = load64(other + World.FAULT) != 0
+        if wrong and (
+            load64(w + World.FAULT) == 0 or load64(other + World.FAULT_PE) < load64(w + World.FAULT_PE)
+        ):
+            for field in FAULT_FIELDS:
                 store64(w + field, load64(other + field))
-    return load64(w + W_FAULT) != 0
+    return load64(w + World.FAULT) != 0

@@ -1,4 +1,4 @@
-"""The way from machine code of CSL into `_memory_op`."""
+"""The way from machine code of CSL into `_op`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A DSD operation on memory line by line: as many elements at a time as all operands go on with one stride.
 
-Elements are handled strictly one after the other, as `_memory_op` does it with single ones."""
+Elements are handled strictly one after the other, as `_op` does it with single ones."""
 
 from __future__ import annotations
 

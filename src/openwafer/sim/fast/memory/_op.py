@@ -1,6 +1,6 @@
 """`openwafer_memory_op`: a DSD operation on memory alone, done at once. See `_abi.MEMORY_OP_SYMBOL`.
 
-Elements are handled strictly one after the other: line by line where the operands allow it (`_memory_lines`),
+Elements are handled strictly one after the other: line by line where the operands allow it (`_lines`),
 else one by one through `alu`.
 """
 
@@ -262,6 +262,6 @@ def memory_op(ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, s
 def openwafer_memory_op(
     ctx: Any, op: Any, dest: Any, src0: Any, src1: Any, scalar: Any, setup: Any, loc: Any
 ) -> Any:
-    """The function behind `MEMORY_OP_SYMBOL`; `_memory_entry` compiles it."""
+    """The function behind `MEMORY_OP_SYMBOL`; `_entry` compiles it."""
     bits = nb.int64(scalar) & 0xFFFFFFFF
     return memory_op(ctx, nb.int64(op), dest, src0, src1, bits, nb.int64(setup), nb.int64(loc))
