@@ -112,7 +112,7 @@ def _fill(row: Ints, config: ColorConfig, columns: Ints) -> None:
     counts = f.count_data * st.COUNTS_DATA | f.count_control * st.COUNTS_CONTROL
     counts |= f.filter_control * st.ONLY_CONTROL
     limits = [-1 if limit is None else limit for limit in (f.limit1, f.limit2)]
-    fields = {
+    fields: dict[int, int] = {
         st.Switch.RING: config.ring,
         st.Switch.POP_MODE: config.pop_mode, st.Switch.FILTER: 0 if is_idle else f.kind,
         st.Switch.COUNTS: counts | config.swap << st.SWAP_SHIFT, st.Switch.COUNTER: f.counter,
