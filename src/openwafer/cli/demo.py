@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table, say_wrapped
 from openwafer.cli._wafer_options import SEED, wafer_options
 
@@ -48,6 +49,7 @@ class Report:
 
 
 @click.command()
+@recorded("training")
 @click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
               help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
@@ -77,6 +79,7 @@ def command(
     trainer.compiled.sync()
     logit_error, written = _write(trainer, text, threads, is_quiet)
     report = _report(trainer, loss_error, logit_error, written)
+    record().result(**asdict(report))
     if is_quiet:
         say_json(asdict(report))
     else:

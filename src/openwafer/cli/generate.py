@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _POSITIVE = click.IntRange(min=1)
 
 
 @click.command()
+@recorded("generation")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--prompt", required=True, help="The text to continue.")
 @click.option("--tokens", type=_POSITIVE, default=64, show_default=True, help="At most so many more tokens.")
@@ -132,13 +134,15 @@ def _tell(result: Generated, prompt: str, form: str) -> None:
 
     usage, cycles = result.usage, result.cycles_per_token
     simulated, real = result.tokens_per_s, result.real_tokens_per_s
-    if form == "json":
-        facts = {
+    facts: dict[str, Any] = {
             "prompt": prompt, "text": result.text, "prompt_tokens": result.prompt_tokens,
             "tokens": result.tokens, "cycles_per_token": cycles, "tokens_per_s": simulated,
             "real_tokens_per_s": real, "cycles": usage.cycles, "seconds": usage.seconds,
             "utilisation": usage.utilisation, "joules": usage.joules,
-        }  # fmt: skip
+    }  # fmt: skip
+    record_machine(usage.machine)
+    record().result(**facts)
+    if form == "json":
         say_json(facts, indent=None)
         return
     say(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 from openwafer.diag import showable
 
@@ -28,6 +29,7 @@ _MOST_TOKENS = 2**24
 
 
 @click.command()
+@recorded("training")
 @click.option("--text", "text_path", required=True, metavar="FILE", type=click.Path(path_type=Path),
               help="UTF-8 text.")  # fmt: skip
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where it goes.")
@@ -67,6 +69,7 @@ def command(
     _check_out(out, resume)
     with one_writer(out, "out-busy", "out-cannot-write"):
         trainer = _resumed(text, out, threads) if resume else _new(text, out, threads, chosen)
+        record_machine(trainer.usage.machine)
         if not run(trainer, out, save_every, is_quiet=form == "json"):
             say(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
             return 130
@@ -206,6 +209,7 @@ def run(trainer: Trainer, out: Path, save_every: int, *, is_quiet: bool = False)
         while trainer.steps < trainer.recipe.steps:
             trainer.advance()
             progress.show()
+            record().event(step=trainer.steps, loss=trainer.losses[-1], cycles=trainer.usage.cycles)
             if interrupt.is_asked or trainer.steps % save_every == 0:
                 trainer.save(out)
             if interrupt.is_asked:
@@ -227,12 +231,13 @@ def _tell(trainer: Trainer, out: Path, form: str) -> None:
     from openwafer.cli._wafer_options import joules, seconds
 
     usage, tokens = trainer.usage, trainer.steps * trainer.recipe.step_tokens
-    if form == "json":
-        facts = {
+    facts: dict[str, Any] = {
             "out": str(out), "steps": trainer.steps, "tokens": tokens, "losses": trainer.losses,
             "cycles": usage.cycles, "seconds": usage.seconds, "utilisation": usage.utilisation,
             "joules": usage.joules, "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        }  # fmt: skip
+    }  # fmt: skip
+    record().result(**{name: value for name, value in facts.items() if name != "losses"})
+    if form == "json":
         say_json(facts, indent=None)
         return
     last = trainer.losses[-50:]
