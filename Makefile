@@ -26,7 +26,7 @@ setup: $(DEV)
 	touch $@
 
 $(DEV): .venv/.demo
-	$(PIP) --editable '.[torch,parquet,cluster,examples,dev]'
+	$(PIP) --editable '.[torch,parquet,cluster,serve,fleet,examples,dev]'
 	touch $@
 
 demo: .venv/.demo

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NEVER = 1 << 62
+from openwafer.sim._constants import NEVER
+
 WATCHDOG_CYCLES = 100_000_000
 """Cycles in which something but scalar code has to happen."""
 

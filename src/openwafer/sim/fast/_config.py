@@ -10,7 +10,7 @@ from typing import Any
 
 from openwafer.codegen import Req
 from openwafer.sim import _registers as registers
-from openwafer.sim.fast._fabric import channel_record, fault, home, router_record
+from openwafer.sim.fast._fabric import channel_record, fault, part_of, router_record
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
@@ -173,7 +173,7 @@ def write_config(w: Any, pe: Any, address: Any, value: Any, loc: Any, now: Any) 
     else:
         _set_changes(switch, _fields(switch, False), value)
     _refresh(channel, switch)
-    schedule(load64(home(w, index) + World.ROUTER_RING), index, now + 1, now)
+    schedule(load64(part_of(w, index) + World.ROUTER_RING), index, now + 1, now)
     return True
 
 

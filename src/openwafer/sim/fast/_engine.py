@@ -13,6 +13,7 @@ from openwafer.codegen import Ctx
 from openwafer.diag import error
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim._constants import NEVER
 from openwafer.sim._engine import Command, PeStats, check_command
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._profile import Profile, Rows, make_profile, row_count
@@ -96,7 +97,7 @@ class FastEngine:
 
     def run(self, ticket: int | None = None, *, max_cycles: int | None = None) -> None:
         """See `Engine.run`."""
-        limit = st.NEVER if max_cycles is None else self.now + max_cycles
+        limit = NEVER if max_cycles is None else self.now + max_cycles
         said = self._run_until(ticket, limit)
         if said == st.LIMIT:
             raise standstill.max_cycles(self, ticket, max_cycles or 0)

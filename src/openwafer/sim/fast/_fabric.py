@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.sim._constants import NEVER
 from openwafer.sim.fast._raw import kernel, load64, popcount, store64, trailing_zeros
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
@@ -17,7 +18,6 @@ from openwafer.sim.fast._state import (
     FILTERED_BIT,
     HALTED,
     IDLE,
-    NEVER,
     PE_BYTES,
     RAMP_BIT,
     ROUTER_BYTES,
@@ -135,7 +135,7 @@ def neighbour(w: Any, index: Any, port: Any) -> Any:
 
 
 @kernel
-def home(w: Any, index: Any) -> Any:
+def part_of(w: Any, index: Any) -> Any:
     """The world record of the part that a PE or router belongs to."""
     if index >= load64(w + World.FIRST) and index < load64(w + World.BEHIND):
         return w
@@ -147,7 +147,7 @@ def wake_pe(w: Any, index: Any, pe: Any, cycle: Any, now: Any) -> Any:
     """Has a PE stepped in a cycle ≥ `now`, or earlier if that is wanted already."""
     if cycle < load64(pe + Pe.NEXT):
         store64(pe + Pe.NEXT, cycle)
-        schedule(load64(home(w, index) + World.PE_RING), index, cycle, now)
+        schedule(load64(part_of(w, index) + World.PE_RING), index, cycle, now)
 
 
 @kernel
@@ -210,7 +210,7 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
             head = target - CHANNEL_HEAD_BYTES - (port ^ 1) * load64(w + World.PORT_BYTES)
             store64(head + Channel.PORTS, load64(head + Channel.PORTS) | 1 << (port ^ 1))
             store64(router + Router.COLORS_WAITING, load64(router + Router.COLORS_WAITING) | 1 << arrives_on)
-            schedule(load64(home(w, other) + World.ROUTER_RING), other, ready, now)
+            schedule(load64(part_of(w, other) + World.ROUTER_RING), other, ready, now)
     if tx & RAMP_BIT:
         ready = now + load64(w + World.RAMP_DOWN)
         pe = load64(w + World.PES) + index * PE_BYTES
@@ -238,7 +238,7 @@ def _move_from_port(
     data = load64(head_place(queue))
     if pop(queue, now):
         other = neighbour(w, index, port)
-        schedule(load64(home(w, other) + World.ROUTER_RING), other, now + 1, now)
+        schedule(load64(part_of(w, other) + World.ROUTER_RING), other, now + 1, now)
     if queue_count(queue) == 0:
         store64(channel + Channel.PORTS, load64(channel + Channel.PORTS) & ~(1 << port))
     _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)

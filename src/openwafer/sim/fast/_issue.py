@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen import Req
+from openwafer.sim._constants import ENDLESS_EXTENT, NEVER, SYNCHRONOUS
 from openwafer.sim.fast._fabric import fault
 from openwafer.sim.fast._fifo import fifo_record
 from openwafer.sim.fast._ops import NO_RESULT, UNSUPPORTED, WALKER_BYTES, slot_record
@@ -16,7 +17,6 @@ from openwafer.sim.fast._state import (
     ENDLESS,
     ENDS_BY_CONTROL,
     FAULT_UNBOUND_OUTPUT,
-    NEVER,
     ONCE,
     OUT_COLOR_SHIFT,
     PACKED,
@@ -26,7 +26,6 @@ from openwafer.sim.fast._state import (
     SENDS_CONTROL,
     SENDS_INDEX,
     STEPPING,
-    SYNCHRONOUS,
     UNBOUND,
     USES_FIFO,
     Fifo,
@@ -38,7 +37,6 @@ from openwafer.sim.fast._state import (
 from openwafer.sim.fast.memory._element_step import initial_scalar, scalar_bits
 from openwafer.sim.fast.memory._op import dest_bytes, is_reduction, reduces_wrongly, src0_bytes, src1_bytes
 from openwafer.sim.fast.memory._operand import (
-    ENDLESS_EXTENT,
     FABIN,
     FABOUT,
     FIFO,

@@ -14,6 +14,7 @@ from openwafer.codegen import CTX_WORDS, CompiledProgram, Ctx, bind_memory_op, c
 from openwafer.cost import timing_tables
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim._constants import NEVER, OFFSETS, YIELD_LIMIT
 from openwafer.sim._profile import check_profile_size, row_count
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._arrivals import Arrivals
@@ -26,7 +27,6 @@ from openwafer.tir import COUNTERS, Layout, Program
 from openwafer.tir import lfsr as lfsr
 
 Ints = NDArray[np.int64]
-YIELD_LIMIT = 4096
 DENSE_ABOVE_BYTES = 1 << 28
 """Memory of all PEs from which on each gets only what its data need, rather than all that a PE has."""
 LINE_WORDS = 8
@@ -36,8 +36,6 @@ PART_ROWS = 8
 """The least rows of a part: fewer are not worth a thread."""
 WIDE_ITEMS = 256
 """So many PEs or routers due in one cycle are worth several threads: an order takes as long as a dozen."""
-OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-"""Where the neighbour at port W, E, N, S lies."""
 
 
 def words(address: int | NDArray[Any]) -> int:
@@ -302,7 +300,7 @@ class LoadedWafer:
             st.Pe.SEEN: -1, st.Pe.ACTIVE: _mask(program.activated), st.Pe.BLOCKED: _mask(program.blocked),
             st.Pe.PICKED: st.TASK_IDS - 1, st.Pe.ENTRY: init, st.Pe.TAKEN: -1, st.Pe.LFSR: lfsr.INITIAL_STATE,
             st.Pe.PROGRAM: words(self.program_records[number]),
-            st.Pe.NEXT: st.NEVER, st.Pe.X: rows % self.width,
+            st.Pe.NEXT: NEVER, st.Pe.X: rows % self.width,
             st.Pe.Y: rows // self.width, st.Pe.INDEX: rows,
         }  # fmt: skip
         for field, value in values.items():

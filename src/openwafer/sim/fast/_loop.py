@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.sim._constants import NEVER
 from openwafer.sim.fast._commands import command_record, concerns, count_open
 from openwafer.sim.fast._fabric import channel_record, fault, router_record, serve_router, wake_pe
 from openwafer.sim.fast._ops import UNSUPPORTED, slot_record
@@ -31,7 +32,6 @@ from openwafer.sim.fast._state import (
     LIMIT,
     LINE,
     MORE,
-    NEVER,
     PE_BYTES,
     QUIET,
     RAMP_BIT,

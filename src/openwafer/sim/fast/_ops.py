@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen import Fault, Req
+from openwafer.sim._constants import NEVER
 from openwafer.sim.fast import _profile as profile
 from openwafer.sim.fast._fabric import (
     fault,
@@ -41,7 +42,6 @@ from openwafer.sim.fast._state import (
     FAULT_NO_OWN_ROUTE,
     FINISHING,
     FREE,
-    NEVER,
     ONCE,
     OUT_COLOR_SHIFT,
     OUT_ID_MASK,

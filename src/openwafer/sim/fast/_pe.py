@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from openwafer.codegen import Ctx, Req, Status
+from openwafer.sim._constants import CANDIDATES, MAIN, NEVER, SYNCHRONOUS
 from openwafer.sim.fast._commands import command_record, copy, for_program, is_done_by_one_more, next_command
 from openwafer.sim.fast._config import serve_config
 from openwafer.sim.fast._fabric import fault, head_ready, is_control, wake_pe
@@ -28,7 +29,6 @@ from openwafer.sim.fast._profile import begin_task, end_task, line_rows, resume,
 from openwafer.sim.fast._raw import call_entry, kernel, load32, load64, store64, trailing_zeros
 from openwafer.sim.fast._state import (
     BUSY,
-    CANDIDATES,
     CLASS_SHIFT,
     COMMAND_ID,
     COPY_END,
@@ -38,12 +38,9 @@ from openwafer.sim.fast._state import (
     HALTED,
     IDLE,
     LAUNCH,
-    MAIN,
-    NEVER,
     PE_BYTES,
     REQUEST,
     RUN,
-    SYNCHRONOUS,
     TASK_IDS,
     TRY,
     WAITING,

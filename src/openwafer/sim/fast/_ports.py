@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.sim._constants import NEVER
 from openwafer.sim.fast._commands import command_record, for_program, is_done_by_one_more
 from openwafer.sim.fast._fabric import (
     has_room,
@@ -23,7 +24,7 @@ from openwafer.sim.fast._fabric import (
 )
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64, trailing_zeros
 from openwafer.sim.fast._schedule import schedule
-from openwafer.sim.fast._state import BY_COLUMN, BY_ROW, NEVER, PE_BYTES, Command, Pe, Port, Program, World
+from openwafer.sim.fast._state import BY_COLUMN, BY_ROW, PE_BYTES, Command, Pe, Port, Program, World
 
 
 @kernel

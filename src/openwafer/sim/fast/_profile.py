@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.sim._constants import NEVER
 from openwafer.sim._profile import TaskCounter
 from openwafer.sim.fast._fabric import head_ready
 from openwafer.sim.fast._raw import add64, kernel, load64, store64
-from openwafer.sim.fast._state import COUNT_MASK, DEPTH_SHIFT, NEVER, UNBOUND, Pe, Program, Queue, Slot, World
+from openwafer.sim.fast._state import COUNT_MASK, DEPTH_SHIFT, UNBOUND, Pe, Program, Queue, Slot, World
 from openwafer.tir import COUNTERS, Counter
 
 ROW_BYTES = 8 * COUNTERS

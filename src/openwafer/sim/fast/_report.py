@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from openwafer.codegen import Fault
 from openwafer.diag import DiagnosticError, error
+from openwafer.sim._constants import OFFSETS
 from openwafer.sim.fast import _state as st
-from openwafer.sim.fast._load import OFFSETS, LoadedWafer
+from openwafer.sim.fast._load import LoadedWafer
 from openwafer.tir import MOST_INIT_CYCLES, Program
 
 SHOWN_PES = 10

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from openwafer.sim._constants import NEVER
 from openwafer.sim.fast._raw import kernel, load32, load64, store32, store64, trailing_zeros
-from openwafer.sim.fast._state import NEVER, WHEEL_CYCLES, Ring
+from openwafer.sim.fast._state import WHEEL_CYCLES, Ring
 
 
 @kernel

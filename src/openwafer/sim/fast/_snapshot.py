@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from openwafer.codegen import Req
+from openwafer.sim._constants import RAMP
 from openwafer.sim._engine import Command, Launch, StreamIn, StreamOut
 from openwafer.sim.fast import _state as st
 from openwafer.sim.fast._load import Ints, LoadedWafer
@@ -249,7 +250,7 @@ class _Reader:
             )
             tx = masks >> 8 & ~st.FILTERED_BIT
             routes[color] = snap.Route(masks & 0xFF, tx, tuple(_positions(switch)), torn, rejected, swap)
-            for port in range(snap.RAMP):
+            for port in range(RAMP):
                 place = address + st.CHANNEL_HEAD_BYTES + port * self.world.get(st.World.PORT_BYTES)
                 queue = _queue(place, color)
                 queues |= {(color, port): queue} if queue.count else {}

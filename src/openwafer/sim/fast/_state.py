@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import enum
 
+from openwafer.sim._constants import RAMP
+
 WORD = 8
 LINE = 64
-NEVER = 1 << 62
-"""A cycle that does not come."""
 
 
 class World(enum.IntEnum):
@@ -187,7 +187,6 @@ COUNTS_DATA, COUNTS_CONTROL, ONLY_CONTROL, SWAP_SHIFT = 1, 2, 4, 3
 """Bits of `Switch.COUNTS`; those above them are the swap of the color."""
 FILTERED_BIT = 1 << 7
 """In the tx of a ROUTE: there is a filter."""
-RAMP = 4
 RAMP_BIT = 1 << RAMP
 
 
@@ -239,9 +238,6 @@ COMMAND_ID = 31
 """The id by which the command stream takes part in the picking of tasks."""
 
 SLOTS = 9
-SYNCHRONOUS = 8
-MAIN = 9
-CANDIDATES = 10
 
 
 class Slot(enum.IntEnum):

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, cast
 
 from openwafer import tir
 from openwafer.machine import Machine
+from openwafer.sim._constants import YIELD_LIMIT
 from openwafer.sim._print import value_text
 from openwafer.sim.reference import _values as values
 from openwafer.sim.reference._dsd import ADDRESS_MASK, Fault
 from openwafer.sim.reference._expr import Expression, Slots, compile_expression, to_memory
 from openwafer.sim.reference._issue import DsdStatement
-from openwafer.sim.reference._run import YIELD_LIMIT, Jump, Pe, Request, Run, pass_time
+from openwafer.sim.reference._run import Jump, Pe, Request, Run, pass_time
 from openwafer.sim.reference._values import Value
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from openwafer.cost import memory_beats, other_bank, timing_tables
 from openwafer.machine import Machine
+from openwafer.sim._constants import CANDIDATES, MAIN, NEVER, SYNCHRONOUS
 from openwafer.sim.reference import _values as values
 from openwafer.sim.reference._dsd import Actions, Fault, Operand, Operation, saved_base
-from openwafer.sim.reference._fabric import NEVER, Router, Schedule
+from openwafer.sim.reference._fabric import Router, Schedule
 from openwafer.sim.reference._fifo import Fifo
 from openwafer.sim.reference._memory import Memory
 from openwafer.sim.reference._profile import Counts
@@ -17,10 +18,6 @@ from openwafer.sim.reference._queues import Queues
 from openwafer.sim.reference._run import Request, Start, apply_actions
 from openwafer.sim.reference._values import Value
 from openwafer.tir import MOST_ELEMENTS, DsdFlag, DsdKind, DsdWord, Program
-
-SYNCHRONOUS = 8
-MAIN = 9
-CANDIDATES = 10
 
 
 @dataclass(slots=True)

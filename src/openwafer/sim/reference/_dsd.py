@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from openwafer.sim._constants import ENDLESS_EXTENT
 from openwafer.sim.reference._elements import LOW_HALF, element_function
 from openwafer.sim.reference._fifo import Fifo
 from openwafer.sim.reference._values import wrapper
 from openwafer.tir import MEDIUM, DsdFlag, DsdKind, DsdOpSpec, DsdWord
 
-ENDLESS = 0x7FFF
 ADDRESS_MASK = 0xFFFF
 INDEX_BYTES = 2
 FABRIC = (DsdKind.FABIN, DsdKind.FABOUT)
@@ -194,7 +194,7 @@ class Operation:
     def _length(self) -> int | None:
         for operand in (*self.sources, self.dest):
             if length := self._length_of(operand):
-                return None if operand.kind in FABRIC and length == ENDLESS else length
+                return None if operand.kind in FABRIC and length == ENDLESS_EXTENT else length
         return 1
 
     def _length_of(self, operand: Operand) -> int:

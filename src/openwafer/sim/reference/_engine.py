@@ -12,13 +12,14 @@ from openwafer.cost import add_costs
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import Machine
+from openwafer.sim._constants import NEVER, OFFSETS
 from openwafer.sim._engine import Command, PeStats, check_command
 from openwafer.sim._print import Line, PrintLog
 from openwafer.sim._profile import Profile, make_profile
 from openwafer.sim._watchdog import Watchdog
 from openwafer.sim.reference._code import Code
 from openwafer.sim.reference._dsd import Fault
-from openwafer.sim.reference._fabric import NEVER, OFFSETS, Latencies, Ramp, Router
+from openwafer.sim.reference._fabric import Latencies, Ramp, Router
 from openwafer.sim.reference._host import Host
 from openwafer.sim.reference._pe import Pe
 from openwafer.sim.reference._report import fault

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from openwafer.sim._constants import NEVER, OFFSETS, RAMP
 from openwafer.sim.reference._dsd import Fault
-from openwafer.sim.reference._switch import RAMP, Switch, Wavelet
+from openwafer.sim.reference._switch import Switch, Wavelet
 
 RAMP_INPUT = 5
-OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-"""Where the neighbour at port W, E, N, S lies."""
-NEVER = 1 << 62
 
 
 def opposite(port: int) -> int:

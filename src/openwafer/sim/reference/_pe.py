@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Generator
 
 from openwafer.sim import _control as control
+from openwafer.sim._constants import NEVER, SYNCHRONOUS
 from openwafer.sim._engine import CopyIn, CopyOut, Launch
 from openwafer.sim._print import PrintLog
 from openwafer.sim.reference._code import Code
 from openwafer.sim.reference._config import Registers
-from openwafer.sim.reference._datapath import SYNCHRONOUS, Datapath, Slot
+from openwafer.sim.reference._datapath import Datapath, Slot
 from openwafer.sim.reference._dsd import Fault
-from openwafer.sim.reference._fabric import NEVER, Router, Schedule
+from openwafer.sim.reference._fabric import Router, Schedule
 from openwafer.sim.reference._memory import Ticket
 from openwafer.sim.reference._ports import HostPorts
 from openwafer.sim.reference._run import Request, Start, argument, split

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.sim.reference._fabric import NEVER, Queue, Wavelet
+from openwafer.sim._constants import NEVER
+from openwafer.sim.reference._fabric import Queue, Wavelet
 from openwafer.sim.reference._memory import Ticket
 from openwafer.sim.reference._queues import Queues
 from openwafer.tir import Program

@@ -13,9 +13,6 @@ from openwafer.sim.reference._profile import Counts
 from openwafer.sim.reference._values import Value
 from openwafer.tir import Task
 
-YIELD_LIMIT = 4096
-"""Gathered cycles that a `Yield` tolerates."""
-
 
 class Start(NamedTuple):
     """An operation to be started in a slot; None stands for the synchronous one.

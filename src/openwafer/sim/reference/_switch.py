@@ -8,9 +8,10 @@ from typing import NamedTuple
 from openwafer.sim import _control as control
 from openwafer.sim import _filter as filters
 from openwafer.sim import _registers as registers
+from openwafer.sim._constants import RAMP
 from openwafer.tir import INHERITED, SWAP_X, SWAP_Y, ColorConfig, Filter, FilterKind, effective_positions
 
-NORTH, RAMP = 2, 4
+NORTH = 2
 PORTS = 5
 
 

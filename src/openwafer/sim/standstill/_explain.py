@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from openwafer.sim._constants import RAMP
 from openwafer.sim._engine import command_text
 from openwafer.sim.standstill import _waits_fabric as fabric
 from openwafer.sim.standstill import _waits_host as host
 from openwafer.sim.standstill import _waits_pe as pe
 from openwafer.sim.standstill._report import BlockedLink, Link, Report
-from openwafer.sim.standstill._snapshot import PORT_NAMES, RAMP, Snapshot
+from openwafer.sim.standstill._snapshot import PORT_NAMES, Snapshot
 from openwafer.sim.standstill._waits import Cause, Facts, Node, Wait
 
 RULES: dict[str, Callable[[Facts, Node], Wait]] = {

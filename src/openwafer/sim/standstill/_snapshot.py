@@ -14,10 +14,8 @@ from openwafer.tir import SWAP_X, SWAP_Y, Program
 
 Place: TypeAlias = tuple[int, int]
 """Column and row."""
-NORTH, RAMP = 2, 4
+NORTH = 2
 PORT_NAMES = ("WEST", "EAST", "NORTH", "SOUTH", "RAMP")
-OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-"""Where the neighbour at port W, E, N, S lies."""
 T = TypeVar("T")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from openwafer.sim._constants import OFFSETS
 from openwafer.sim.standstill._effects import Effects
-from openwafer.sim.standstill._snapshot import OFFSETS, PORT_NAMES, Operation, PeState, Place, Snapshot
+from openwafer.sim.standstill._snapshot import PORT_NAMES, Operation, PeState, Place, Snapshot
 from openwafer.tir import Program
 
 KINDS = ("local", "data", "control")

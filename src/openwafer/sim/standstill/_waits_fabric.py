@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from openwafer.sim.standstill._snapshot import PORT_NAMES, RAMP, PeState, Place, Route, RouterState
+from openwafer.sim._constants import RAMP
+from openwafer.sim.standstill._snapshot import PORT_NAMES, PeState, Place, Route, RouterState
 from openwafer.sim.standstill._waits import Cause, Facts, Node, Wait, at, neighbour, port_names, wavelets
 
 

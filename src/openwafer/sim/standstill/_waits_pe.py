@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from openwafer.sim._constants import RAMP, SYNCHRONOUS
 from openwafer.sim._engine import Launch
 from openwafer.sim.standstill._effects import Doer, Kind
-from openwafer.sim.standstill._snapshot import RAMP, Operand, Operation, PeState
+from openwafer.sim.standstill._snapshot import Operand, Operation, PeState
 from openwafer.sim.standstill._waits import KINDS, Cause, Facts, Node, Wait, at, left_text, wavelets
 from openwafer.tir import Program, Task
 
-SYNCHRONOUS = 8
 POSSIBLE = 45
 """Weight of a cause where some code could still help, but waits itself."""
 
