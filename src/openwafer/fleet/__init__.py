@@ -1,0 +1,1 @@
+"""Fleets: what a site of many systems serves."""
