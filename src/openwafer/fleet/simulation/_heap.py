@@ -6,15 +6,15 @@ A heap is two arrays, of times and of items, whose first `count` places are used
 
 from __future__ import annotations
 
-from numba import njit
+from openwafer.fleet.simulation._kernel import kernel
 
 
-@njit(inline="always")
+@kernel
 def _is_before(time, item, other, other_item):
     return time < other or (time == other and item < other_item)
 
 
-@njit
+@kernel
 def push(times, items, count, time, item):
     """Adds an item to a heap of `count` items, which has room for one more."""
     at = count
@@ -29,7 +29,7 @@ def push(times, items, count, time, item):
     items[at] = item
 
 
-@njit
+@kernel
 def replace_first(times, items, count, time, item):
     """The first item goes and another one comes."""
     at = 0
@@ -49,7 +49,7 @@ def replace_first(times, items, count, time, item):
     items[at] = item
 
 
-@njit
+@kernel
 def drop_first(times, items, count):
     """The first of `count` items goes."""
     if count > 1:

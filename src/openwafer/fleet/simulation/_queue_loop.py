@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from openwafer.fleet.simulation._heap import drop_first, push, replace_first
+from openwafer.fleet.simulation._kernel import kernel
 
 
-@njit
+@kernel
 def _append(first, last, follows, level, who):
     if first[level] < 0:
         first[level] = who
@@ -19,7 +21,7 @@ def _append(first, last, follows, level, who):
     follows[who] = -1
 
 
-@njit
+@kernel
 def _take(first, follows):
     """The first waiter of the first level that has one; there is one."""
     level = 0
@@ -30,7 +32,10 @@ def _take(first, follows):
     return who
 
 
-def run_queue(arrival, service, level, servers, most_waiting, start, times, items, follows, first, last):
+def run_queue(
+    arrival: Any, service: Any, level: Any, servers: Any, most_waiting: Any, start: Any,
+    times: Any, items: Any, follows: Any, first: Any, last: Any,
+) -> None:  # fmt: skip
     """Fills `start` (s, NaN for who is refused) from `arrival` (s, in order), `service` (s) and `level`.
 
     A server that becomes free takes the longest waiter of the lowest level. A departure comes before an
