@@ -6,22 +6,35 @@
 from typing import TYPE_CHECKING
 
 from openwafer._later import later
+from openwafer.fleet.simulation._arrivals import Arrivals, client_shares
 from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, Requests, StepTable
+from openwafer.fleet.simulation._sessions import Sessions
+from openwafer.fleet.simulation._trace import load_trace
+from openwafer.fleet.simulation._traffic import LengthTable, length_tables, nearest_lengths
+from openwafer.fleet.simulation._traffic import statistics as traffic_statistics
 
 if TYPE_CHECKING:
     from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
     from openwafer.fleet.simulation._queue import simulate_queue
 
 __all__ = [
+    "Arrivals",
     "BatchRun",
     "Change",
     "Fleet",
     "Group",
+    "LengthTable",
     "Pool",
     "Requests",
+    "Sessions",
     "StepTable",
+    "client_shares",
+    "length_tables",
+    "load_trace",
+    "nearest_lengths",
     "simulate_batches",
     "simulate_queue",
+    "traffic_statistics",
 ]
 
 __getattr__ = later(
