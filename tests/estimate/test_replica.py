@@ -49,5 +49,7 @@ def test_layouts_are_read_back() -> None:
 
 def test_a_replica_that_is_too_small() -> None:
     with pytest.raises(DiagnosticError, match="does not fit 1 of `cs3`"):
-        replica_steps(load_model("llama-3.1-70b"), load_system("cs3"), Layout(replicas=1, group=1), input=1000,
-                      output=100, precision="f16", most=4)  # fmt: skip
+        replica_steps(
+            load_model("llama-3.1-70b"), load_system("cs3"), Layout(replicas=1, group=1),
+            input=1000, output=100, precision="f16", most=4,
+        )  # fmt: skip

@@ -156,7 +156,7 @@ def _on_wafers(
     tokens, out, context = float(traffic.tokens_in), float(traffic.tokens_out), float(traffic.mean_context)
 
     def at(tokens_in: float, users: Floats) -> tuple[Floats, Floats, Floats, float]:
-        """Seconds of a step, part of the time that it is busy, what a prompt takes, and what it keeps busy."""
+        """Seconds of a step, its busy part, what a prompt takes, and what it keeps busy."""
         served = serve_on_wafers(
             model, wafer, np.full(len(users), wafers), users, np.full(len(users), tokens_in),
             np.full(len(users), out), c.wafer, traffic.draft.positions,

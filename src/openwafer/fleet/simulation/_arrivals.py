@@ -43,13 +43,11 @@ class Arrivals:
         self, hours: NDArray[np.int64], hour_s: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Edges of ten minutes, and the requests that are expected until each."""
-        factors = np.array(self.by_hour)[hours] / np.mean(self.by_hour)
-        rates = (
-            self.rate * np.asarray(factors, np.float64)[:, None] * burst_factors(len(hours), self.burst, rng)
-        )
+        factors = np.array(self.by_hour, np.float64)[hours] / float(np.mean(self.by_hour))
+        rates = self.rate * factors[:, None] * burst_factors(len(hours), self.burst, rng)
         part_s = hour_s / BURST_PARTS
         work = np.concatenate([[0.0], np.cumsum(rates.ravel() * part_s)])
-        return np.arange(len(work)) * part_s, np.asarray(work, np.float64)
+        return np.arange(len(work), dtype=np.float64) * part_s, np.asarray(work, np.float64)
 
     def _client(self, work: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
         """A renewal process of rate one up to the end of `work`, which begins at a random place of a gap."""
