@@ -3,8 +3,8 @@
 import datetime
 
 import pytest
-
 from fleet_samples import EXAMPLES, SMALL, changed, small
+
 from openwafer.diag import DiagnosticError, Source
 from openwafer.fleet import Quarter, at_date, load_fleet, read_fleet
 
@@ -14,7 +14,7 @@ def test_the_small_example() -> None:
     site = fleet.sites["oklahoma-city"]
     assert (str(fleet.start), fleet.quarters) == ("2027-Q1", 8)
     assert site.price.number == pytest.approx(61.3) and site.price.unit == "USD/MWh"
-    assert [fact.number for _, fact in site.power] == [0.5, 1.0]
+    assert [fact.number for _, fact in site.power] == [0.7, 1.0]
     assert fleet.systems["cs3"].kind == "wafer" and fleet.systems["b200"].kind == "gpu"
     assert fleet.systems["b200"].provision.number == pytest.approx(14.3)
     assert fleet.workloads["code"].tier == "priority" and fleet.workloads["chat"].shift == "no"
@@ -59,12 +59,15 @@ until = { value = 2027-01-01, source = "s", status = "assumed" }
     [
         ("[systems.cs3]", "[systems.cs33]", "system-not-found", "[systems.cs33]", "did you mean `cs3`"),
         ('model = "gpt-oss-120b"', 'model = "gpt-9"', "model-not-found", 'model = "gpt-9"', "gpt-9"),
-        ('"2027-01-01" = { value = 0.5', '"2027-01-01" = { value = -5', "fleet-out-of-range", "-5", "found -5"),
+        ('"2027-01-01" = { value = 0.7', '"2027-01-01" = { value = -5', "fleet-out-of-range", "-5",
+         "found -5"),
         ('"2027-01-01"', '"2027-02-30"', "fleet-bad-date", '"2027-02-30"', "no date"),
         ('"2027-01-01"', '"2031-01-01"', None, "", ""),
-        (PRICE, 'prise = { value = 6.13, unit = "c/kWh"', "fleet-unknown-field", "prise", "did you mean `price`"),
+        (PRICE, 'prise = { value = 6.13, unit = "c/kWh"', "fleet-unknown-field", "prise",
+         "did you mean `price`"),
         (PRICE, PRICE.replace("c/kWh", "furlong"), "fleet-wrong-unit", "furlong", "USD/MWh"),
-        (PRICE, 'price = { value = "undisclosed", unit = "c/kWh"', "fleet-bad-status", "documented", "missing"),
+        (PRICE, 'price = { value = "undisclosed", unit = "c/kWh"', "fleet-bad-status", "documented",
+         "missing"),
         ('"EIA state prices, November 2025", status = "documented"', '"", status = "sure"',
          "fleet-bad-status", "sure", "documented"),
         ("price = {", "price = 6.13 #", "fleet-wrong-type", "price = 6.13", "source"),

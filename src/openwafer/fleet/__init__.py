@@ -18,22 +18,33 @@ from openwafer.fleet.document import (
     load_fleet,
     read_fleet,
 )
+from openwafer.fleet.sizing import Goal, Mode, Plan, Pool, Problem, Rounding, Shadow, of_kind, prepare, size
 
 __all__ = [
     "RISKS",
     "Budgets",
     "DatedFacts",
     "Fleet",
+    "Goal",
+    "Mode",
     "Option",
+    "Plan",
     "PlanFact",
     "Policies",
+    "Pool",
+    "Problem",
     "Product",
     "Quarter",
     "Risk",
+    "Rounding",
+    "Shadow",
     "Site",
     "Tranche",
     "Workload",
     "at_date",
     "load_fleet",
+    "of_kind",
+    "prepare",
     "read_fleet",
+    "size",
 ]

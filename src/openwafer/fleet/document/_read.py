@@ -136,7 +136,7 @@ class _Reader(TableChecker):
         extra = self._loaded(path, given)
         if extra is None:
             return None
-        stated = [key for key in entry if key in fields_of(kind)]  # pyright: ignore[reportUnknownVariableType]
+        stated = [key for key in fields_of(kind) if key in entry]
         found = self._filled(path, given, kind, stated, extra)
         if len(self.diagnostics) > before:
             return None
@@ -153,7 +153,7 @@ class _Reader(TableChecker):
     def _loaded(self, path: tuple[str, ...], given: Mapping[str, Any]) -> dict[str, Any] | None:
         """The system or the model that an entry names; None when there is none."""
         if path[0] == "systems":
-            name = given.get("system", path[1])
+            name: str = given.get("system", path[1])
             return self._load("facts", load_system, name, (*path, "system"))
         if path[0] == "workloads" and "model" in given:
             return self._load("config", load_model, given["model"], (*path, "model"))
