@@ -1,1 +1,50 @@
-"""Fleets: what a site of many systems serves."""
+"""From demand and megawatts to a plan: which systems, where, when, at what cost and carbon."""
+
+from openwafer.fleet.document import (
+    RISKS,
+    Budgets,
+    DatedFacts,
+    Fleet,
+    Option,
+    PlanFact,
+    Policies,
+    Product,
+    Quarter,
+    Risk,
+    Site,
+    Tranche,
+    Workload,
+    at_date,
+    load_fleet,
+    read_fleet,
+)
+from openwafer.fleet.sizing import Goal, Mode, Plan, Pool, Problem, Rounding, Shadow, of_kind, prepare, size
+
+__all__ = [
+    "RISKS",
+    "Budgets",
+    "DatedFacts",
+    "Fleet",
+    "Goal",
+    "Mode",
+    "Option",
+    "Plan",
+    "PlanFact",
+    "Policies",
+    "Pool",
+    "Problem",
+    "Product",
+    "Quarter",
+    "Risk",
+    "Rounding",
+    "Shadow",
+    "Site",
+    "Tranche",
+    "Workload",
+    "at_date",
+    "load_fleet",
+    "of_kind",
+    "prepare",
+    "read_fleet",
+    "size",
+]

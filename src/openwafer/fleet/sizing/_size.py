@@ -1,0 +1,217 @@
+"""The best plan of a problem: cheapest, cleanest or fastest, in whole systems."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openwafer.diag import Diagnostic, DiagnosticError
+from openwafer.fleet.document import Fleet
+from openwafer.fleet.sizing._highs import Solved, solve
+from openwafer.fleet.sizing._modes import Mode, fastest, modes_of
+from openwafer.fleet.sizing._plan import Plan, Rounding
+from openwafer.fleet.sizing._problem import Floats, Problem, problem_of
+from openwafer.fleet.sizing._program import SCALE, Model, build
+from openwafer.fleet.sizing._queue import most_busy
+from openwafer.fleet.sizing._round import rounded
+from openwafer.fleet.sizing._shadow import shadows
+from openwafer.fleet.sizing._stress import Stress, add_stress
+from openwafer.fleet.sizing._why import impossible, unservable
+
+ROUNDS = 3
+"""Of sizing and finding how full its pools may be."""
+FEW = 400
+"""Whole numbers of which the integer optimum is sought."""
+MIP_S = 5.0
+MIP_GAP = 1e-4
+LEAST_WORK = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """`cost`, `carbon` or `speed`. For the last two, `most_usd` is what the plan may cost and `unserved`
+    what may
+    be left unserved. `most_tonnes` bounds the carbon of a cheapest plan. `waived`: workloads whose promise
+    does not count."""
+
+    what: str = "cost"
+    most_usd: float = np.inf
+    most_tonnes: float = np.inf
+    unserved: Floats | None = None
+    stress: Stress | None = None
+    waived: tuple[str, ...] = ()
+
+
+def prepare(fleet: Fleet) -> Problem:
+    """The arrays of a plan, with the ways to serve each workload.
+
+    Diagnostics: fleet-nobody-serves, with what the fastest system reaches."""
+    modes: list[Mode] = [mode for w in fleet.workloads.values() for mode in modes_of(fleet, w)]
+    problem = problem_of(fleet, tuple(modes))
+    if missing := unservable(problem):
+        raise DiagnosticError([_nobody(fleet, name) for name in missing])
+    return pools_at_first(problem)
+
+
+def _nobody(fleet: Fleet, name: str) -> Diagnostic:
+    workload = fleet.workloads[name]
+    notes = tuple(
+        f"`{mode.system}` reaches {mode.speed:.4g} tokens/s a user and a first token in {mode.first_s:.3g} s"
+        for mode in fastest(fleet, workload)
+    ) or ("the model fits on none of the systems",)
+    text = (
+        f"no system serves `{name}` with {workload.speed.number:g} tokens/s a user and a first token within "
+        f"{workload.first_token.number:g} s"
+    )
+    spans = [
+        f.span for f in (workload.speed, workload.first_token) if f.span and f.span.source is fleet.source
+    ]
+    return Diagnostic("fleet-nobody-serves", text, spans[0] if spans else workload.span, notes=notes)
+
+
+def pools_at_first(problem: Problem) -> Problem:
+    """How full pools may be, each with the whole demand of the first quarter at one site of all."""
+    sites = max(int((problem.site_mw[:, 0] > 0).sum()), 1)
+    peak = (problem.demand[:, :1] * problem.peak).max(axis=1)
+    systems = peak[problem.mode_workload] / problem.tokens / sites
+    return with_pools(problem, systems)
+
+
+def with_pools(problem: Problem, systems: Floats) -> Problem:
+    """`busy` of each mode where its smallest pool has so many systems, a pod at least."""
+    busy = [
+        _busy(problem, mode, max(float(n), mode.pod)) for mode, n in zip(problem.modes, systems, strict=True)
+    ]
+    return dataclasses.replace(problem, busy=np.array(busy))
+
+
+def _busy(problem: Problem, mode: Mode, systems: float) -> float:
+    workload = problem.fleet.workloads[mode.workload]
+    room = workload.first_token.number - mode.first_s
+    return max(most_busy(mode.pool(workload, systems), room), LEAST_WORK)
+
+
+def size(problem: Problem, goal: Goal | None = None, label: str = "") -> Plan:
+    """The best plan.
+
+    Diagnostics: fleet-impossible, fleet-no-highspy, fleet-unsolved."""
+    aim = goal or Goal()
+    model, relaxed = _relaxed(problem, aim)
+    for _ in range(ROUNDS - 1):
+        busy = with_pools(model.problem, _smallest_pools(model, relaxed.x)).busy
+        if np.all(busy >= model.problem.busy - 0.005):
+            break
+        busy = np.minimum(busy, model.problem.busy)
+        model, relaxed = _relaxed(dataclasses.replace(model.problem, busy=busy), aim)
+    return _whole(model, relaxed, aim, label)
+
+
+def _relaxed(problem: Problem, aim: Goal) -> tuple[Model, Solved]:
+    model = _model(problem, aim)
+    solved = solve(model.program)
+    if solved.status == "infeasible":
+        raise DiagnosticError([_impossible(problem, aim)])
+    return model, solved
+
+
+def _impossible(problem: Problem, aim: Goal) -> Diagnostic:
+    if aim.stress is not None:
+        try:
+            size(problem, dataclasses.replace(aim, stress=None))
+        except DiagnosticError as why:
+            return why.diagnostics[0]
+        confidence = problem.fleet.policies.confidence
+        text = "the promises can be kept on average, but not in the bad cases that the confidence asks for"
+        help = "promise less, ask for less confidence, or plan with more power and deliveries"
+        return Diagnostic("fleet-impossible", text, confidence.span if confidence else None, help=help)
+    return impossible(problem)
+
+
+def of_kind(problem: Problem, kind: str, goal: Goal | None = None) -> Plan:
+    """The best plan with systems of one kind. Workloads that this kind cannot serve at their speed are left
+    unserved, and their promises do not count: `waived` of the plan."""
+    some = problem.only(kind)
+    aim = goal or Goal()
+    return size(some, dataclasses.replace(aim, waived=tuple(unservable(some))), kind)
+
+
+def _model(problem: Problem, aim: Goal) -> Model:
+    model = build(problem, frozenset(f"promise to {name}" for name in aim.waived))
+    program = model.program
+    if aim.stress is not None:
+        add_stress(model, aim.stress)
+    columns = np.arange(len(model.usd))
+    if aim.what != "cost":
+        program.cost[:3] = [model.tonnes if aim.what == "carbon" else model.waiting]
+    if np.isfinite(aim.most_usd):
+        row = program.rows("cost", -np.inf, aim.most_usd / SCALE, ["cost"], problem.quarters - 1)
+        program.put(row, columns, model.usd)
+    if np.isfinite(aim.most_tonnes):
+        row = program.rows("carbon", -np.inf, aim.most_tonnes, ["carbon of the plan"], problem.quarters - 1)
+        program.put(row, columns, model.tonnes)
+    if aim.unserved is not None:
+        program.high[2] = np.minimum(program.high[2], aim.unserved.ravel() * (1 + 1e-6) + 1e-6)
+    return model
+
+
+def _smallest_pools(model: Model, x: Floats) -> Floats:
+    """[m] systems of the smallest pool that serves something, at the peak of its block."""
+    p = model.problem
+    works = x[model.x]
+    ratio = p.peak / np.maximum(p.mean, 1e-12)
+    peak = (works * ratio[p.mode_workload][None, :, None, :] / p.busy[None, :, None, None]).max(axis=3)
+    pods = np.array([mode.pod for mode in p.modes])
+    peak = np.where(peak > 0.1 * pods[None, :, None], peak, np.inf)
+    smallest = peak.min(axis=(0, 2))
+    return np.where(np.isfinite(smallest), smallest, 1e9)
+
+
+def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
+    """Rounded to whole systems; the integer optimum where there are few of them."""
+    count = rounded(model, relaxed.x[model.n])
+    found = None if count is None else _fixed(model, count)
+    bound, is_optimum = relaxed.objective, False
+    if found is None or model.n.size <= FEW:
+        start = found.x if found is not None else None
+        best = solve(model.program, relaxed=False, limit_s=MIP_S, gap=MIP_GAP, start=start)
+        if len(best.x) and best.status != "infeasible":
+            is_optimum, bound = best.status == "optimal", max(bound, best.bound)
+            found = best if found is None or best.objective < found.objective - 1e-12 else found
+    if found is None:
+        raise DiagnosticError([_impossible(model.problem, aim)])
+    rounding = Rounding(
+        relaxed=relaxed.objective,
+        whole=found.objective,
+        bound=min(bound, found.objective),
+        is_optimum=is_optimum,
+    )
+    return Plan(
+        label=label,
+        problem=model.problem,
+        systems=np.rint(found.x[model.n]).astype(np.int64),
+        works=np.maximum(found.x[model.x], 0.0),
+        unserved=np.maximum(found.x[model.u], 0.0),
+        usd=float(model.usd @ found.x[: len(model.usd)]) * SCALE,
+        tonnes=float(model.tonnes @ found.x[: len(model.tonnes)]),
+        rounding=rounding,
+        shadows=shadows(model, relaxed) if aim.what == "cost" else (),
+        waived=aim.waived,
+    )
+
+
+def _fixed(model: Model, count: NDArray[np.int64]) -> Solved | None:
+    """The best use of so many systems; None when promises would break."""
+    program = dataclasses.replace(model.program, low=list(model.program.low), high=list(model.program.high))
+    program.low[0] = program.high[0] = np.ravel(count).astype(np.float64)
+    pods = np.array([mode.pod for mode in model.problem.modes])
+    has_pod = count[:, model.problem.mode_system] >= pods[None, :, None]
+    room = np.broadcast_to(np.where(has_pod, np.inf, 0.0)[..., None], model.x.shape)
+    for high in (np.ravel(room), model.program.high[1]):
+        program.high[1] = high
+        found = solve(program)
+        if found.status == "optimal":
+            return found
+    return None
