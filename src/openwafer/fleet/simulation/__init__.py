@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from openwafer._later import later
 from openwafer.fleet.simulation._arrivals import Arrivals, client_shares
 from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, Requests, StepTable
+from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
+from openwafer.fleet.simulation._reliability import Reliability, reliability
 from openwafer.fleet.simulation._sessions import Sessions
 from openwafer.fleet.simulation._trace import load_trace
 from openwafer.fleet.simulation._traffic import LengthTable, length_tables, nearest_lengths
@@ -25,15 +27,22 @@ __all__ = [
     "Group",
     "LengthTable",
     "Pool",
+    "Reliability",
     "Requests",
     "Sessions",
     "StepTable",
+    "Stock",
     "client_shares",
+    "dark",
     "length_tables",
+    "limited",
     "load_trace",
     "nearest_lengths",
+    "outages",
+    "reliability",
     "simulate_batches",
     "simulate_queue",
+    "site_outages",
     "traffic_statistics",
 ]
 

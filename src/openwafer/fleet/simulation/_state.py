@@ -11,8 +11,9 @@ from collections import namedtuple
 import numpy as np
 
 
-def _record(seconds: str, whole: str) -> np.dtype:
-    return np.dtype([*((n, np.float64) for n in seconds.split()), *((n, np.int64) for n in whole.split())])
+def _record(seconds: str, whole: str, integer: type = np.int64) -> np.dtype:
+    fields = [*((n, np.float64) for n in seconds.split()), *((n, integer) for n in whole.split())]
+    return np.dtype(fields, align=True)
 
 
 BOTH, PREFILL, DECODE = range(3)
@@ -36,6 +37,7 @@ REQUEST = _record(
     "arrival_s first_s end_s think_s",
     "group prompt output cached shared reused session then done todo held seen order after pool replica "
     "moves status",
+    np.int32,
 )
 """`cached`: tokens that it shares with the turn before, `shared`: with all of its kind; `reused`: found in a
 cache; `then`: the next turn, which comes `think_s` after the end of this one; `done`: tokens generated;
