@@ -74,7 +74,7 @@ def test_bursts_of_ten_minutes() -> None:
     rng = np.random.default_rng(3)
     times = Arrivals(rate=5.0, burst=1.75).draw(np.zeros(200, np.int64), 3600.0, rng)
     counts = np.bincount((times / 600).astype(int), minlength=1200).reshape(200, 6)
-    assert (counts.max(axis=1) / counts.mean(axis=1)).mean() == pytest.approx(1.75, rel=0.04)
+    assert (counts.max(axis=1) / counts.mean(axis=1)).mean() == pytest.approx(1.75, rel=0.03)
 
 
 def test_clients_have_the_published_share() -> None:

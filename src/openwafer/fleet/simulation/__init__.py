@@ -6,32 +6,45 @@
 from typing import TYPE_CHECKING
 
 from openwafer._later import later
+from openwafer.fleet.simulation._allot import Curtailment
 from openwafer.fleet.simulation._arrivals import Arrivals, client_shares
 from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, Requests, StepTable
 from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
 from openwafer.fleet.simulation._reliability import Reliability, reliability
 from openwafer.fleet.simulation._sessions import Sessions
-from openwafer.fleet.simulation._trace import load_trace
+from openwafer.fleet.simulation._trace import load_trace, split_by_group
 from openwafer.fleet.simulation._traffic import LengthTable, length_tables, nearest_lengths
 from openwafer.fleet.simulation._traffic import statistics as traffic_statistics
 
 if TYPE_CHECKING:
     from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
     from openwafer.fleet.simulation._queue import simulate_queue
+    from openwafer.fleet.simulation._run import remove_parts, run_study
+    from openwafer.fleet.simulation._study import Study
+    from openwafer.fleet.simulation._unit import Darkness, UnitResult
+    from openwafer.fleet.simulation._verdict import ClassDay, Compared, Report, SiteDay, refusal, report
 
 __all__ = [
     "Arrivals",
     "BatchRun",
     "Change",
+    "ClassDay",
+    "Compared",
+    "Curtailment",
+    "Darkness",
     "Fleet",
     "Group",
     "LengthTable",
     "Pool",
     "Reliability",
+    "Report",
     "Requests",
     "Sessions",
+    "SiteDay",
     "StepTable",
     "Stock",
+    "Study",
+    "UnitResult",
     "client_shares",
     "dark",
     "length_tables",
@@ -39,13 +52,26 @@ __all__ = [
     "load_trace",
     "nearest_lengths",
     "outages",
+    "refusal",
     "reliability",
+    "remove_parts",
+    "report",
+    "run_study",
     "simulate_batches",
     "simulate_queue",
     "site_outages",
+    "split_by_group",
     "traffic_statistics",
 ]
 
 __getattr__ = later(
-    __name__, {"_batches": ("BatchRun", "simulate_batches"), "_queue": ("simulate_queue",)}
-)  # fmt: skip
+    __name__,
+    {
+        "_batches": ("BatchRun", "simulate_batches"),
+        "_queue": ("simulate_queue",),
+        "_run": ("remove_parts", "run_study"),
+        "_study": ("Study",),
+        "_unit": ("Darkness", "UnitResult"),
+        "_verdict": ("ClassDay", "Compared", "Report", "SiteDay", "refusal", "report"),
+    },
+)

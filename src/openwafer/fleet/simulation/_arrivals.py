@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ BURST_PARTS = 6
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrivals:
     """`rate`: requests/s in the mean of a day; `by_hour`: 24 factors; `burst`: the highest ten minutes over
-    their hour, in the mean; `gap_cv`: deviation of a client's gaps over their mean, at a steady rate;
+    their hour; `gap_cv`: deviation of a client's gaps over their mean, at a steady rate;
     `top_ten_share`: of the requests, by the ten largest of `clients`."""
 
     rate: float
@@ -94,24 +93,8 @@ def client_shares(count: int, top_ten_share: float) -> NDArray[np.float64]:
 
 
 def burst_factors(hours: int, burst: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(hours, 6) log-normal factors, whose mean in each hour is 1 and whose largest is `burst` in the mean of
-    many hours, nearly."""
-    sigma = _burst_sigma(burst)
-    drawn: NDArray[np.float64] = np.exp(sigma * rng.standard_normal((hours, BURST_PARTS)))
-    return np.asarray(drawn / drawn.mean(axis=1, keepdims=True), np.float64)
-
-
-@cache
-def _burst_sigma(burst: float) -> float:
-    """Of the logarithm: mean of the largest of six over the mean, by bisection on a fixed sample."""
-    sample = np.random.default_rng(0).standard_normal((4096, BURST_PARTS))
-
-    def largest(sigma: float) -> float:
-        drawn = np.exp(sigma * sample)
-        return float((drawn.max(axis=1) / drawn.mean(axis=1)).mean())
-
-    low, high = 0.0, 8.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if largest(middle) < burst else (low, middle)
-    return low
+    """(hours, 6) factors: one part of each hour, at random, has `burst`, the others what is left."""
+    most = min(max(burst, 1.0), float(BURST_PARTS))
+    found = np.full((hours, BURST_PARTS), (BURST_PARTS - most) / (BURST_PARTS - 1))
+    found[np.arange(hours), rng.integers(0, BURST_PARTS, hours)] = most
+    return found

@@ -26,8 +26,8 @@ def spread(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Spread:
         return Spread(0.0, 0.0, 0.0, 0.0)
     order = np.argsort(values, kind="stable")
     ranked, part = values[order], np.cumsum(weights[order])
-    at: list[int] = np.searchsorted(part, np.array([0.5, 0.9, 0.99]) * part[-1]).tolist()
-    p50, p90, p99 = (float(ranked[min(i, len(ranked) - 1)]) for i in at)
+    at = np.asarray(np.searchsorted(part, np.array([0.5, 0.9, 0.99]) * part[-1]), np.intp)
+    p50, p90, p99 = (float(value) for value in ranked[np.minimum(at, len(ranked) - 1)])
     return Spread(float(np.average(values, weights=weights)), p50, p90, p99)
 
 

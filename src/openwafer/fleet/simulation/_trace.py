@@ -52,6 +52,19 @@ def load_trace(path: str, groups: tuple[str, ...]) -> Requests:
     return _requests(path, rows, groups)
 
 
+def split_by_group(requests: Requests, groups: tuple[str, ...]) -> dict[str, Requests]:
+    """The requests of each class that has some, each from second 0 on and as of class 0."""
+    found: dict[str, Requests] = {}
+    for at, name in enumerate(groups):
+        mine = requests.group == at
+        if mine.any():
+            arrival = requests.arrival_s[mine]
+            columns = {n: getattr(requests, n)[mine] for n in ("prompt", "output", "cached", "session")}
+            zero = np.zeros(len(arrival), np.int64)
+            found[name] = Requests(arrival_s=arrival - arrival[0], group=zero, **columns)
+    return found
+
+
 def _requests(path: str, rows: list[_Row], groups: tuple[str, ...]) -> Requests:
     for row in rows:
         if row.kind and row.kind not in groups:
