@@ -13,7 +13,16 @@ from openwafer.cli._table import print_table
 from openwafer.diag import DiagnosticError, error, showable
 
 if TYPE_CHECKING:
-    from openwafer.fleet.simulation import ClassDay, Curtailment, Darkness, Report, Requests, SiteDay, Study
+    from openwafer.fleet.simulation import (
+        ClassDay,
+        Curtailment,
+        Darkness,
+        Report,
+        Requests,
+        SiteDay,
+        Study,
+        UnitResult,
+    )
 
 _CUT = re.compile(r"(.+)=(\d{1,2})-(\d{1,2}):(0|1|0?\.\d+)")
 _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
@@ -98,7 +107,7 @@ def _traced(path: str, workloads: tuple[str, ...]) -> dict[str, Requests]:
     return split_by_group(load_trace(path, workloads), workloads)
 
 
-def _run(study: Study, processes: int, out: Path | None, quiet: bool) -> list[object]:
+def _run(study: Study, processes: int, out: Path | None, quiet: bool) -> list[UnitResult]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
