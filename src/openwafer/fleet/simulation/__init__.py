@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from openwafer._later import later
-from openwafer.fleet.simulation._allot import Curtailment
+from openwafer.fleet.simulation._allot import Curtailment, Slot, allot, hours_of_blocks
 from openwafer.fleet.simulation._arrivals import Arrivals, client_shares
 from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, Requests, StepTable
 from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
@@ -41,12 +41,15 @@ __all__ = [
     "Requests",
     "Sessions",
     "SiteDay",
+    "Slot",
     "StepTable",
     "Stock",
     "Study",
     "UnitResult",
+    "allot",
     "client_shares",
     "dark",
+    "hours_of_blocks",
     "length_tables",
     "limited",
     "load_trace",

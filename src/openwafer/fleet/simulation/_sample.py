@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from openwafer.fleet.simulation._allot import Slot
 
-HOUR_PARTS_S = (3600.0, 1200.0, 600.0, 300.0, 120.0)
+HOUR_PARTS_S = (3600.0, 1200.0, 600.0, 300.0, 120.0, 60.0, 30.0)
 """Of each hour, the longest that is affordable is simulated."""
 LEAST_REPLICAS = 4
 MOST_REPLICAS = 1024

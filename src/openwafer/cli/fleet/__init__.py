@@ -7,7 +7,7 @@ import importlib
 import click
 
 _COMMANDS: dict[str, tuple[str, str]] = {
-    "simulate": ("openwafer.cli._fleet_simulate", "Simulate days of a plan, beside what it promises."),
+    "simulate": ("openwafer.cli.fleet._simulate", "Simulate days of a plan, beside what it promises."),
 }
 """Name → module with a click command `command`, and its line in the help."""
 
