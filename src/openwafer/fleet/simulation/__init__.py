@@ -17,11 +17,12 @@ from openwafer.fleet.simulation._traffic import LengthTable, length_tables, near
 from openwafer.fleet.simulation._traffic import statistics as traffic_statistics
 
 if TYPE_CHECKING:
+    from openwafer.fleet.simulation._asked import Darkness
     from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
     from openwafer.fleet.simulation._queue import simulate_queue
     from openwafer.fleet.simulation._run import remove_parts, run_study
     from openwafer.fleet.simulation._study import Study
-    from openwafer.fleet.simulation._unit import Darkness, UnitResult
+    from openwafer.fleet.simulation._unit import UnitResult
     from openwafer.fleet.simulation._verdict import ClassDay, Compared, Report, SiteDay, refusal, report
 
 __all__ = [
@@ -74,7 +75,8 @@ __getattr__ = later(
         "_queue": ("simulate_queue",),
         "_run": ("remove_parts", "run_study"),
         "_study": ("Study",),
-        "_unit": ("Darkness", "UnitResult"),
+        "_asked": ("Darkness",),
+        "_unit": ("UnitResult",),
         "_verdict": ("ClassDay", "Compared", "Report", "SiteDay", "refusal", "report"),
     },
 )

@@ -33,8 +33,8 @@ class Curtailment:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slot:
     """Replicas of one mode at one site: `decode[hour]`, and `prefill[hour]` where other chips read prompts.
-    `share[hour]`: of the class's requests that the plan sends here, of all that it serves; `spares`: systems
-    beside those in use; `systems`: of one replica."""
+    `tokens[hour]`: what the plan serves here, tokens/s; `share[hour]`: of all that it serves; `spares`:
+    systems beside those in use; `systems`: of one replica."""
 
     site: str
     mode: Mode
@@ -42,6 +42,7 @@ class Slot:
     decode: NDArray[np.int64]
     prefill: NDArray[np.int64]
     share: NDArray[np.float64]
+    tokens: NDArray[np.float64]
     spares: float
     systems: float
 
@@ -153,6 +154,7 @@ def _add_slots(
     per_system = units_per_system(p.fleet.systems[p.systems[s]].facts)
     layouts = {m: layout_of(p.modes[m].estimate) for m in modes}
     order, rest = [layouts[m] for m in modes], count - spares
+    works = plan.works[i, :, quarter, :] * p.tokens[:, None]
     counts = np.stack([_whole(need[modes, b], rest, order, per_system) for b in range(p.blocks)])
     whole = float(need[modes].max(axis=1).sum())
     for k, m in enumerate(modes):
@@ -163,7 +165,8 @@ def _add_slots(
         found.setdefault(p.modes[m].workload, []).append(
             Slot(
                 site=p.sites[i], mode=p.modes[m], layout=layout, decode=decode, prefill=prefill,
-                share=served[i, m][block], spares=spares * float(need[m].max()) / whole,
+                share=served[i, m][block], tokens=works[m][block],
+                spares=spares * float(need[m].max()) / whole,
                 systems=layout.group * layout.pipes / per_system,
             )
         )  # fmt: skip

@@ -39,10 +39,10 @@ def _compiled() -> Callable[..., float]:
 class BatchRun:
     """What came of each request, and what the pools did.
 
-    `requests`: records with `arrival_s`, `first_s` (first token, NaN for none), `end_s`, `status`, `pool`,
-    `moves` (times that it had to begin again); `meter[pool, period, what]`: busy seconds, joules while busy,
-    tokens of answers, prompt tokens read and found in a cache; `steps`: of all replicas; `end_s`: when
-    nothing was left to do, or the time was up.
+    `requests`: records with `arrival_s`, `sent_s` (when it first came to a replica), `first_s` (first token,
+    NaN for none), `end_s`, `status`, `pool`, `moves` (times that it had to begin again); `meter[pool, period,
+    what]`: busy seconds, joules while busy, tokens of answers, prompt tokens read and found in a cache;
+    `steps`: of all replicas; `end_s`: when nothing was left to do, or the time was up.
     """
 
     requests: NDArray[Any]
@@ -95,7 +95,8 @@ def _tree(size: int) -> NDArray[np.int64]:
 
 def _requests(given: Requests) -> NDArray[Any]:
     table = np.zeros(len(given), st.REQUEST)
-    table["arrival_s"], table["first_s"], table["end_s"] = given.arrival_s, np.nan, np.nan
+    table["arrival_s"], table["sent_s"] = given.arrival_s, np.nan
+    table["first_s"] = table["end_s"] = np.nan
     table["prompt"], table["output"], table["group"] = given.prompt, given.output, given.group
     table["session"] = table["then"] = table["after"] = table["pool"] = table["replica"] = -1
     for name in ("think_s", "cached", "shared", "session", "then"):

@@ -46,9 +46,11 @@ class Outcome(msgspec.Struct, frozen=True):
     token: Spread
 
 
-def outcome(table: NDArray[Any], weights: NDArray[np.float64], scale: float) -> Outcome:
+def outcome(
+    table: NDArray[Any], weights: NDArray[np.float64], scale: float, since: str = "arrival_s"
+) -> Outcome:
     """`table`: records of requests; `weights`: requests that each stands for; `scale`: parts of an hour to
-    hours."""
+    hours; `since`: from when on a first token is awaited."""
     status, total = table["status"], max(float(weights.sum()), 1e-300)
     served = status == st.SERVED
     tokens = table["output"] * weights * scale
@@ -66,6 +68,6 @@ def outcome(table: NDArray[Any], weights: NDArray[np.float64], scale: float) -> 
         shed=part(st.SHED),
         unfinished=part(st.UNDER_WAY, st.HELD, st.NOT_COME),
         moved=float(weights[table["moves"] > 0].sum()) / total,
-        first=spread((table["first_s"] - table["arrival_s"])[served], weights[served]),
+        first=spread((table["first_s"] - table[since])[served], weights[served]),
         token=spread(each, weights[longer]),
     )

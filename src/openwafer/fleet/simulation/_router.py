@@ -166,6 +166,8 @@ def enqueue(s, r, q, now, has_cache):
         request.status = TOO_LONG
         return
     request.status = UNDER_WAY
+    if np.isnan(request.sent_s):
+        request.sent_s = now
     request.replica, request.pool = r, replica.pool
     request.todo = 0
     if not has_cache:

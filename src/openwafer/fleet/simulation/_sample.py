@@ -42,30 +42,35 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """`hour_s`: seconds of each hour that are simulated; `part[hour]`: of the class's requests."""
+    """`hour_s`: seconds of each hour that are simulated; `is_even`: whether requests of an hour may be served
+    in another, so that all hours have the same part."""
 
     slots: tuple[Sampled, ...]
     hour_s: float
+    is_even: bool = False
 
     @property
     def part(self) -> NDArray[np.float64]:
+        """By hour, of the class's requests."""
         share = np.stack([one.slot.share for one in self.slots])
+        tokens = np.stack([one.slot.tokens for one in self.slots])
         parts = np.stack([one.part for one in self.slots])
+        mean = float((tokens * parts).sum() / max(float(tokens.sum()), 1e-300))
         total = share.sum(axis=0)
-        mean = float((share * parts).sum() / max(float(total.sum()), 1e-300))
-        return np.where(total > 0, (share * parts).sum(axis=0) / np.maximum(total, 1e-300), mean)
+        each = np.where(total > 0, (share * parts).sum(axis=0) / np.maximum(total, 1e-300), mean)
+        return np.full_like(each, mean) if self.is_even else each
 
 
-def sample(slots: Sequence[Slot], requests_per_s: float, budget: float) -> Sample:
+def sample(slots: Sequence[Slot], requests_per_s: float, budget: float, is_even: bool = False) -> Sample:
     """The longest hours, then the most replicas, with about `budget` requests in a day of this rate."""
     least = [_of(slot, _round_number(slot, LEAST_REPLICAS)) for slot in slots]
-    part = float(Sample(slots=tuple(least), hour_s=1.0).part.mean())
+    part = float(Sample(slots=tuple(least), hour_s=1.0, is_even=is_even).part.mean())
     affordable = budget / max(requests_per_s * part * 24, 1e-300)
     hour_s = next((s for s in HOUR_PARTS_S if s <= affordable), HOUR_PARTS_S[-1])
     more = max(affordable / hour_s, 1.0)
     most = min(int(LEAST_REPLICAS * more), MOST_REPLICAS)
     found = [_of(slot, _round_number(slot, most)) for slot in slots]
-    return Sample(slots=tuple(found), hour_s=hour_s)
+    return Sample(slots=tuple(found), hour_s=hour_s, is_even=is_even)
 
 
 def _round_number(slot: Slot, least: int) -> int:

@@ -34,15 +34,15 @@ TRANSFER, RETURN = range(2)
 NEVER = np.inf
 
 REQUEST = _record(
-    "arrival_s first_s end_s think_s",
+    "arrival_s sent_s first_s end_s think_s",
     "group prompt output cached shared reused session then done todo held seen order after pool replica "
     "moves status",
     np.int32,
 )
-"""`cached`: tokens that it shares with the turn before, `shared`: with all of its kind; `reused`: found in a
-cache; `then`: the next turn, which comes `think_s` after the end of this one; `done`: tokens generated;
-`todo`: tokens of the prompt not yet read; `held`: tokens of KV cache when it joined, `seen`: context then;
-`after`: the next in a list; `moves`: how often it had to start again."""
+"""`sent_s`: when it first came to a replica; `cached`: tokens that it shares with the turn before, `shared`:
+with all of its kind; `reused`: found in a cache; `then`: the next turn, which comes `think_s` after the end
+of this one; `done`: tokens generated; `todo`: tokens of the prompt not yet read; `held`: tokens of KV cache when
+it joined, `seen`: context then; `after`: the next in a list; `moves`: how often it had to start again."""
 SESSION = _record("last_s", "replica epoch tokens")
 REPLICA = _record(
     "start_s prompt_s link_s",

@@ -17,9 +17,10 @@ import numpy as np
 import openwafer
 from openwafer.diag import error, suggest
 from openwafer.fleet.simulation._allot import Curtailment, allot
+from openwafer.fleet.simulation._asked import Darkness, Scene
 from openwafer.fleet.simulation._inputs import Requests
 from openwafer.fleet.simulation._measure import Outcome, Spread
-from openwafer.fleet.simulation._unit import Darkness, Scene, UnitResult, simulate_unit
+from openwafer.fleet.simulation._unit import UnitResult, simulate_unit
 from openwafer.fleet.sizing import Plan
 
 BUDGET = 1_000_000

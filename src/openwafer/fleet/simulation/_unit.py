@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -13,34 +12,21 @@ from numpy.typing import NDArray
 from openwafer.estimate import ReplicaSteps, replica_steps
 from openwafer.fleet.document import Workload
 from openwafer.fleet.simulation import _state as st
-from openwafer.fleet.simulation._allot import HOURS, Slot, by_hour, mean_demand
-from openwafer.fleet.simulation._arrivals import Arrivals
+from openwafer.fleet.simulation._allot import HOURS, Slot
+from openwafer.fleet.simulation._asked import Scene, rate_of, requests_of
 from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
-from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, Requests, StepTable
+from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, StepTable
 from openwafer.fleet.simulation._measure import Outcome, outcome
 from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
 from openwafer.fleet.simulation._reliability import Reliability, reliability
 from openwafer.fleet.simulation._sample import Sample, Sampled, sample
-from openwafer.fleet.simulation._traffic import length_tables, nearest_lengths
-from openwafer.fleet.sizing import Plan
 
-WARM_HOURS = 1
-"""Before the day, not counted."""
 DAY_S = 86_400.0
 _LEVELS = {"priority": 0, "default": 1, "flex": 2}
 _PATIENCE = 0.5
 """Of the time that a first token may take: what requests that wait at a replica may take before it."""
 _AFTER_S = 4 * 3600.0
 """What is under way after the day may take so long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Darkness:
-    """What if: a site is without power or links from hour `start`, for `hours`."""
-
-    site: str
-    start: float
-    hours: float
 
 
 class Energy(msgspec.Struct, frozen=True):
@@ -66,96 +52,23 @@ class UnitResult(msgspec.Struct, frozen=True):
     energy: list[Energy]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scene:
-    """What a class meets on a day. `demand`: a factor on what the plan expects; `trace`: requests that are
-    replayed in place of drawn ones, at the plan's rate."""
-
-    plan: Plan
-    quarter: int
-    workload: str
-    slots: Sequence[Slot]
-    seed: int
-    budget: float
-    demand: float = 1.0
-    darkness: Sequence[Darkness] = ()
-    trace: Requests | None = None
-
-
 def simulate_unit(scene: Scene) -> UnitResult:
     """Diagnostics: those of `replica_steps`."""
     workload = scene.plan.problem.fleet.workloads[scene.workload]
-    rate = _rate(scene, workload)
+    rate = rate_of(scene, workload)
     rng = np.random.default_rng([scene.seed, scene.quarter, *scene.workload.encode()])
-    drawn = sample(scene.slots, rate, scene.budget)
-    requests, lengths = _requests(scene, workload, drawn, rate, rng)
+    drawn = sample(scene.slots, rate, scene.budget, scene.may_hold)
+    requests, lengths = requests_of(scene, workload, drawn, rate, rng)
     fleet = _fleet(scene, workload, drawn, rng)
-    end = (HOURS + WARM_HOURS) * drawn.hour_s + _AFTER_S
+    end = scene.span.total * drawn.hour_s + _AFTER_S
     run = simulate_batches(
-        fleet, requests, end_s=end, period_s=drawn.hour_s, periods=HOURS + WARM_HOURS, seed=scene.seed
+        fleet, requests, end_s=end, period_s=drawn.hour_s, periods=scene.span.total, seed=scene.seed
     )
     return UnitResult(
         quarter=scene.quarter, workload=scene.workload, seed=scene.seed, lengths=lengths,
         hour_s=drawn.hour_s, part=float(drawn.part.mean()), steps=run.steps,
-        outcome=_outcome(run, drawn), energy=_energy(run, fleet, drawn),
+        outcome=_outcome(scene, run, drawn), energy=_energy(scene, run, fleet, drawn),
     )  # fmt: skip
-
-
-def _rate(scene: Scene, workload: Workload) -> float:
-    """Requests/s in the mean of the day."""
-    asked = mean_demand(scene.plan.problem, scene.workload, scene.quarter) * scene.demand
-    output = workload.output.number
-    if scene.trace is not None:
-        output = float(scene.trace.output.mean())
-    return asked / output
-
-
-def hours_with_warm_up() -> NDArray[np.int64]:
-    return (np.arange(HOURS + WARM_HOURS) - WARM_HOURS) % HOURS
-
-
-def _requests(
-    scene: Scene, workload: Workload, drawn: Sample, rate: float, rng: np.random.Generator
-) -> tuple[Requests, str]:
-    factors = by_hour(workload.by_hour.numbers if workload.by_hour else None)
-    here = factors * drawn.part * rate
-    if scene.trace is not None:
-        return _replayed(scene.trace, float(here.mean()), drawn.hour_s), "trace"
-    arrivals = Arrivals(
-        rate=float(here.mean()), by_hour=tuple(here.tolist()), burst=workload.burst.number,
-        gap_cv=workload.gap_cv.number,
-    )  # fmt: skip
-    times = arrivals.draw(hours_with_warm_up(), drawn.hour_s, rng)
-    name = nearest_lengths(workload.input.number, workload.output.number)
-    prompt, output = length_tables(name)
-    most = max(workload.config.context, 2)
-    longest = max(most - 1, 1)
-    prompts = np.minimum(prompt.with_mean(workload.input.number).draw(len(times), rng), longest)
-    outputs = output.with_mean(workload.output.number).draw(len(times), rng)
-    return Requests(
-        arrival_s=times, prompt=prompts, output=np.minimum(outputs, most - prompts),
-        group=np.zeros(len(times), np.int64),
-    ), name  # fmt: skip
-
-
-def _replayed(trace: Requests, rate: float, hour_s: float) -> Requests:
-    """The trace, stretched to a rate and repeated until the day is over. Conversations of a repetition are
-    others."""
-    span = len(trace) / rate
-    own = float(trace.arrival_s[-1]) or 1.0
-    times = trace.arrival_s / own * span * (1 - 1 / max(len(trace), 2))
-    rounds = max(math.ceil((HOURS + WARM_HOURS) * hour_s / span), 1)
-    at = np.concatenate([times + k * span for k in range(rounds)])
-    keep = at < (HOURS + WARM_HOURS) * hour_s
-    again = {n: np.tile(getattr(trace, n), rounds)[keep] for n in ("prompt", "output", "cached")}
-    assert trace.session is not None
-    most = int(trace.session.max(initial=0)) + 1
-    session = np.concatenate(
-        [np.where(trace.session < 0, -1, trace.session + k * most) for k in range(rounds)]
-    )
-    return Requests(
-        arrival_s=at[keep], group=np.zeros(int(keep.sum()), np.int64), session=session[keep], **again
-    )
 
 
 def _fleet(scene: Scene, workload: Workload, drawn: Sample, rng: np.random.Generator) -> Fleet:
@@ -213,7 +126,7 @@ def _pools(one: Sampled, s: ReplicaSteps, facts: Reliability) -> list[Pool]:
 
 
 def _group(scene: Scene, workload: Workload, drawn: Sample, steps: Mapping[str, ReplicaSteps]) -> Group:
-    held = workload.shift == "day" or workload.tier == "flex"
+    held = scene.may_hold
     shares = np.stack([one.slot.share * one.part for one in drawn.slots], axis=1)
     shares = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, shares.mean(axis=0))
     entry = [f"{_name(one)}/prompts" if one.prefill.any() else _name(one) for one in drawn.slots]
@@ -223,7 +136,7 @@ def _group(scene: Scene, workload: Workload, drawn: Sample, steps: Mapping[str, 
         level=_LEVELS[workload.tier],
         most_waiting=1 if held else _patience(workload, drawn, steps),
         most_held_s=HOURS * drawn.hour_s if held else None,
-        shares=shares[hours_with_warm_up()],
+        shares=shares[scene.span.hours],
     )
 
 
@@ -244,13 +157,13 @@ def _dark(
     scene: Scene, drawn: Sample, facts: Reliability, rng: np.random.Generator
 ) -> dict[str, list[tuple[float, float]]]:
     """Spans without power or links by site: those that are drawn, and those that were asked for."""
-    until = (HOURS + WARM_HOURS) * drawn.hour_s
+    until = scene.span.total * drawn.hour_s
     found: dict[str, list[tuple[float, float]]] = {}
     for site in dict.fromkeys(one.slot.site for one in drawn.slots):
         found[site] = site_outages(until, facts, rng)
         for case in scene.darkness:
             if case.site == site:
-                start = (case.start + WARM_HOURS) * drawn.hour_s
+                start = (case.start + scene.span.before) * drawn.hour_s
                 found[site].append((start, start + case.hours * drawn.hour_s))
     return found
 
@@ -269,22 +182,26 @@ def _changes(
         pool=pool.name, replicas=pool.replicas, spares=spares, availability=availability,
         systems=systems if one.is_whole else max(systems, 1.0),
     )  # fmt: skip
-    found = outages(stock, (HOURS + WARM_HOURS) * hour_s, reliability(), rng)
-    found += limited(pool.name, counts[hours_with_warm_up()], pool.replicas, hour_s)
+    found = outages(stock, scene.span.total * hour_s, reliability(), rng)
+    found += limited(pool.name, counts[scene.span.hours], pool.replicas, hour_s)
     return found + dark(pool.name, pool.replicas, spans)
 
 
-def _outcome(run: BatchRun, drawn: Sample) -> Outcome:
-    """Of the requests that came in the day itself."""
+def _outcome(scene: Scene, run: BatchRun, drawn: Sample) -> Outcome:
+    """Of the requests that came in the day itself. What may be held is promised its first token from when it
+    is sent to a replica."""
     arrived = run.requests["arrival_s"]
     period = np.floor(arrived / drawn.hour_s).astype(np.int64)
-    counted = (period >= WARM_HOURS) & (period < HOURS + WARM_HOURS)
-    hour = hours_with_warm_up()[period[counted]]
+    counted = (period >= scene.span.before) & (period < scene.span.before + HOURS)
+    hour = scene.span.hours[period[counted]]
     weights = 1 / np.maximum(drawn.part[hour], 1e-300)
-    return outcome(run.requests[counted], weights, DAY_S / HOURS / drawn.hour_s)
+    return outcome(
+        run.requests[counted], weights, DAY_S / HOURS / drawn.hour_s,
+        since="sent_s" if scene.may_hold else "arrival_s",
+    )  # fmt: skip
 
 
-def _energy(run: BatchRun, fleet: Fleet, drawn: Sample) -> list[Energy]:
+def _energy(scene: Scene, run: BatchRun, fleet: Fleet, drawn: Sample) -> list[Energy]:
     """By slot and hour, scaled to all replicas and whole hours."""
     found: list[Energy] = []
     at = {pool.name: k for k, pool in enumerate(fleet.pools)}
@@ -292,8 +209,9 @@ def _energy(run: BatchRun, fleet: Fleet, drawn: Sample) -> list[Energy]:
         joules = np.zeros(HOURS)
         for name in (_name(one), f"{_name(one)}/prompts"):
             if name in at:
-                meter, idle = run.meter[at[name]], fleet.pools[at[name]].idle_watts
-                joules += meter[WARM_HOURS:, st.ENERGY_J] - idle * meter[WARM_HOURS:, st.BUSY_S]
+                day = run.meter[at[name], scene.span.before : scene.span.before + HOURS]
+                idle = fleet.pools[at[name]].idle_watts
+                joules += day[:, st.ENERGY_J] - idle * day[:, st.BUSY_S]
         scaled = np.maximum(joules, 0.0) / np.maximum(one.part, 1e-300) * (DAY_S / HOURS / drawn.hour_s)
         found.append(Energy(site=one.slot.site, system=one.slot.mode.system, joules=scaled.tolist()))
     return found
