@@ -172,9 +172,13 @@ class _Reader(TableChecker):
             return None
 
     def _filled(
-        self, path: tuple[str, ...], given: Mapping[str, Any], kind: type[Any], stated: list[str],
+        self,
+        path: tuple[str, ...],
+        given: Mapping[str, Any],
+        kind: type[Any],
+        stated: list[str],
         extra: Mapping[str, Any],
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """What was given with the defaults under it, by attribute; what is missing is reported."""
         known, found, missing = self._known(path, extra), dict[str, Any](), list[str]()
         specs = fields_of(kind)

@@ -22,12 +22,14 @@ _UNMET = ("target-out-of-reach", "model-fits-nowhere", "precision-not-there")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
     """One system that serves one workload, full. `pod`: systems that belong together; `slots`: requests that
-    a system serves at once; `kw`: IT power, hosts included."""
+    a system serves at once; `users`, `least`: what was asked of `estimate`; `kw`: IT power, hosts
+    included."""
 
     workload: str
     system: str
     kind: str
     users: float
+    least: float
     estimate: Estimate
 
     @property
@@ -124,9 +126,13 @@ def _tried(
                 for at, row in _estimates(workload, group, count, speed):
                     product = group[at]
                     yield Mode(
-                        workload=workload.name, system=names[id(product.facts)], kind=row.kind, users=count,
+                        workload=workload.name,
+                        system=names[id(product.facts)],
+                        kind=row.kind,
+                        users=count,
+                        least=speed,
                         estimate=row,
-                    )  # fmt: skip
+                    )
 
 
 def _estimates(
@@ -134,11 +140,16 @@ def _estimates(
 ) -> list[tuple[int, Estimate]]:
     try:
         rows = estimate(
-            workload.config, [product.facts for product in products], input=workload.input.number,
-            output=workload.output.number, users=users, tokens_per_second_per_user=speed,
-            precision=workload.precision, drafted=workload.drafted.number,  # type: ignore[arg-type]
+            workload.config,
+            [product.facts for product in products],
+            input=workload.input.number,
+            output=workload.output.number,
+            users=users,
+            tokens_per_second_per_user=speed,
+            precision=workload.precision,
+            drafted=workload.drafted.number,  # type: ignore[arg-type]
             accepted=workload.accepted.number,
-        )  # fmt: skip
+        )
     except DiagnosticError as unmet:
         if all(d.id in _UNMET for d in unmet.diagnostics):
             return []
