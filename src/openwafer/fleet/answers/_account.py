@@ -117,7 +117,8 @@ def _parts(plan: Plan) -> Floats:
     p = plan.problem
     held = np.einsum("imqb,mb,b->imq", plan.works, held_over_mean(p), p.hours)
     by = np.zeros((len(p.workloads), len(p.sites), len(p.systems), p.quarters))
-    np.add.at(by, (p.mode_workload, slice(None), p.mode_system), held.transpose(1, 0, 2))
+    for m, (w, s) in enumerate(zip(p.mode_workload, p.mode_system, strict=True)):
+        by[w, :, s] += held[:, m]
     everywhere = np.broadcast_to(by.sum((1, 2), keepdims=True), by.shape)
     by = np.where(by.sum(0) > LEAST_WORK, by, everywhere)
     total = by.sum(0)

@@ -8,7 +8,7 @@ from openwafer.fleet.sizing._problem import Floats, Problem, quarter_charge, qua
 from openwafer.fleet.sizing._program import build
 from openwafer.fleet.sizing._queue import Pool, mean_wait_s, most_busy, tail_wait_s, waits
 from openwafer.fleet.sizing._service import first_tokens, held_over_mean, pools
-from openwafer.fleet.sizing._size import Goal, of_kind, prepare, size
+from openwafer.fleet.sizing._size import Goal, of_kind, prepare, relax, relaxed_plan, size
 from openwafer.fleet.sizing._stress import Stress, lagged
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
     "prepare_longer",
     "quarter_charge",
     "quarter_hours",
+    "relax",
+    "relaxed_plan",
     "size",
     "solve",
     "tail_wait_s",

@@ -129,6 +129,29 @@ def _relaxed(problem: Problem, aim: Goal) -> tuple[Model, Solved]:
     return model, solved
 
 
+def relax(problem: Problem, goal: Goal) -> tuple[float, float] | None:
+    """USD of today and t of the best plan with parts of systems; None when there is none."""
+    model = _model(problem, goal)
+    solved = solve(model.program)
+    if solved.status != "optimal":
+        return None
+    columns = slice(len(model.usd))
+    return float(model.usd @ solved.x[columns]) * SCALE, float(model.tonnes @ solved.x[columns])
+
+
+def relaxed_plan(problem: Problem, goal: Goal) -> tuple[float, dict[str, float]]:
+    """USD of today of the best plan with parts of systems, and the tokens by kind of system.
+
+    Diagnostics: fleet-impossible."""
+    model, solved = _relaxed(problem, goal)
+    tokens = np.einsum("imqb,m,b->m", solved.x[model.x], problem.tokens, problem.hours)
+    kinds = {mode.kind for mode in problem.modes}
+    of = {
+        kind: sum(t for t, m in zip(tokens, problem.modes, strict=True) if m.kind == kind) for kind in kinds
+    }
+    return solved.objective * SCALE, {kind: float(total) for kind, total in of.items()}
+
+
 def _impossible(problem: Problem, aim: Goal) -> Diagnostic:
     if not aim.is_explained:
         return Diagnostic("fleet-impossible", "the constraints of the plan cannot hold together")

@@ -39,7 +39,7 @@ class Draws:
 
 def normal_chance(z: Floats) -> Floats:
     """The part of a standard normal below z."""
-    return np.vectorize(lambda value: 0.5 * math.erfc(-value / math.sqrt(2)), otypes=[np.float64])(z)
+    return np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in z.ravel()]).reshape(z.shape)
 
 
 def factor(low: float, high: float, z: Floats) -> Floats:

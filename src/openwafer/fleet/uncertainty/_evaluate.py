@@ -10,6 +10,7 @@ the systems of the plan first, then on any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,8 @@ class Outcomes:
         p = self.plan.problem
         promise = np.array([p.fleet.workloads[w].served.number for w in p.workloads])
         waived = np.array([w in self.plan.waived for w in p.workloads])
-        return (self.served_part >= promise[:, None] * (1 - KEPT)).all(2) | waived
+        holds = self.served_part >= promise[:, None] * (1 - KEPT)
+        return cast(NDArray[np.bool_], holds.all(axis=2) | waived)
 
     @property
     def survives(self) -> NDArray[np.bool_]:
@@ -103,10 +105,10 @@ def lag(values: Floats, late: Floats) -> Floats:
     first
     quarter they are as in it. The result is [n, …, q]."""
     quarters = values.shape[-1]
-    at = np.arange(quarters) - late[..., None]
+    at: Floats = np.arange(quarters, dtype=np.float64) - late[..., None]
     low = np.clip(np.floor(at), 0, quarters - 1).astype(np.intp)
     high = np.clip(low + 1, 0, quarters - 1)
-    part = np.clip(at - low, 0.0, 1.0)
+    part: Floats = np.clip(at - low, 0.0, 1.0)
     full = np.broadcast_to(values, (*late.shape, quarters))
     before, after = np.take_along_axis(full, low, -1), np.take_along_axis(full, high, -1)
     return before + part * (after - before)
