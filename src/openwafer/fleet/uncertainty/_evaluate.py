@@ -10,7 +10,6 @@ the systems of the plan first, then on any other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +55,12 @@ class Outcomes:
         promise = np.array([p.fleet.workloads[w].served.number for w in p.workloads])
         waived = np.array([w in self.plan.waived for w in p.workloads])
         holds = self.served_part >= promise[:, None] * (1 - KEPT)
-        return cast(NDArray[np.bool_], holds.all(axis=2) | waived)
+        return holds.all(axis=2) | waived
 
     @property
     def survives(self) -> NDArray[np.bool_]:
         """[n]"""
-        return self.kept.all(1)
+        return np.atleast_1d(self.kept.all(axis=1))
 
     @property
     def tokens(self) -> Floats:
