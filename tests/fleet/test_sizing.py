@@ -179,7 +179,7 @@ def impossible(fleet: Fleet) -> DiagnosticError:
 
 
 def test_an_impossible_plan_names_what_cannot_hold() -> None:
-    fleet = small(('"2027-10-01" = { value = 1.0', '"2027-10-01" = { value = 0.7'))
+    fleet = small(("value = 0.7, unit", "value = 0.4, unit"), ("value = 1.0, unit", "value = 0.4, unit"))
     found = impossible(fleet).diagnostics[0]
     assert found.id == "fleet-impossible" and found.span is not None and found.data
     named = set(found.data["constraints"])

@@ -6,6 +6,7 @@ from openwafer.estimate._constants import document as fitted_constants
 from openwafer.estimate._count import Parameters, count_parameters
 from openwafer.estimate._estimate import Estimate, estimate
 from openwafer.estimate._frontier import Crossing, Frontier, frontier
+from openwafer.estimate._grid import estimate_grid
 from openwafer.estimate._known import known_models, load_model
 from openwafer.estimate._layers import LayerCost, layer_costs
 from openwafer.estimate._parse_config import parse_config
@@ -32,6 +33,7 @@ __all__ = [
     "ValidationRow",
     "count_parameters",
     "estimate",
+    "estimate_grid",
     "estimate_training",
     "fitted_constants",
     "frontier",

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from openwafer.diag import DiagnosticError, Source
 from openwafer.estimate import load_model
@@ -18,7 +18,7 @@ from openwafer.fleet.document._fact import PlanFact
 from openwafer.fleet.document._from_system import system_facts
 from openwafer.fleet.document._quarter import Quarter
 from openwafer.fleet.document._schema import SINGLE, TABLES, Fleet, Product
-from openwafer.fleet.document._spec import FactSpec, WordSpec, fields_of, key_of
+from openwafer.fleet.document._spec import DatedFacts, FactSpec, WordSpec, fields_of, key_of
 from openwafer.fleet.document._table import TableChecker
 from openwafer.fleet.document._together import contradictions
 from openwafer.machine.systems import load_system
@@ -148,12 +148,13 @@ class _Reader(TableChecker):
             if isinstance(value, PlanFact):
                 self.used[value.name] = value
             elif isinstance(value, tuple):
-                self.used |= {fact.name: fact for _, fact in value}  # pyright: ignore[reportUnknownVariableType]
+                self.used |= {fact.name: fact for _, fact in cast(DatedFacts, value)}
 
     def _loaded(self, path: tuple[str, ...], given: Mapping[str, Any]) -> dict[str, Any] | None:
         """The system or the model that an entry names; None when there is none."""
         if path[0] == "systems":
-            name: str = given.get("system", path[1])
+            stated: str | None = given.get("system")
+            name = path[1] if stated is None else stated
             return self._load("facts", load_system, name, (*path, "system"))
         if path[0] == "workloads" and "model" in given:
             return self._load("config", load_model, given["model"], (*path, "model"))
@@ -172,9 +173,13 @@ class _Reader(TableChecker):
             return None
 
     def _filled(
-        self, path: tuple[str, ...], given: Mapping[str, Any], kind: type[Any], stated: list[str],
+        self,
+        path: tuple[str, ...],
+        given: Mapping[str, Any],
+        kind: type[Any],
+        stated: list[str],
         extra: Mapping[str, Any],
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """What was given with the defaults under it, by attribute; what is missing is reported."""
         known, found, missing = self._known(path, extra), dict[str, Any](), list[str]()
         specs = fields_of(kind)

@@ -136,9 +136,18 @@ class Policies(Named):
 
 
 RISKS = (
-    "demand", "growth", "electricity", "carbon", "site-delay", "system-delay", "wafer-throughput",
-    "gpu-throughput", "wafer-price", "gpu-price", "failures",
-)  # fmt: skip
+    "demand",
+    "growth",
+    "electricity",
+    "carbon",
+    "site-delay",
+    "system-delay",
+    "wafer-throughput",
+    "gpu-throughput",
+    "wafer-price",
+    "gpu-price",
+    "failures",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,9 +121,15 @@ class TableChecker:
         if len(self.diagnostics) > before:
             return None
         return PlanFact(
-            name, value, spec.unit, given["source"], given["status"], given.get("note", ""), instead,
+            name,
+            value,
+            spec.unit,
+            given["source"],
+            given["status"],
+            given.get("note", ""),
+            instead,
             self.span(path),
-        )  # fmt: skip
+        )
 
     def _check_words(self, path: Path, name: str, given: Mapping[str, Any], spec: FactSpec) -> None:
         for key in _FACT_KEYS[:-1]:

@@ -41,7 +41,7 @@ REQUEST = _record(
 )
 """`sent_s`: when it first came to a replica; `cached`: tokens that it shares with the turn before, `shared`:
 with all of its kind; `reused`: found in a cache; `then`: the next turn, which comes `think_s` after the end
-of this one; `done`: tokens generated; `todo`: tokens of the prompt not yet read; `held`: tokens of KV cache when
+of this one; `done`: tokens generated; `todo`: tokens of the prompt not yet read; `held`: of KV cache when
 it joined, `seen`: context then; `after`: the next in a list; `moves`: how often it had to start again."""
 SESSION = _record("last_s", "replica epoch tokens")
 REPLICA = _record(

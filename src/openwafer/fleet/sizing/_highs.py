@@ -136,9 +136,13 @@ def to_highs(program: Program, highspy: Any) -> Any:
 
 
 def solve(
-    program: Program, *, relaxed: bool = True, limit_s: float | None = None, gap: float = 1e-4,
+    program: Program,
+    *,
+    relaxed: bool = True,
+    limit_s: float | None = None,
+    gap: float = 1e-4,
     start: Floats | None = None,
-) -> Solved:  # fmt: skip
+) -> Solved:
     """Solves it; `relaxed` takes whole numbers as real. `start`: a solution to begin with.
 
     Diagnostics: fleet-no-highspy, fleet-unsolved."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from openwafer.diag import DiagnosticError
-from openwafer.estimate import Banded, Estimate, estimate
+from openwafer.estimate import Banded, Estimate, estimate_grid
 from openwafer.fleet.document import Fleet, Product, Workload
 from openwafer.fleet.sizing._queue import Pool
 
@@ -16,18 +15,19 @@ FASTER = (1.0, 1.5, 2.5, 4.0)
 """Speeds that are tried, over the one that a workload needs."""
 NEARLY = 0.75
 """Of the most tokens of a system: what a smaller pod must reach."""
-_UNMET = ("target-out-of-reach", "model-fits-nowhere", "precision-not-there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mode:
     """One system that serves one workload, full. `pod`: systems that belong together; `slots`: requests that
-    a system serves at once; `kw`: IT power, hosts included."""
+    a system serves at once; `users`, `least`: what was asked of `estimate`; `kw`: IT power, hosts
+    included."""
 
     workload: str
     system: str
     kind: str
     users: float
+    least: float
     estimate: Estimate
 
     @property
@@ -77,11 +77,11 @@ def modes_of(fleet: Fleet, workload: Workload) -> list[Mode]:
     need, slo = workload.speed.number, workload.first_token.number
     users = [u for u in USERS if u <= max(_in_flight(fleet, workload), USERS[0])]
     speeds = [max(need, 1.0) * factor for factor in FASTER]
-    tried = list(_tried(workload, list(fleet.systems.values()), users, [need, *speeds]))
+    tried = list(_tried(workload, list(fleet.systems.values()), users, speeds))
     good = [m for m in tried if m.estimate.meets and m.speed >= need and m.first_s < slo]
     found: dict[str, Mode] = {}
     for product in fleet.systems:
-        for speed in [need, *speeds]:
+        for speed in speeds:
             fast = [m for m in good if m.system == product and m.speed >= speed]
             found |= {mode.name: mode for mode in _picked(fast)}
     return list(found.values())
@@ -116,32 +116,19 @@ def _tried(
     workload: Workload, products: Sequence[Product], users: Sequence[float], speeds: Sequence[float]
 ) -> Iterator[Mode]:
     """What is estimated for each number of users and each speed; systems that cannot do it are left out."""
-    names = {id(product.facts): product.name for product in products}
-    groups = [products] if workload.precision is None else [[product] for product in products]
-    for group in groups:
-        for count in users:
-            for speed in speeds:
-                for at, row in _estimates(workload, group, count, speed):
-                    product = group[at]
-                    yield Mode(
-                        workload=workload.name, system=names[id(product.facts)], kind=row.kind, users=count,
-                        estimate=row,
-                    )  # fmt: skip
-
-
-def _estimates(
-    workload: Workload, products: Sequence[Product], users: float, speed: float
-) -> list[tuple[int, Estimate]]:
-    try:
-        rows = estimate(
-            workload.config, [product.facts for product in products], input=workload.input.number,
-            output=workload.output.number, users=users, tokens_per_second_per_user=speed,
-            precision=workload.precision, drafted=workload.drafted.number,  # type: ignore[arg-type]
-            accepted=workload.accepted.number,
+    found = estimate_grid(
+        workload.config,
+        [product.facts for product in products],
+        input=workload.input.number,
+        output=workload.output.number,
+        users=users,
+        speeds=speeds,
+        precision=workload.precision,  # type: ignore[arg-type]
+        drafted=workload.drafted.number,
+        accepted=workload.accepted.number,
+    )
+    for place, count, speed, row in found:
+        yield Mode(
+            workload=workload.name, system=products[place].name, kind=row.kind, users=count, least=speed,
+            estimate=row,
         )  # fmt: skip
-    except DiagnosticError as unmet:
-        if all(d.id in _UNMET for d in unmet.diagnostics):
-            return []
-        raise
-    order = {product.facts.name: at for at, product in enumerate(products)}
-    return [(order[row.system], row) for row in rows]

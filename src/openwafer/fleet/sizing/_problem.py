@@ -110,10 +110,14 @@ def problem_of(fleet: Fleet, modes: tuple[Mode, ...]) -> Problem:
     pue = _column(fleet.sites, "pue")
     by_name = {name: k for k, name in enumerate(systems)}
     work = {name: k for k, name in enumerate(workloads)}
-    prices = [_by_block(s.price, s.price_by_hour, s.price_by_season, s.price_growth, fleet, order)
-              for s in fleet.sites.values()]  # fmt: skip
-    carbons = [_by_block(s.carbon, s.carbon_by_hour, s.carbon_by_season, s.carbon_growth, fleet, order)
-               for s in fleet.sites.values()]  # fmt: skip
+    prices = [
+        _by_block(s.price, s.price_by_hour, s.price_by_season, s.price_growth, fleet, order)
+        for s in fleet.sites.values()
+    ]
+    carbons = [
+        _by_block(s.carbon, s.carbon_by_hour, s.carbon_by_season, s.carbon_growth, fleet, order)
+        for s in fleet.sites.values()
+    ]
     return Problem(
         fleet=fleet,
         sites=sites,
@@ -218,9 +222,13 @@ def _shape(workload: Workload, blocks: list[NDArray[np.intp]]) -> tuple[Floats, 
 
 
 def _by_block(
-    fact: PlanFact, by_hour: PlanFact | None, by_season: PlanFact | None, growth: PlanFact, fleet: Fleet,
+    fact: PlanFact,
+    by_hour: PlanFact | None,
+    by_season: PlanFact | None,
+    growth: PlanFact,
+    fleet: Fleet,
     blocks: list[NDArray[np.intp]],
-) -> Floats:  # fmt: skip
+) -> Floats:
     """[q, b] of a fact that has hours and seasons."""
     hours = _by_hour(by_hour)
     seasons = np.ones(4) if by_season is None else np.array(by_season.numbers) / np.mean(by_season.numbers)

@@ -47,11 +47,16 @@ def build(problem: Problem, without: frozenset[str] = frozenset(), quarters: sli
     x = program.columns(usd[1])
     u = program.columns(usd[2])
     model = Model(
-        program=program, problem=problem, n=n, x=x, u=u, without=without,
+        program=program,
+        problem=problem,
+        n=n,
+        x=x,
+        u=u,
+        without=without,
         usd=np.concatenate([np.ravel(part) for part in usd]),
         tonnes=np.concatenate([np.ravel(part) for part in tonnes]),
         waiting=np.concatenate([np.ravel(part) for part in waiting]),
-    )  # fmt: skip
+    )
     _capacity(model)
     _power(model)
     _arrivals(model)
@@ -105,11 +110,11 @@ def _capacity(m: Model) -> None:
     when = np.broadcast_to(np.arange(p.quarters)[:, None], shape).ravel()
     rows = m.program.rows("capacity", -np.inf, 0.0, names, when).reshape(shape)
     m.program.put(rows, m.n[..., None], -p.availability[None, :, None, None])
-    over = over_mean(p)[None, :, None, :] / p.busy[None, :, None, None]
+    over = peak_over_mean(p)[None, :, None, :] / p.busy[None, :, None, None]
     m.program.put(rows[:, p.mode_system], m.x, over)
 
 
-def over_mean(p: Problem) -> Floats:
+def peak_over_mean(p: Problem) -> Floats:
     """[m, b]: what a mode must have at the peak of a block over its mean."""
     ratio = p.peak / np.maximum(p.mean, 1e-12)
     return ratio[p.mode_workload]

@@ -42,7 +42,7 @@ def waits(slots: float, busy: float) -> float:
         return 0.0
     load = busy * count
     ratios = np.log(np.arange(count, 0, -1) / load)
-    blocked = 1 / (1 + float(np.exp(np.minimum(np.cumsum(ratios), 700.0)).sum()))
+    blocked = 1 / (1 + float(np.exp(np.minimum(np.cumsum(ratios), 600.0)).sum()))
     return blocked / (1 - busy + busy * blocked)
 
 

@@ -14,9 +14,10 @@ from openwafer.fleet.sizing._highs import Solved, solve
 from openwafer.fleet.sizing._modes import Mode, fastest, modes_of
 from openwafer.fleet.sizing._plan import Plan, Rounding
 from openwafer.fleet.sizing._problem import Floats, Problem, problem_of
-from openwafer.fleet.sizing._program import SCALE, Model, build
+from openwafer.fleet.sizing._program import KW_PER_MW, SCALE, Model, build
 from openwafer.fleet.sizing._queue import most_busy
 from openwafer.fleet.sizing._round import rounded
+from openwafer.fleet.sizing._service import emptier
 from openwafer.fleet.sizing._shadow import shadows
 from openwafer.fleet.sizing._stress import Stress, add_stress
 from openwafer.fleet.sizing._why import impossible, unservable
@@ -35,7 +36,7 @@ class Goal:
     """`cost`, `carbon` or `speed`. For the last two, `most_usd` is what the plan may cost and `unserved`
     what may
     be left unserved. `most_tonnes` bounds the carbon of a cheapest plan. `waived`: workloads whose promise
-    does not count."""
+    does not count. `is_explained`: whether the cause of an impossible plan is sought."""
 
     what: str = "cost"
     most_usd: float = np.inf
@@ -43,6 +44,7 @@ class Goal:
     unserved: Floats | None = None
     stress: Stress | None = None
     waived: tuple[str, ...] = ()
+    is_explained: bool = True
 
 
 def prepare(fleet: Fleet) -> Problem:
@@ -99,6 +101,16 @@ def size(problem: Problem, goal: Goal | None = None, label: str = "") -> Plan:
 
     Diagnostics: fleet-impossible, fleet-no-highspy, fleet-unsolved."""
     aim = goal or Goal()
+    plan = _sized(problem, aim, label)
+    for _ in range(ROUNDS):
+        busy = emptier(plan)
+        if busy is None:
+            break
+        plan = _sized(dataclasses.replace(plan.problem, busy=busy), aim, label)
+    return plan
+
+
+def _sized(problem: Problem, aim: Goal, label: str) -> Plan:
     model, relaxed = _relaxed(problem, aim)
     for _ in range(ROUNDS - 1):
         busy = with_pools(model.problem, _smallest_pools(model, relaxed.x)).busy
@@ -117,7 +129,32 @@ def _relaxed(problem: Problem, aim: Goal) -> tuple[Model, Solved]:
     return model, solved
 
 
+def relax(problem: Problem, goal: Goal) -> tuple[float, float] | None:
+    """USD of today and t of the best plan with parts of systems; None when there is none."""
+    model = _model(problem, goal)
+    solved = solve(model.program)
+    if solved.status != "optimal":
+        return None
+    columns = slice(len(model.usd))
+    return float(model.usd @ solved.x[columns]) * SCALE, float(model.tonnes @ solved.x[columns])
+
+
+def relaxed_plan(problem: Problem, goal: Goal) -> tuple[float, dict[str, float]]:
+    """USD of today of the best plan with parts of systems, and the tokens by kind of system.
+
+    Diagnostics: fleet-impossible."""
+    model, solved = _relaxed(problem, goal)
+    tokens = np.einsum("imqb,m,b->m", solved.x[model.x], problem.tokens, problem.hours)
+    kinds = {mode.kind for mode in problem.modes}
+    of = {
+        kind: sum(t for t, m in zip(tokens, problem.modes, strict=True) if m.kind == kind) for kind in kinds
+    }
+    return solved.objective * SCALE, {kind: float(total) for kind, total in of.items()}
+
+
 def _impossible(problem: Problem, aim: Goal) -> Diagnostic:
+    if not aim.is_explained:
+        return Diagnostic("fleet-impossible", "the constraints of the plan cannot hold together")
     if aim.stress is not None:
         try:
             size(problem, dataclasses.replace(aim, stress=None))
@@ -173,6 +210,9 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
     """Rounded to whole systems; the integer optimum where there are few of them."""
     count = rounded(model, relaxed.x[model.n])
     found = None if count is None else _fixed(model, count)
+    if found is None:
+        count = _with_room(model, relaxed.x[model.n], aim)
+        found = None if count is None else _fixed(model, count)
     bound, is_optimum = relaxed.objective, False
     if found is None or model.n.size <= FEW:
         start = found.x if found is not None else None
@@ -200,6 +240,22 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
         shadows=shadows(model, relaxed) if aim.what == "cost" else (),
         waived=aim.waived,
     )
+
+
+def _with_room(model: Model, parts: Floats, aim: Goal) -> NDArray[np.int64] | None:
+    """Whole systems of a plan that leaves room for one more of each kind at each site, rounded up."""
+    p = model.problem
+    kw = np.where(parts > LEAST_WORK, p.provision[None, :, None], 0.0) * p.site_factor[:, None, None]
+    room = kw.max(2).sum(1) / KW_PER_MW
+    less = dataclasses.replace(
+        p,
+        site_mw=np.maximum(p.site_mw - room[:, None], 0.0),
+        fleet_mw=p.fleet_mw - room.sum(),
+        deliveries=np.maximum(p.deliveries - (parts.max(2) > LEAST_WORK).sum(0)[:, None], 0.0),
+    )
+    tight = _model(less, aim)
+    solved = solve(tight.program)
+    return None if solved.status != "optimal" else rounded(model, solved.x[tight.n])
 
 
 def _fixed(model: Model, count: NDArray[np.int64]) -> Solved | None:

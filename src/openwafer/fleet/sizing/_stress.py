@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.fleet.sizing._problem import Floats
-from openwafer.fleet.sizing._program import Model, over_mean
+from openwafer.fleet.sizing._program import Model, peak_over_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ def add_stress(m: Model, stress: Stress) -> None:
     when = np.broadcast_to(np.arange(p.quarters)[:, None], (len(p.systems), *shape[1:])).ravel()
     rows = program.rows("stress", -np.inf, 0.0, names, when).reshape(len(p.systems), *shape[1:])
     _standing(m, rows, stress)
-    over = over_mean(p) / (p.busy * stress.throughput)[:, None]
+    over = peak_over_mean(p) / (p.busy * stress.throughput)[:, None]
     program.put(rows[p.mode_system], works, over[:, None, :])
     shifts = p.shifts
     served = np.array([p.fleet.workloads[w].served.number for w in p.workloads])

@@ -22,9 +22,11 @@ def groups_of(problem: Problem) -> list[str]:
     found = [f"power of {site}" for site in problem.sites]
     found += [f"deliveries of {system}" for system in problem.systems]
     named = {
-        "capital": budgets.capital, "capital a quarter": budgets.capital_per_quarter,
-        "carbon": budgets.carbon, "water": budgets.water,
-    }  # fmt: skip
+        "capital": budgets.capital,
+        "capital a quarter": budgets.capital_per_quarter,
+        "carbon": budgets.carbon,
+        "water": budgets.water,
+    }
     found += [name for name, fact in named.items() if fact]
     found += ["power of the tranches"] if fleet.tranches else []
     return [*found, *(f"promise to {name}" for name in problem.workloads)]
