@@ -2,10 +2,10 @@
 
     python bench/fleet_scaling.py [--days 7] [--samples 12] [--processes 1] [--write]
 
-Two questions, on the example of 1 MW. `hours`: with a tenth of its traffic, seven days of full hours on all
-replicas are simulated; a sampled day has a part of each hour. `replicas`: with all of its traffic, a sample
-of replicas is compared with all of them, in hours of the same length. An error is the sampled value over the
-whole one, less one. `--write` puts the table where `openwafer fleet simulate` reads it.
+Two questions, on the example of 1 MW. `hours`: with a part of its traffic and a small model, days of full
+hours on all replicas are simulated; a sampled day has a part of each hour. `replicas`: with all of its
+traffic, a sample of replicas is compared with all of them. An error is the sampled value over the whole one,
+less one. `--write` puts the table where `openwafer fleet simulate` reads it.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     started, table = time.perf_counter(), dict[str, Any]()
-    small = plan_of(("80_000", "8_000"), ("18_000", "1_800"))
+    small = plan_of(("= 50_000", "= 5_000"), ("= 10_000", "= 150"), ("gpt-oss-120b", "llama-3.1-8b"))
     week = run(small, 1e12, range(1000, 1000 + args.days), args.processes)
-    parts = run(small, 1e5, range(args.samples), args.processes)
+    parts = run(small, 2e5, range(args.samples), args.processes)
     table["hours"] = _told("hours", errors(week, parts))
     large = plan_of()
-    whole = run(large, 3e6, range(1000, 1003), args.processes)
+    whole = run(large, 2e6, range(1000, 1003), args.processes)
     some = run(large, 3e5, range(args.samples), args.processes)
     table["replicas"] = _told("replicas", errors(whole, some))
     counts = {"week": sum(r.outcome.requests for r in week), "sampled day": parts[0].outcome.requests}

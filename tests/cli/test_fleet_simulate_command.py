@@ -15,14 +15,15 @@ TEXT = (Path(__file__).parents[2] / "examples" / "fleet" / "1mw.toml").read_text
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Path:
-    """The example of 1 MW with a tenth of its traffic."""
+    """The example of 1 MW with a tenth of its traffic and a small model."""
     path = tmp_path / "small.toml"
-    path.write_text(TEXT.replace("80_000", "8_000").replace("18_000", "1_800"), "utf-8")
+    text = TEXT.replace("50_000", "5_000").replace("10_000", "1_000").replace("gpt-oss-120b", "llama-3.1-8b")
+    path.write_text(text, "utf-8")
     return path
 
 
 def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
-    code = run_command(command, "openwafer fleet", ["simulate", *args, "--quiet"])
+    code = run_command(command, "openwafer fleet", ["simulate", *args, "--quiet", "--draws", "0"])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

@@ -14,7 +14,7 @@ _COMMANDS: Commands = {
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
     "doctor": ("openwafer.cli.doctor", "Whether this installation is whole, and what mends it."),
     "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
-    "fleet": ("openwafer.cli.fleet", "Plan a fleet under a power cap, and compare plans."),
+    "fleet": ("openwafer.cli.fleet", "Plan a fleet under a power cap, compare and simulate plans."),
     "generate": ("openwafer.cli.generate", "Continue a text with a model on the wafer."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
     "run": ("openwafer.cli.run", "Run a host script, with a profile, limits and reports."),

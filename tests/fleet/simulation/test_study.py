@@ -30,9 +30,13 @@ SERVED, FIRST, SPEED = range(3)
 
 
 def small_fleet(hours: str = "") -> Fleet:
-    """The example of 1 MW with a tenth of its traffic."""
+    """The example of 1 MW with a tenth of its traffic and a small model."""
     text = (EXAMPLES / "1mw.toml").read_text("utf-8")
-    for old, new in (("value = 80_000", "value = 8_000"), ("value = 18_000", "value = 1_800")):
+    for old, new in (
+        ("value = 50_000", "value = 5_000"),
+        ("value = 10_000", "value = 1_000"),
+        ("gpt-oss-120b", "llama-3.1-8b"),
+    ):
         assert old in text
         text = text.replace(old, new)
     return read_fleet(Source("fleet.toml", text.replace("[workloads.code]\n", f"[workloads.code]\n{hours}")))
@@ -88,7 +92,7 @@ def test_blocks_of_hours_are_those_of_the_plan() -> None:
 
 def test_a_sampled_day_serves_what_is_asked() -> None:
     chat, code = sorted(once(), key=lambda r: r.workload)
-    for result, rate in ((chat, 8000), (code, 1800)):
+    for result, rate in ((chat, 5000), (code, 1000)):
         growth = 1.5 ** ((7 + 0.5) / 4)
         assert result.outcome.asked_tokens == pytest.approx(rate * growth * 86_400, rel=0.1)
         assert result.outcome.served_tokens <= result.outcome.asked_tokens

@@ -10,6 +10,7 @@ import click
 
 from openwafer.cli._output import say, say_json
 from openwafer.cli._table import print_table
+from openwafer.cli.fleet._progress import Telling
 from openwafer.diag import DiagnosticError, error, showable
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 @click.argument("file")
 @click.option("--days", type=click.IntRange(1), default=4, show_default=True, help="Days that are sampled.")
 @click.option("--trace", metavar="FILE", help="Replay requests: CSV or JSON lines with times and lengths.")
+@click.option(
+    "--draws", type=click.IntRange(0, 100_000), default=1000, show_default=True, help="As of `fleet plan`."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
@@ -52,18 +56,20 @@ _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
-    file: str, days: int, trace: str | None, seed: int, processes: int, budget: float, demand: float,
-    late: float, curtail: tuple[str, ...], dark: tuple[str, ...], out: Path | None, form: str, quiet: bool,
+    file: str, days: int, trace: str | None, draws: int, seed: int, processes: int, budget: float,
+    demand: float, late: float, curtail: tuple[str, ...], dark: tuple[str, ...], out: Path | None, form: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Simulate days of the plan in FILE: every iteration of a sample of its servers.
 
     Prints what the plan promises beside what the simulation gives. A plan that does not keep its promises is
     refused: exit code 1.
     """
-    from openwafer.fleet import load_fleet, prepare, size
+    from openwafer.fleet import load_fleet
+    from openwafer.fleet.answers import answer
     from openwafer.fleet.simulation import Study, refusal, report
 
-    plan = size(prepare(load_fleet(file)))
+    with Telling(quiet) as telling:
+        plan = answer(load_fleet(file), count=draws, told=telling.told, is_whole=False).plan
     study = Study(
         plan=plan, days=days, seed=seed, budget=budget, demand=demand,
         late_quarters=late / (365.25 / 4 / 7), curtailed=tuple(map(_curtailment, curtail)),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.diag import Diagnostic
+from openwafer.fleet.answers import Account, account
 from openwafer.fleet.document import PlanFact
 from openwafer.fleet.simulation._allot import HOURS, standing
 from openwafer.fleet.simulation._study import Study
@@ -63,7 +64,8 @@ class Report(msgspec.Struct, frozen=True):
 
 def report(study: Study, results: Sequence[UnitResult]) -> Report:
     """All days of a study beside the plan."""
-    days = [_class_day(study, result) for result in results]
+    planned = account(study.plan)
+    days = [_class_day(study, result, planned) for result in results]
     sites: list[SiteDay] = []
     for day in range(max(study.days, 1)):
         sites += _sites(study, study.quarters[day], _of_day(study, results, day))
@@ -76,33 +78,25 @@ def _of_day(study: Study, results: Sequence[UnitResult], day: int) -> list[UnitR
     return [r for r, (d, _) in zip(results, study.units, strict=True) if d == day]
 
 
-def _class_day(study: Study, result: UnitResult) -> ClassDay:
+def _class_day(study: Study, result: UnitResult, planned: Account) -> ClassDay:
     p, out = study.plan.problem, result.outcome
     workload = p.fleet.workloads[result.workload]
     w = p.workloads.index(result.workload)
     is_waived = result.workload in study.plan.waived
     served = out.served_tokens / max(out.asked_tokens, 1e-300)
     speed = 1 / out.token.mean if out.token.mean > 0 else 0.0
-    modes = _modes_used(study, result)
     floor = workload.served.number - TOLERANCE
     promises = [
         Compared("served", "1", workload.served.number, float(study.plan.served_part[w, result.quarter]),
                  served, is_waived or served >= floor),
         Compared("first token, p99", "s", workload.first_token.number,
-                 max((p.modes[m].first_s for m in modes), default=0.0), out.first.p99,
+                 float(planned.first_token[w, result.quarter]), out.first.p99,
                  is_waived or out.first.p99 <= workload.first_token.number * (1 + TOLERANCE)),
         Compared("speed, mean", "tokens/s", workload.speed.number,
-                 min((p.modes[m].speed for m in modes), default=0.0), speed,
+                 float(planned.speed[w, result.quarter]), speed,
                  is_waived or speed >= workload.speed.number * (1 - TOLERANCE)),
     ]  # fmt: skip
     return ClassDay(str(p.fleet.quarter(result.quarter)), result.workload, result, promises)
-
-
-def _modes_used(study: Study, result: UnitResult) -> list[int]:
-    p, works = study.plan.problem, study.plan.works
-    mine = p.mode_workload == p.workloads.index(result.workload)
-    used = works[:, :, result.quarter, :].max(axis=(0, 2)) > 1e-6
-    return [int(m) for m in np.flatnonzero(mine & used)]
 
 
 def _sites(study: Study, quarter: int, results: Sequence[UnitResult]) -> Iterator[SiteDay]:
