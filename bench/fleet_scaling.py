@@ -40,6 +40,7 @@ VALUES: dict[str, Callable[[UnitResult], float]] = {
 def plan_of(*changes: tuple[str, str]) -> Plan:
     text = (HERE.parent / "examples" / "fleet" / "1mw.toml").read_text("utf-8")
     for old, new in changes:
+        assert old in text, old
         text = text.replace(old, new)
     return size(prepare(read_fleet(Source("fleet.toml", text))))
 
@@ -72,7 +73,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     started, table = time.perf_counter(), dict[str, Any]()
-    small = plan_of(("= 50_000", "= 5_000"), ("= 10_000", "= 150"), ("gpt-oss-120b", "llama-3.1-8b"))
+    small = plan_of(
+        ("= 50_000", "= 4_000"), ("= 10_000", "= 1_000"), ("value = 28,", "value = 280,"),
+        ("gpt-oss-120b", "llama-3.1-8b"),
+    )  # fmt: skip
     week = run(small, 1e12, range(1000, 1000 + args.days), args.processes)
     parts = run(small, 2e5, range(args.samples), args.processes)
     table["hours"] = _told("hours", errors(week, parts))

@@ -57,7 +57,8 @@ _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def command(
     file: str, days: int, trace: str | None, draws: int, seed: int, processes: int, budget: float,
-    demand: float, late: float, curtail: tuple[str, ...], dark: tuple[str, ...], out: Path | None, form: str, quiet: bool,
+    demand: float, late: float, curtail: tuple[str, ...], dark: tuple[str, ...], out: Path | None, form: str,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Simulate days of the plan in FILE: every iteration of a sample of its servers.
 

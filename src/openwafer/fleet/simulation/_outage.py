@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._block import advance, measure_block, steps_until
+from openwafer.fleet.simulation._block import steps_until
 from openwafer.fleet.simulation._kernel import kernel
+from openwafer.fleet.simulation._meter import advance, measure_block
 from openwafer.fleet.simulation._router import pull
 from openwafer.fleet.simulation._state import DOWN, DRAIN, NEVER, UP
 from openwafer.fleet.simulation._tree import set_when
