@@ -74,7 +74,7 @@ def main() -> None:
     args = parser.parse_args()
     started, table = time.perf_counter(), dict[str, Any]()
     small = plan_of(
-        ("= 50_000", "= 4_000"), ("= 10_000", "= 1_000"), ("value = 28,", "value = 280,"),
+        ("= 50_000", "= 8_000"), ("= 10_000", "= 2_000"), ("value = 28,", "value = 280,"),
         ("gpt-oss-120b", "llama-3.1-8b"),
     )  # fmt: skip
     week = run(small, 1e12, range(1000, 1000 + args.days), args.processes)

@@ -186,3 +186,17 @@ def test_a_trace_is_replayed_at_the_rate_of_the_plan() -> None:
 def test_bad_options(changes: dict[str, object], text: str) -> None:
     with pytest.raises(DiagnosticError, match=text):
         run_study(study(**changes))
+
+
+def test_years_are_scaled_from_the_sampled_days() -> None:
+    """Demand grows by half a year; each quarter has the ratio of energy of the nearest day."""
+    found = report(study(), list(once())).years
+    p = small_plan().problem
+    assert [year.quarters for year in found] == [4, 4]
+    part = {r.workload: r.outcome.served_tokens / r.outcome.asked_tokens for r in once()}
+    expected = sum(float(p.demand[w, 4:].sum()) * part[name] for w, name in enumerate(p.workloads))
+    assert found[1].tokens == pytest.approx(expected * 365.25 / 4 * 86_400)
+    assert found[1].tokens > 1.4 * found[0].tokens
+    for year in found:
+        assert year.low_mwh <= year.mwh <= year.high_mwh
+        assert 0.5 * year.planned_mwh < year.mwh < 2 * year.planned_mwh

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         SiteDay,
         Study,
         UnitResult,
+        Year,
     )
 
 _CUT = re.compile(r"(.+)=(\d{1,2})-(\d{1,2}):(0|1|0?\.\d+)")
+_BAND = "In brackets: where four of five sampled days put the energy of whole days (bench/fleet_scaling.py)."
 _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 
 
@@ -172,6 +174,9 @@ def _print(found: Report) -> None:
     rows = [_site(site) for site in found.sites]
     names = ["", "", "plan, MWh", "simulated, MWh", "highest hour, MW", "the site has, MW"]
     print_table("Energy of a day beyond idling, IT; power as the plan counts it", names, rows, [])
+    cells = [_year(year) for year in found.years]
+    names = ["", "tokens, plan", "simulated", "GWh IT, plan", "simulated"]
+    print_table("Years, scaled from the sampled days", names, cells, [_BAND])
     if not found.failures:
         say("The plan keeps its promises in this simulation.")
 
@@ -197,6 +202,14 @@ def _rows(day: ClassDay) -> list[list[str]]:
         ]
     )
     return found
+
+
+def _year(year: Year) -> list[str]:
+    from openwafer.cli._results import number
+
+    band = f"{number(year.mwh / 1e3)} ({number(year.low_mwh / 1e3)}–{number(year.high_mwh / 1e3)})"
+    tokens = [f"{year.planned_tokens:.3g}", f"{year.tokens:.3g}"]
+    return [str(year.year), *tokens, number(year.planned_mwh / 1e3), band]
 
 
 def _site(site: SiteDay) -> list[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from openwafer.fleet.simulation._study import Study
     from openwafer.fleet.simulation._unit import UnitResult
     from openwafer.fleet.simulation._verdict import ClassDay, Compared, Report, SiteDay, refusal, report
+    from openwafer.fleet.simulation._years import Year, error_band, scaling_errors, years
 
 __all__ = [
     "Arrivals",
@@ -47,9 +48,11 @@ __all__ = [
     "Stock",
     "Study",
     "UnitResult",
+    "Year",
     "allot",
     "client_shares",
     "dark",
+    "error_band",
     "hours_of_blocks",
     "length_tables",
     "limited",
@@ -61,11 +64,13 @@ __all__ = [
     "remove_parts",
     "report",
     "run_study",
+    "scaling_errors",
     "simulate_batches",
     "simulate_queue",
     "site_outages",
     "split_by_group",
     "traffic_statistics",
+    "years",
 ]
 
 __getattr__ = later(
@@ -77,6 +82,7 @@ __getattr__ = later(
         "_study": ("Study",),
         "_asked": ("Darkness",),
         "_unit": ("UnitResult",),
+        "_years": ("Year", "error_band", "scaling_errors", "years"),
         "_verdict": ("ClassDay", "Compared", "Report", "SiteDay", "refusal", "report"),
     },
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -18,7 +19,7 @@ from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
 from openwafer.fleet.simulation._inputs import Change, Fleet, Group, Pool, StepTable
 from openwafer.fleet.simulation._measure import Outcome, outcome
 from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
-from openwafer.fleet.simulation._reliability import Reliability, reliability
+from openwafer.fleet.simulation._reliability import HOUR_S, Reliability, reliability
 from openwafer.fleet.simulation._sample import Sample, Sampled, sample
 
 DAY_S = 86_400.0
@@ -157,15 +158,21 @@ def _dark(
     scene: Scene, drawn: Sample, facts: Reliability, rng: np.random.Generator
 ) -> dict[str, list[tuple[float, float]]]:
     """Spans without power or links by site: those that are drawn, and those that were asked for."""
-    until = scene.span.total * drawn.hour_s
+    until, hour = scene.span.total * HOUR_S, drawn.hour_s / HOUR_S
     found: dict[str, list[tuple[float, float]]] = {}
     for site in dict.fromkeys(one.slot.site for one in drawn.slots):
-        found[site] = site_outages(until, facts, rng)
+        found[site] = [(a * hour, b * hour) for a, b in site_outages(until, facts, rng)]
         for case in scene.darkness:
             if case.site == site:
                 start = (case.start + scene.span.before) * drawn.hour_s
                 found[site].append((start, start + case.hours * drawn.hour_s))
     return found
+
+
+def _pressed(changes: Sequence[Change], part: float) -> list[Change]:
+    """A day of outages in a shorter time: as many, and as much of it. They interrupt more requests than a
+    day’s would."""
+    return [replace(change, at_s=change.at_s * part) for change in changes]
 
 
 def _changes(
@@ -182,7 +189,7 @@ def _changes(
         pool=pool.name, replicas=pool.replicas, spares=spares, availability=availability,
         systems=systems if one.is_whole else max(systems, 1.0),
     )  # fmt: skip
-    found = outages(stock, scene.span.total * hour_s, reliability(), rng)
+    found = _pressed(outages(stock, scene.span.total * HOUR_S, reliability(), rng), hour_s / HOUR_S)
     found += limited(pool.name, counts[scene.span.hours], pool.replicas, hour_s)
     return found + dark(pool.name, pool.replicas, spans)
 

@@ -14,6 +14,7 @@ from openwafer.fleet.document import PlanFact
 from openwafer.fleet.simulation._allot import HOURS, standing
 from openwafer.fleet.simulation._study import Study
 from openwafer.fleet.simulation._unit import UnitResult
+from openwafer.fleet.simulation._years import Year, years
 
 TOLERANCE = 0.02
 """Part by which a sampled day may miss a promise: its own error, see docs/fleet-simulation.md."""
@@ -54,11 +55,13 @@ class SiteDay(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`days`: class by class; `sites`; `failures`: promises that are not kept, in words."""
+    """`days`: class by class; `sites`; `years`: scaled from the days; `failures`: promises that are not kept,
+    in words."""
 
     plan: str
     days: list[ClassDay]
     sites: list[SiteDay]
+    years: list[Year]
     failures: list[str]
 
 
@@ -70,7 +73,11 @@ def report(study: Study, results: Sequence[UnitResult]) -> Report:
     for day in range(max(study.days, 1)):
         sites += _sites(study, study.quarters[day], _of_day(study, results, day))
     return Report(
-        plan=study.plan.problem.fleet.name, days=days, sites=sites, failures=list(_failures(days, sites))
+        plan=study.plan.problem.fleet.name,
+        days=days,
+        sites=sites,
+        years=years(study, results),
+        failures=list(_failures(days, sites)),
     )
 
 
