@@ -66,9 +66,8 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=12)
     args = parser.parse_args()
     rows = [measure(name, args.searches) for name in ("1mw", "750mw")]
-    print(
-        f"{'plan':8}{'seconds':>9}{'gap':>8}{'asked':>7}{'survives':>10}{'least':>8}{'cost over other searches':>26}"
-    )
+    heads = ("seconds", "gap", "asked", "survives", "least", "cost over other searches")
+    print("plan    " + "".join(f"{h:>{w}}" for h, w in zip(heads, (9, 8, 7, 10, 8, 26), strict=True)))
     for row in rows:
         over = row["usd"] / row["usd_of_other_searches"] - 1
         print(
@@ -76,8 +75,9 @@ def main() -> None:
             f"{np.median(row['survival']):10.1%}{min(row['survival']):8.1%}{over:26.1%}"
         )
     host = {"host": platform.platform(), "python": platform.python_version()}
-    path = Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps({"rows": rows, **host}, indent=2) + "\n", "utf-8")
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / "fleet.json").write_text(json.dumps({"rows": rows, **host}, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
