@@ -20,8 +20,8 @@ from openwafer.report import power_svg, sites_svg, tornado_svg, tradeoff_svg
 EXAMPLES = Path(__file__).parents[2] / "examples" / "fleet"
 SMALL = str(EXAMPLES / "1mw.toml")
 PARTS = (
-    "plan, 90% sure", "wafers only", "GPUs only", "power as IT", "By quarter", "Workloads in 2028-Q4", "Sites",
-    "Orders", "300 draws", "What matters most", "Sensitivity", "integer optimum",
+    "plan, 90% sure", "wafers only", "GPUs only", "power as IT", "By quarter", "Workloads in 2028-Q4",
+    "Sites", "Orders", "300 draws", "What matters most", "Sensitivity", "integer optimum",
 )  # fmt: skip
 
 

@@ -78,6 +78,7 @@ until = { value = 2027-01-01, source = "s", status = "assumed" }
         ("[risks.demand]", TRANCHE + "[risks.demand]", "fleet-dates-contradict", "from = ", "2027-06-01"),
         ('low = { value = 0.8', 'low = { value = 1.8', "fleet-out-of-range", "low = ", "more than"),
         ('high = { value = 1.2', 'late = { value = 0.2', "fleet-missing-fact", "[risks.demand]", "`high`"),
+        ('what = "demand"', "", "fleet-missing-fact", "[risks.demand]", "`what`"),
         ('name = "1mw"', 'name = "1mw', "fleet-syntax", 'name = "1mw', "TOML"),
     ],
 )  # fmt: skip
@@ -110,3 +111,23 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def test_a_power_that_begins_after_the_plan() -> None:
     with pytest.raises(DiagnosticError, match="fleet-dates-contradict"):
         small(('"2027-01-01"', '"2031-01-01"'), ('"2027-10-01"', '"2032-01-01"'))
+
+
+WRONG = ("3", "-1", "nan", "true", "'x'", "[]", "{}", "2027-01-01", "{ value = 1 }", "''")
+
+
+def test_whatever_stands_in_a_file_is_a_plan_or_a_diagnostic() -> None:
+    """Each line left out, each value replaced by each of some others."""
+    lines = SMALL.splitlines()
+    read = 0
+    for at, line in enumerate(lines):
+        key, equals, value = line.partition(" = ")
+        others = [f"{key} = {other}" for other in WRONG] if equals and value else []
+        for changed_line in ("", *others):
+            text = "\n".join([*lines[:at], changed_line, *lines[at + 1 :]])
+            try:
+                read_fleet(Source("fleet.toml", text))
+                read += 1
+            except DiagnosticError as wrong:
+                assert all(d.id and (d.span or d.notes) for d in wrong.diagnostics)
+    assert read > 40

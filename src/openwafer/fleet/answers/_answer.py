@@ -29,6 +29,7 @@ from openwafer.fleet.uncertainty import (
     option,
     robust,
     tornado,
+    towards,
     waiting,
 )
 
@@ -87,7 +88,7 @@ def answer(
     told("the cheapest plan")
     cheapest = size(problem, label="cheapest")
     goal = goal_of(fleet, cheapest)
-    found = _confident(problem, fleet, goal, told) if count else None
+    found = _confident(problem, fleet, told) if count else None
     plan = found.plan if found else (cheapest if goal.what == "cost" else size(problem, goal, goal.what))
     chosen = account(plan)
     first = Answer(fleet=fleet, problem=problem, chosen=chosen, figures=figures_of(chosen), robust=found)
@@ -142,11 +143,14 @@ def goal_of(fleet: Fleet, cheapest: Plan) -> Goal:
     return Goal(what=what, most_usd=most, unserved=cheapest.unserved)
 
 
-def _confident(problem: Problem, fleet: Fleet, goal: Goal, told: Told) -> Robust | None:
-    confidence = fleet.policies.confidence
-    if confidence is None or not fleet.risks:
+def _confident(problem: Problem, fleet: Fleet, told: Told) -> Robust | None:
+    policies = fleet.policies
+    if policies.confidence is None:
         return None
-    return robust(problem, confidence.number, goal, told)
+    found = robust(problem, policies.confidence.number, told=told)
+    if policies.objective == "cost":
+        return found
+    return towards(problem, found, policies.objective, policies.premium.number)
 
 
 def _cases(problem: Problem, cheapest: Plan, fleet: Fleet) -> list[Case]:

@@ -83,14 +83,18 @@ class Figures:
         if figure is None or name in told or depth >= MOST_DEPTH:
             return
         told.add(name)
-        fresh = [inner for inner in figure.of if inner not in told]
-        for inner in fresh[:MOST_INPUTS]:
-            yield from self._lines(inner, depth + 1, told)
-            told.add(inner)
-        if len(fresh) > MOST_INPUTS:
-            yield Trace(depth + 1, f"… and {len(fresh) - MOST_INPUTS} more of this kind")
-        if len(fresh) < len(figure.of):
-            yield Trace(depth + 1, f"… and {len(figure.of) - len(fresh)} that stand above")
+        shown_now = above = 0
+        for inner in figure.of:
+            if inner in told:
+                above += 1
+            elif shown_now < MOST_INPUTS:
+                shown_now += 1
+                yield from self._lines(inner, depth + 1, told)
+                told.add(inner)
+        if rest := len(figure.of) - above - shown_now:
+            yield Trace(depth + 1, f"… and {rest} more of this kind")
+        if above:
+            yield Trace(depth + 1, f"… and {above} that stand above")
 
     def _text(self, name: str) -> str:
         if figure := self.by_name.get(name):

@@ -191,7 +191,7 @@ class _Reader(TableChecker):
             value = given.get(key)
             if value is None and isinstance(spec, WordSpec):
                 value = spec.default
-                if key == "model" and key not in stated:
+                if spec.is_needed and key not in stated:
                     missing.append(key)
             elif value is None and key in known:
                 fact = dataclasses.replace(known[key], name=".".join((*path, key)))

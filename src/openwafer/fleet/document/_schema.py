@@ -90,7 +90,7 @@ class Workload(Named):
     `value`. `first_token` is the 99th percentile, `burst` the highest ten minutes over their hour.
     `shift = "day"`: it may be served at any hour of its day."""
 
-    model: str = word()
+    model: str = word(is_needed=True)
     precision: str | None = word()
     tier: str = word("default", "priority", "flex", default="default")
     shift: str = word("no", "day", default="no")
@@ -156,7 +156,7 @@ class Risk(Named):
     ten is lower than `low` and one higher than `high`. Risks with the same `cause` move together: `shared` is
     the part of the variance that they have in common (minus: in the opposite direction)."""
 
-    what: str = word(*RISKS)
+    what: str = word(*RISKS, is_needed=True)
     cause: str | None = word()
     low: PlanFact | None = number("1", 0, 1e6, optional=True)
     high: PlanFact | None = number("1", 0, 1e6, optional=True)

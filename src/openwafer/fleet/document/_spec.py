@@ -52,6 +52,7 @@ class WordSpec:
 
     known: tuple[str, ...] = ()
     default: str | None = None
+    is_needed: bool = False
 
 
 def number(unit: str, low: float = 0.0, high: float = 1e15, *, optional: bool = False) -> Any:
@@ -70,8 +71,8 @@ def date(*, optional: bool = False) -> Any:
     return _field(FactSpec("date", "date", optional=optional))
 
 
-def word(*known: str, default: str | None = None) -> Any:
-    return dataclasses.field(metadata={"spec": WordSpec(known, default)})
+def word(*known: str, default: str | None = None, is_needed: bool = False) -> Any:
+    return dataclasses.field(metadata={"spec": WordSpec(known, default, is_needed)})
 
 
 def at_date(facts: DatedFacts, day: datetime.date) -> PlanFact | None:

@@ -47,6 +47,10 @@ def _before_end(fleet: Fleet, fact: PlanFact) -> list[Diagnostic]:
 def _risks(fleet: Fleet) -> list[Diagnostic]:
     """Delays are stated in weeks and the part that is late; other risks by two factors, the first lower."""
     found: list[Diagnostic] = []
+    confidence = fleet.policies.confidence
+    if confidence and not fleet.risks:
+        text = "a `confidence` needs a risk at least: `[risks.NAME]`"
+        found.append(Diagnostic("fleet-missing-table", text, confidence.span))
     for risk in fleet.risks.values():
         is_delay = risk.what.endswith("delay")
         needed = ("late", "weeks") if is_delay else ("low", "high")

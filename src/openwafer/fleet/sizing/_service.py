@@ -14,6 +14,8 @@ from openwafer.fleet.sizing._queue import Pool, most_busy, tail_wait_s
 SOME = 0.01
 """Part of a workload’s tokens below which a pool does not count."""
 LEAST_BUSY = 1e-6
+LEAST_POOL = 1e-6
+"""Systems; less is the solver’s tolerance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ def pools(plan: Plan) -> Iterator[PoolUse]:
             size = held[i, m, q, b] * spare[i, s, q, b]
             used = held[i, m, q, b] * float(p.busy[m])
             whole = max(float(size), min(mode.pod, float(stands[i, s, q])))
+            if whole < LEAST_POOL:
+                continue
             yield PoolUse(m, int(q), mode.pool(workload, whole), min(used / whole, 1.0))
 
 

@@ -221,7 +221,7 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
             is_optimum, bound = best.status == "optimal", max(bound, best.bound)
             found = best if found is None or best.objective < found.objective - 1e-12 else found
     if found is None:
-        raise DiagnosticError([_impossible(model.problem, aim)])
+        raise DiagnosticError([_only_parts(model, relaxed)])
     rounding = Rounding(
         relaxed=relaxed.objective,
         whole=found.objective,
@@ -240,6 +240,14 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
         shadows=shadows(model, relaxed) if aim.what == "cost" else (),
         waived=aim.waived,
     )
+
+
+def _only_parts(model: Model, relaxed: Solved) -> Diagnostic:
+    """Diagnostic fleet-impossible: parts of systems would do."""
+    total = float(relaxed.x[model.n][..., -1].sum())
+    text = f"{total:,.1f} systems would keep all constraints, but no plan of whole systems was found"
+    help = "allow a little more power, capital, carbon or water, or promise a little less"
+    return Diagnostic("fleet-impossible", text, help=help)
 
 
 def _with_room(model: Model, parts: Floats, aim: Goal) -> NDArray[np.int64] | None:

@@ -4,7 +4,7 @@ from openwafer.fleet.uncertainty._draws import Draws, draw
 from openwafer.fleet.uncertainty._evaluate import Outcomes, evaluate
 from openwafer.fleet.uncertainty._matters import Bar, share_of_variance, tornado
 from openwafer.fleet.uncertainty._options import Worth, has_values, option, waiting
-from openwafer.fleet.uncertainty._robust import FRESH_DRAWS, FRESH_SEED, Robust, quantiles, robust
+from openwafer.fleet.uncertainty._robust import FRESH_DRAWS, FRESH_SEED, Robust, quantiles, robust, towards
 
 __all__ = [
     "FRESH_DRAWS",
@@ -22,5 +22,6 @@ __all__ = [
     "robust",
     "share_of_variance",
     "tornado",
+    "towards",
     "waiting",
 ]

@@ -10,6 +10,7 @@ from openwafer.fleet.sizing import Floats, Plan
 from openwafer.fleet.uncertainty._draws import TENTH_Z, Draws, from_latent, units_of
 from openwafer.fleet.uncertainty._evaluate import Outcomes, evaluate
 
+LEAST_IN_BIN = 10
 BINS = 20
 """Of a risk’s draws by size; the variance of their means is what the risk explains alone."""
 
@@ -68,13 +69,16 @@ def share_of_variance(cause: Floats, effect: Floats) -> float:
     """The correlation ratio: variance of the means of `effect` in bins of `cause`, over its variance;
     corrected for
     what bins of nothing would show, and at least 0."""
+    bins = min(BINS, len(effect) // LEAST_IN_BIN)
+    if bins < 2:
+        return 0.0
     order = np.argsort(cause, kind="stable")
-    parts = np.array_split(effect[order], BINS)
+    parts = np.array_split(effect[order], bins)
     total = float(np.var(effect))
     if total <= 0:
         return 0.0
     between = sum(len(part) * (float(part.mean()) - float(effect.mean())) ** 2 for part in parts) / len(
         effect
     )
-    by_chance = (BINS - 1) / max(len(effect) - 1, 1)
+    by_chance = (bins - 1) / max(len(effect) - 1, 1)
     return max((between / total - by_chance) / (1 - by_chance), 0.0)

@@ -39,7 +39,8 @@ MARGIN = 0.004
 class Robust:
     """`z`: how many deviations the bad case is away; `survival` in draws that the plan was made with,
     `fresh` in
-    others; `plain` in those of the plan without a bad case, whose cost is `plain_usd`."""
+    others; `plain` in those of the plan without a bad case, whose cost is `plain_usd`. `stress`: that bad
+    case."""
 
     plan: Plan
     z: float
@@ -47,6 +48,7 @@ class Robust:
     fresh: float
     plain: float
     plain_usd: float
+    stress: Stress | None = None
 
 
 def bad_case(problem: Problem, direction: Mapping[str, float], z: float) -> Stress:
@@ -91,13 +93,14 @@ def robust(
     plain = size(problem, aim, "mixed")
     outcomes = evaluate(plain, train)
     first = float(outcomes.survives.mean())
-    best, best_z, share = plain, 0.0, first
+    best, best_z, share, stress = plain, 0.0, first, None
     if first < confidence + MARGIN:
         direction = towards_failure(problem, train, ~outcomes.survives)
         found, most = _search(problem, aim, direction, train, confidence, told)
         if found is None:
             raise DiagnosticError([_out_of_reach(problem, confidence, max(most, first))])
         best, best_z, share = found
+        stress = bad_case(problem, direction, best_z)
     fresh = draw(problem, FRESH_DRAWS, FRESH_SEED)
     return Robust(
         plan=best,
@@ -106,7 +109,23 @@ def robust(
         fresh=float(evaluate(best, fresh).survives.mean()),
         plain=float(evaluate(plain, fresh).survives.mean()),
         plain_usd=plain.usd,
+        stress=stress,
     )
+
+
+def towards(problem: Problem, found: Robust, what: str, premium: float) -> Robust:
+    """The cleanest or fastest plan for the same bad case, which serves as much and costs at most `premium`
+    more."""
+    cheapest = found.plan
+    goal = Goal(
+        what=what, most_usd=cheapest.usd * (1 + premium), unserved=cheapest.unserved, stress=found.stress
+    )
+    plan = size(problem, goal, what)
+    train, fresh = draw(problem, TRAIN_DRAWS, TRAIN_SEED), draw(problem, FRESH_DRAWS, FRESH_SEED)
+    return dataclasses.replace(
+        found, plan=plan, survival=float(evaluate(plan, train).survives.mean()),
+        fresh=float(evaluate(plan, fresh).survives.mean()),
+    )  # fmt: skip
 
 
 def _search(
