@@ -131,6 +131,10 @@ def test_traces_of_azure_and_mooncake(tmp_path: Path) -> None:
         ("time,prompt,output,class\n1,2,3,chat\n2,2,3,cat\n", ":3: no class `cat`"),
         ("time,prompt,output\n", "has no requests"),
         ('{"time": 1}\n', ":1: not a time"),
+        ('{"time": 1, "prompt": 1e300, "output": 1}\n', ":1: not a time"),
+        ('{"time": 1, "prompt": Infinity, "output": 1}\n', ":1: not a time"),
+        ('{"a": ' + "[" * 100_000 + "\n", ":1: "),
+        ('time,prompt,output\n1,2,"' + "x" * 200_000 + '"\n', ":2: field larger"),
         ('{"time": 1, }\n', ":1: "),
     ],
 )

@@ -38,10 +38,15 @@ _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 @click.option(
     "--draws", type=click.IntRange(0, 100_000), default=1000, show_default=True, help="As of `fleet plan`."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
-    "--requests", "budget", type=float, default=1e6, show_default=True, help="Of a class and day, about."
+    "--requests",
+    "budget",
+    type=click.FloatRange(1, 1e9),
+    default=1e6,
+    show_default=True,
+    help="Of a class and day, about.",
 )
 @click.option("--demand", type=float, default=1.0, show_default=True, help="Factor on what the plan expects.")
 @click.option("--late", type=float, default=0.0, metavar="WEEKS", help="All systems come so much later.")

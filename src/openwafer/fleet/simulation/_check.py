@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from openwafer.diag import error, suggest
-from openwafer.fleet.simulation._inputs import Fleet, Group, Pool, Requests
+from openwafer.fleet.simulation._inputs import MOST_TOKENS, Fleet, Group, Pool, Requests
 
 ID = "simulation-bad-input"
 
@@ -73,6 +73,8 @@ def check_requests(requests: Requests, groups: int) -> None:
         raise error(ID, "the columns of the requests differ in length")
     if len(requests) and (requests.prompt.min() < 1 or requests.output.min() < 1):
         raise error(ID, "a request has at least one token of prompt and of answer")
+    if len(requests) and max(requests.prompt.max(), requests.output.max()) > MOST_TOKENS:
+        raise error(ID, f"a request has more than {MOST_TOKENS:,} tokens")
     if len(requests) and not 0 <= requests.group.min() <= requests.group.max() < groups:
         raise error(ID, f"a request is of class {requests.group.max()}, there are {groups}")
     if requests.then is not None and len(requests) and requests.then.max() >= len(requests):

@@ -17,6 +17,8 @@ RULES: tuple[Rule, ...] = ("round-robin", "two-choices", "least")
 KINDS: tuple[Kind, ...] = ("down", "up", "drain", "open")
 FOREVER_S = 1e18
 NO_BOUND = 2**62
+MOST_TOKENS = 10**8
+"""Of a prompt, and of an answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -25,7 +25,7 @@ from openwafer.fleet.sizing import Plan
 
 BUDGET = 1_000_000
 """Requests of a class and day that are simulated, about."""
-MOST_DAYS = 10_000
+MOST_DAYS, MOST_DEMAND, MOST_LATE = 10_000, 1e3, 400
 _NOTHING = Spread(0.0, 0.0, 0.0, 0.0)
 
 
@@ -63,8 +63,11 @@ def check_study(study: Study) -> None:
     p = study.plan.problem
     if not 1 <= study.days <= MOST_DAYS:
         raise error("simulation-bad-option", f"`--days` is from 1 to {MOST_DAYS}, found {study.days}")
-    if not study.demand > 0 or not study.budget >= 1 or study.late_quarters < 0:
-        raise error("simulation-bad-option", "demand and requests must be positive, a delay not negative")
+    if not 0 < study.demand <= MOST_DEMAND or not study.budget >= 1:
+        text = f"demand and requests must be positive, demand at most {MOST_DEMAND:g}"
+        raise error("simulation-bad-option", text)
+    if not 0 <= study.late_quarters <= MOST_LATE or study.seed < 0:
+        raise error("simulation-bad-option", f"delays are from 0 to {MOST_LATE} quarters, seeds not negative")
     for cut in (*study.curtailed, *study.darkness):
         if cut.site not in p.sites:
             hint = suggest(cut.site, p.sites) or f"one of {', '.join(p.sites)}"

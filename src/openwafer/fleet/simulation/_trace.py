@@ -14,7 +14,7 @@ import numpy as np
 
 from openwafer.diag import error
 from openwafer.files import MIB, read_text
-from openwafer.fleet.simulation._inputs import Requests
+from openwafer.fleet.simulation._inputs import MOST_TOKENS, Requests
 
 MOST_BYTES = 512 * MIB
 BLOCK_TOKENS = 512
@@ -105,9 +105,16 @@ def _csv_rows(path: str, text: str) -> Iterator[_Row]:
         help = f"its columns are {', '.join(names)}"
         raise error("trace-bad-line", f"{path}:1: no column for {', '.join(missing)}", help=help)
     columns = cast(dict[str, str], wanted)
-    for line, entry in enumerate(reader, 2):
+    for line, entry in _entries(path, reader):
         fields = {what: entry[name] for what, name in columns.items()}
         yield _row(path, line, fields | {"class": entry.get(names.get("class", ""), "") or ""}, 1.0)
+
+
+def _entries(path: str, reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        yield from enumerate(reader, 2)
+    except csv.Error as why:
+        raise error("trace-bad-line", f"{path}:{reader.line_num + 1}: {why}") from None
 
 
 def _json_rows(path: str, text: str) -> Iterator[_Row]:
@@ -116,7 +123,7 @@ def _json_rows(path: str, text: str) -> Iterator[_Row]:
             continue
         try:
             entry = json.loads(part)
-        except ValueError as why:
+        except (ValueError, RecursionError) as why:
             raise error("trace-bad-line", f"{path}:{line}: {why}") from None
         if not isinstance(entry, dict):
             raise error("trace-bad-line", f"{path}:{line}: expected an object")
@@ -135,9 +142,9 @@ def _row(path: str, line: int, fields: Mapping[str, Any], unit_s: float) -> _Row
             int(fields["output"]),
         )
         hashes = tuple(int(h) for h in fields.get("hashes", ()))
-        if not (np.isfinite(at) and prompt >= 0 and output >= 0):
+        if not (np.isfinite(at) and 0 <= prompt <= MOST_TOKENS and 0 <= output <= MOST_TOKENS):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         text = ", ".join(f"{key} {fields[key]!r}" for key in _NAMES)
         raise error("trace-bad-line", f"{path}:{line}: not a time and two lengths: {text}") from None
     return _Row(line, at, max(prompt, 1), max(output, 1), str(fields["class"]), hashes)
