@@ -87,7 +87,9 @@ def main() -> None:
     counts = {"week": sum(r.outcome.requests for r in week), "sampled day": parts[0].outcome.requests}
     print(f"{time.perf_counter() - started:.0f} s", counts)
     if args.write:
-        source = "bench/fleet_scaling.py: examples/fleet/1mw.toml, seven whole days against sampled ones"
+        source = (
+            f"bench/fleet_scaling.py: examples/fleet/1mw.toml, {args.days} whole days against sampled ones"
+        )
         text = json.dumps({"source": source, "samples": args.samples, "requests": counts, **table}, indent=1)
         DATA.write_text(text + "\n", "utf-8")
 

@@ -174,6 +174,7 @@ def _print(found: Report) -> None:
     notes = [
         f"{requests:,} requests, {sum(d.result.steps for d in found.days):,} steps of servers simulated",
         *_samples(found),
+        _errors(),
     ]
     print_table(f"{found.plan}: what it promises, and what its simulation gives", head, cells, notes)
     rows = [_site(site) for site in found.sites]
@@ -222,6 +223,16 @@ def _site(site: SiteDay) -> list[str]:
 
     values = [site.planned_mwh, site.simulated_mwh, site.peak_mw, site.most_mw]
     return [site.quarter, showable(site.site), *map(number, values)]
+
+
+def _errors() -> str:
+    """How far a sampled day may be from a whole one."""
+    from openwafer.fleet.simulation import error_band
+
+    names = ("served", "first token, p99", "token, mean")
+    bands = ((name, *error_band(name)) for name in names)
+    parts = [f"{name} × {low:.2f} to {high:.2f}" for name, low, high in bands]
+    return f"Whole days, four of five: {'; '.join(parts)} (bench/fleet_scaling.py)."
 
 
 def _samples(found: Report) -> list[str]:
