@@ -24,7 +24,7 @@ from openwafer.fleet.simulation._sample import Sample, Sampled, sample
 
 DAY_S = 86_400.0
 _LEVELS = {"priority": 0, "default": 1, "flex": 2}
-_PATIENCE = 0.5
+_PATIENCE = 0.25
 """Of the time that a first token may take: what requests that wait at a replica may take before it."""
 _AFTER_S = 4 * 3600.0
 """What is under way after the day may take so long."""
