@@ -112,7 +112,8 @@ def print_notes(found: Answer) -> None:
     say_wrapped(f"Whole systems cost at most {plan.rounding.gap:.2%} more than {kind}.")
     assumed = sum(fact.is_assumed for fact in fleet.facts.values())
     missing = sum(fact.value is None for fact in fleet.facts.values())
+    unknown = f", {missing} of them because nobody has published the number" if missing else ""
     say_wrapped(
-        f"{assumed} of {len(fleet.facts)} facts are guesses, {missing} of them because nobody has published "
-        "the number. --explain NAME traces a number; --format json has their names."
+        f"{assumed} of {len(fleet.facts)} facts are guesses{unknown}. --explain NAME traces a number; "
+        "--format json has their names."
     )

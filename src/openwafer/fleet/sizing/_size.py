@@ -26,7 +26,8 @@ ROUNDS = 3
 """Of sizing and finding how full its pools may be."""
 FEW = 400
 """Whole numbers of which the integer optimum is sought."""
-MIP_S = 5.0
+NODES, NODES_OF_MANY = 5000, 20
+"""Of the search for whole numbers: where they are few, and where they are many and rounding has failed."""
 MIP_GAP = 1e-4
 LEAST_WORK = 1e-6
 
@@ -218,7 +219,8 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
     bound, is_optimum = relaxed.objective, False
     if found is None or model.n.size <= FEW:
         start = found.x if found is not None else None
-        best = solve(model.program, relaxed=False, limit_s=MIP_S, gap=MIP_GAP, start=start)
+        nodes = NODES if model.n.size <= FEW else NODES_OF_MANY
+        best = solve(model.program, relaxed=False, nodes=nodes, gap=MIP_GAP, start=start)
         if len(best.x) and best.status != "infeasible":
             is_optimum, bound = best.status == "optimal", max(bound, best.bound)
             found = best if found is None or best.objective < found.objective - 1e-12 else found
