@@ -46,7 +46,11 @@ def _survival(found: Answer) -> list[str]:
             f"The cheapest plan holds them in {r.plain:.1%}; what makes it {r.survival:.1%} costs "
             f"{found.plan.usd / r.plain_usd - 1:.1%} more today, what is not served included."
         )
+    if found.fleet.options and not found.worth:
+        notes.append("What options are worth needs a `value` for every workload.")
     for thing in found.worth:
+        if not thing.scenarios:
+            continue
         what = (
             "To order after the first year, knowing the draw"
             if thing.name == "waiting"
