@@ -147,6 +147,7 @@ def with_objective(fleet: Fleet, what: str) -> Fleet:
     return dataclasses.replace(fleet, policies=dataclasses.replace(fleet.policies, objective=what))
 
 
+@pytest.mark.slow
 def test_the_cleanest_plan_for_a_confidence_survives_too() -> None:
     cheapest = answer(small(), count=100, is_whole=False)
     cleanest = answer(with_objective(small(), "carbon"), count=100, is_whole=False)
@@ -158,3 +159,35 @@ def test_the_cleanest_plan_for_a_confidence_survives_too() -> None:
 def test_a_goal_of_tonnes_is_kept(plain: Plan) -> None:
     goal = Goal(most_tonnes=plain.tonnes * 1.01, unserved=plain.unserved)
     assert size(plain.problem, goal).tonnes <= plain.tonnes * 1.0101
+
+
+def installed(count: float, site: str = "oklahoma-city") -> tuple[str, str]:
+    return "[systems.cs3]", f"[systems.cs3.installed]\n{site} = {fact(count, 'systems')}"
+
+
+def test_what_is_installed_stands_and_is_paid_for(plain: Plan) -> None:
+    plan = plan_of(installed(5))
+    cs3 = plan.problem.systems.index("cs3")
+    assert np.all(plan.systems[0, cs3] >= 5)
+    assert plan.orders[0, cs3].sum() == plan.systems[0, cs3, -1] - 5
+    a, b = account(plain), account(plan)
+    assert (b.usd * plan.problem.discount).sum() == pytest.approx(plan.usd, rel=1e-6)
+    saved = 5 * plain.problem.usd[cs3, 0] * plain.problem.charge[cs3, 0]
+    assert plain.usd - plan.usd == pytest.approx(saved, rel=1e-6)
+    assert np.all(b.capital[0, cs3] < a.capital[0, cs3])
+    assert 0 <= plan.rounding.gap <= 0.03
+
+
+def test_more_installed_than_needed_stays(plain: Plan) -> None:
+    plan = plan_of(installed(15))
+    cs3 = plan.problem.systems.index("cs3")
+    assert np.all(plan.systems[0, cs3] == 15) and not plan.orders[0, cs3].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "id"),
+    [(installed(500), "fleet-out-of-range"), (installed(1, "oklahoma"), "fleet-unknown-site")],
+)
+def test_installed_where_there_is_no_site_or_no_power(change: tuple[str, str], id: str) -> None:
+    with pytest.raises(DiagnosticError, match=id):
+        small(change)

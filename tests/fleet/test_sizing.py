@@ -139,6 +139,7 @@ def test_a_shadow_price_is_what_one_more_megawatt_saves(big: Problem, big_plan: 
     assert shadow.quarter in shadow.words and "saves $" in shadow.words
 
 
+@pytest.mark.slow
 def test_cleaner_and_faster_within_the_premium(big: Problem, big_plan: Plan) -> None:
     plan = big_plan
     for what in ("carbon", "speed"):

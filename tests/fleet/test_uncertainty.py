@@ -128,6 +128,7 @@ def test_the_tornado_moves_the_right_way(plan: Plan) -> None:
     assert widths == sorted(widths, reverse=True)
 
 
+@pytest.mark.slow
 def test_options_are_worth_something_and_more_power_is_worth_more(big: Problem) -> None:
     held = big.fleet.options["to-2-gw"]
     less = dataclasses.replace(held, power=dataclasses.replace(held.power, value=300.0))

@@ -96,14 +96,24 @@ def _show(found: Answer, form: str) -> None:
         print_answer(found)
 
 
+def _forms(value: float) -> set[str]:
+    """As the tables print a number: with suffixes, in millions, in percent."""
+    from openwafer.cli._results import number
+    from openwafer.fleet.answers import printed
+
+    if value < 0:
+        return printed(value)
+    return printed(value) | {number(value), number(value / 1e6), f"{value:.0%}", f"{value:.1%}"}
+
+
 def _explain(fleet: Fleet, wanted: tuple[str, ...], draws: int, telling: Telling) -> None:
     """Numbers of the plan itself need no comparison; others do."""
     found = _answer(fleet, draws, telling, is_whole=False)
     try:
-        figures = [figure for text in wanted for figure in found.figures.find(text)]
+        figures = [figure for text in wanted for figure in found.figures.find(text, _forms)]
     except DiagnosticError:
         found = _answer(fleet, draws, telling)
-        figures = [figure for text in wanted for figure in found.figures.find(text)]
+        figures = [figure for text in wanted for figure in found.figures.find(text, _forms)]
     for figure in figures:
         for line in found.figures.explain(figure):
             say("  " * line.depth + line.text)

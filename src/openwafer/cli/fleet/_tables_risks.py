@@ -46,7 +46,11 @@ def _survival(found: Answer) -> list[str]:
             f"The cheapest plan holds them in {r.plain:.1%}; what makes it {r.survival:.1%} costs "
             f"{found.plan.usd / r.plain_usd - 1:.1%} more today, what is not served included."
         )
+    if found.fleet.options and not found.worth:
+        notes.append("What options are worth needs a `value` for every workload.")
     for thing in found.worth:
+        if not thing.scenarios:
+            continue
         what = (
             "To order after the first year, knowing the draw"
             if thing.name == "waiting"
@@ -112,7 +116,8 @@ def print_notes(found: Answer) -> None:
     say_wrapped(f"Whole systems cost at most {plan.rounding.gap:.2%} more than {kind}.")
     assumed = sum(fact.is_assumed for fact in fleet.facts.values())
     missing = sum(fact.value is None for fact in fleet.facts.values())
+    unknown = f", {missing} of them because nobody has published the number" if missing else ""
     say_wrapped(
-        f"{assumed} of {len(fleet.facts)} facts are guesses, {missing} of them because nobody has published "
-        "the number. --explain NAME traces a number; --format json has their names."
+        f"{assumed} of {len(fleet.facts)} facts are guesses{unknown}. --explain NAME traces a number; "
+        "--format json has their names."
     )

@@ -2,7 +2,7 @@
 
 from openwafer.fleet.answers._account import Account, account
 from openwafer.fleet.answers._answer import DRAWS, Answer, Case, answer
-from openwafer.fleet.answers._figure import Figure, Figures, Trace, fact_text, shown
+from openwafer.fleet.answers._figure import Figure, Figures, Trace, fact_text, printed, shown
 from openwafer.fleet.answers._figures import figures_of
 from openwafer.fleet.answers._sensitivity import Change
 from openwafer.fleet.answers._tradeoff import Point
@@ -21,5 +21,6 @@ __all__ = [
     "answer",
     "fact_text",
     "figures_of",
+    "printed",
     "shown",
 ]

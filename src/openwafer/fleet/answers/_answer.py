@@ -10,7 +10,7 @@ from openwafer.diag import DiagnosticError
 from openwafer.fleet.answers._account import Account, account
 from openwafer.fleet.answers._figure import Figures
 from openwafer.fleet.answers._figures import figures_of
-from openwafer.fleet.answers._figures_risks import add_case, add_risks
+from openwafer.fleet.answers._figures_risks import add_case, add_changes, add_risks
 from openwafer.fleet.answers._orders import Order, orders_of
 from openwafer.fleet.answers._sensitivity import Change, changes
 from openwafer.fleet.answers._tradeoff import Point, tradeoff
@@ -129,6 +129,7 @@ def with_figures(found: Answer) -> Answer:
     for case in found.cases:
         if case.account is not None:
             add_case(found.figures, case.label, case.account)
+    add_changes(found.figures, found.changes)
     if found.outcomes is not None:
         add_risks(found.figures, found.outcomes, found.bars, found.worth, found.robust)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from openwafer.diag import error, suggest
@@ -59,14 +59,15 @@ class Figures:
     def value(self, name: str) -> float:
         return self.by_name[name].value
 
-    def find(self, wanted: str) -> list[Figure]:
-        """By name, by a pattern such as `usd.*`, or by the number as it is printed.
+    def find(self, wanted: str, forms: Callable[[float], set[str]] | None = None) -> list[Figure]:
+        """By name, by a pattern such as `usd.*`, or by the number in one of the `forms` in which it is
+        printed.
 
         Diagnostics: fleet-no-such-number."""
         if wanted in self.by_name:
             return [self.by_name[wanted]]
         found = [f for name, f in self.by_name.items() if fnmatch.fnmatchcase(name, wanted)]
-        found = found or [f for f in self.by_name.values() if wanted in printed(f.value)]
+        found = found or [f for f in self.by_name.values() if wanted in (forms or printed)(f.value)]
         if not found:
             kinds = sorted({figure.quantity for figure in self.by_name.values()})
             hint = suggest(wanted, self.by_name) or f"names begin with {', '.join(kinds)}"

@@ -6,6 +6,7 @@ import numpy as np
 
 from openwafer.fleet.answers._account import LEAST_WORK, Account
 from openwafer.fleet.answers._figure import Figure, Figures
+from openwafer.fleet.answers._figures_sums import add_sums
 from openwafer.fleet.answers._figures_tokens import add_tokens, add_totals
 from openwafer.fleet.answers._names import there, when_of
 
@@ -22,6 +23,7 @@ def figures_of(a: Account) -> Figures:
         _money(found, a, q)
         add_tokens(found, a, q)
     add_totals(found, a)
+    add_sums(found, a)
     return found
 
 

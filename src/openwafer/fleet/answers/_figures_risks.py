@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from openwafer.fleet.answers._account import Account
 from openwafer.fleet.answers._figure import Figure, Figures
+from openwafer.fleet.answers._sensitivity import Change
 from openwafer.fleet.document import Fleet
 from openwafer.fleet.sizing import Floats
 from openwafer.fleet.uncertainty import Bar, Outcomes, Robust, Worth, quantiles
@@ -48,6 +49,8 @@ def add_risks(
     _whole(found, outcomes, of, how)
     _bars(found, bars)
     for thing in worth:
+        if not thing.scenarios:
+            continue
         found.add(
             Figure(
                 quantity="worth",
@@ -112,6 +115,25 @@ def _bars(found: Figures, bars: Sequence[Bar]) -> None:
             found.add(Figure(quantity=quantity, system=bar.risk, value=value, unit=unit, how=how, of=of))
 
 
+def add_changes(found: Figures, tried: Sequence[Change]) -> None:
+    """Cost and tokens on wafers for each change that was tried."""
+    of = tuple(name for name in found.fleet.facts if name.endswith((".price", ".speed", ".demand")))
+    for change in tried:
+        name = "_".join(change.label.replace(",", "").replace("%", "").split())
+        for quantity, value in (("sensitivity_cost", change.usd), ("sensitivity_wafers", change.wafers)):
+            if value is not None:
+                found.add(
+                    Figure(
+                        quantity=quantity,
+                        system=name,
+                        value=value,
+                        unit="1",
+                        of=of,
+                        how=f"cheapest plan with parts of systems, {change.label}",
+                    )
+                )
+
+
 def add_case(found: Figures, label: str, a: Account) -> None:
     """Sums of a plan that stands beside the plan, under its label."""
     p = a.plan.problem
@@ -137,6 +159,16 @@ def add_case(found: Figures, label: str, a: Account) -> None:
         ("g_operation_per_mtok", float(a.operation.sum()) * 1e12 / max(tokens, 1e-12), "g/Mtok"),
         ("g_embodied_per_mtok", float(a.embodied.sum()) * 1e12 / max(tokens, 1e-12), "g/Mtok"),
         ("set_aside_mw", float(a.set_aside_mw[:, -1].sum()), "MW"),
+        ("peak_mw", float(a.peak_mw[:, -1].sum()), "MW"),
+        ("tokens_per_day", float(a.plan.served[:, -1].sum()) * SECONDS_PER_DAY, "tokens/day"),
+        ("served", float(a.plan.served.sum() / p.demand.sum()), "1"),
+        ("usd_bought", float((a.plan.orders * p.usd[None]).sum()), "USD"),
+        ("mwh", float(a.mwh.sum()), "MWh"),
+        ("rounding_gap", a.plan.rounding.gap, "1"),
+        *(
+            (f"systems_{s}", float(a.plan.systems[:, k, -1].sum()), "systems")
+            for k, s in enumerate(p.systems)
+        ),
     ):
         how = f"as of the plan, for `{label}`"
         found.add(Figure(quantity=name, system=quantity, value=value, unit=unit, how=how, of=of))

@@ -29,10 +29,10 @@ class Change:
 
 
 def changes(fleet: Fleet, problem: Problem, told: Callable[[str], None] = lambda _: None) -> list[Change]:
-    """One change at a time; the first is none."""
+    """One change at a time; the first is none. Nothing where a plan costs nothing."""
     base = _solved("as it is", problem, 1.0)
-    if base.usd is None:
-        return [base]
+    if base.usd is None or base.usd <= 0:
+        return []
     found = [dataclasses.replace(base, usd=1.0)]
     for label, changed in _tried(fleet, problem):
         told(f"sensitivity: {label}")

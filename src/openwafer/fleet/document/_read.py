@@ -147,6 +147,8 @@ class _Reader(TableChecker):
         for value in found.values():
             if isinstance(value, PlanFact):
                 self.used[value.name] = value
+            elif isinstance(value, dict):
+                self.used |= {fact.name: fact for fact in cast(dict[str, PlanFact], value).values()}
             elif isinstance(value, tuple):
                 self.used |= {fact.name: fact for _, fact in cast(DatedFacts, value)}
 

@@ -15,7 +15,7 @@ from openwafer.diag import Source, Span
 from openwafer.estimate import ModelConfig
 from openwafer.fleet.document._fact import PlanFact
 from openwafer.fleet.document._quarter import Quarter
-from openwafer.fleet.document._spec import DatedFacts, by_date, date, number, numbers, word
+from openwafer.fleet.document._spec import DatedFacts, by_date, by_name, date, number, numbers, word
 from openwafer.machine.systems import System
 
 
@@ -62,13 +62,15 @@ class Tranche(Named):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product(Named):
     """A system that can be bought. `provision` is the power that is set aside for one, hosts included;
-    `deliveries` are the most a quarter; `embodied` is what its making emitted."""
+    `installed`, by site, stand when the plan begins and are paid for; `deliveries` are the most a quarter;
+    `embodied` is what its making emitted."""
 
     system: str | None = word()
     price: PlanFact = number("USD", 0, 1e12)
     price_growth: PlanFact = number("1/year", -0.9, 10)
     provision: PlanFact = number("kW", 1e-3, 1e6)
     idle: PlanFact = number("kW", 0, 1e6)
+    installed: Mapping[str, PlanFact] | None = by_name("systems", 0, 1e9)
     deliveries: DatedFacts = by_date("systems/quarter", 0, 1e9)
     lead: PlanFact = number("weeks", 0, 1e3)
     availability: PlanFact = number("1", 0.01, 1)

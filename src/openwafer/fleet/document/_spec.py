@@ -34,8 +34,9 @@ CONVERSIONS: Mapping[tuple[str, str], float] = {
 
 @dataclass(frozen=True, slots=True)
 class FactSpec:
-    """`unit` is what the value is converted to; `by_date`: a table of dates, each with a fact; `optional`:
-    neither the file nor the defaults need to have it."""
+    """`unit` is what the value is converted to; `by_date`: a table of dates, each with a fact; `by_name`:
+    one of
+    names; `optional`: neither the file nor the defaults need to have it."""
 
     kind: SpecKind
     unit: str
@@ -43,6 +44,7 @@ class FactSpec:
     high: float = 1e15
     length: int = 1
     by_date: bool = False
+    by_name: bool = False
     optional: bool = False
 
 
@@ -65,6 +67,10 @@ def numbers(unit: str, length: int, low: float = 0.0, high: float = 1e6) -> Any:
 
 def by_date(unit: str, low: float = 0.0, high: float = 1e15, *, optional: bool = False) -> Any:
     return _field(FactSpec("number", unit, low, high, by_date=True, optional=optional))
+
+
+def by_name(unit: str, low: float = 0.0, high: float = 1e15) -> Any:
+    return _field(FactSpec("number", unit, low, high, by_name=True, optional=True))
 
 
 def date(*, optional: bool = False) -> Any:

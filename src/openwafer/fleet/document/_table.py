@@ -39,6 +39,8 @@ class TableChecker:
                 self.unknown("fleet-unknown-field", f"unknown entry `{key}` of `{'.'.join(path)}`", at, known)
             elif isinstance(spec, WordSpec):
                 found[key] = self._word(at, value, spec)
+            elif spec.by_name:
+                found[key] = self._named(at, value, spec)
             elif spec.by_date:
                 found[key] = self._dated(at, value, spec)
             else:
@@ -97,6 +99,15 @@ class TableChecker:
             if fact is not None:
                 found.append((day, fact))
         return tuple(sorted(found, key=lambda pair: pair[0])) or None
+
+    def _named(self, path: Path, value: object, spec: FactSpec) -> dict[str, PlanFact] | None:
+        if not isinstance(value, dict) or "value" in value:
+            text = f"expected a table of names for `{'.'.join(path)}`"
+            self.report("fleet-wrong-type", text, path, help=f"`NAME = {_SHAPE[1:-1]}`")
+            return None
+        entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        found = {name: self.fact((*path, name), entry, spec) for name, entry in entries.items()}
+        return {name: fact for name, fact in found.items() if fact is not None}
 
     def fact(self, path: Path, entry: object, spec: FactSpec) -> PlanFact | None:
         """The fact of an inline table; None when something is wrong with it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 
-from openwafer.diag import Diagnostic, Label, brief
+from openwafer.diag import Diagnostic, Label, brief, suggest
 from openwafer.fleet.document._fact import PlanFact
-from openwafer.fleet.document._schema import Fleet
+from openwafer.fleet.document._schema import Fleet, Site
+from openwafer.fleet.document._spec import at_date
 
 
 def contradictions(fleet: Fleet) -> list[Diagnostic]:
-    """Diagnostics: fleet-dates-contradict, fleet-out-of-range, fleet-missing-fact."""
+    """Diagnostics: fleet-dates-contradict, fleet-out-of-range, fleet-missing-fact, fleet-missing-table,
+    fleet-unknown-site."""
     found: list[Diagnostic] = []
     for tranche in fleet.tranches.values():
         found += _order(tranche.from_date, tranche.until_date)
@@ -27,7 +29,34 @@ def contradictions(fleet: Fleet) -> list[Diagnostic]:
         if product.idle.number > product.provision.number:
             text = f"`{product.name}` takes {product.idle.number:g} kW idle, more than its provision"
             found.append(_clash(product.idle, text, product.provision, "fleet-out-of-range"))
-    return [*found, *_risks(fleet)]
+    return [*found, *_installed(fleet), *_risks(fleet)]
+
+
+def _installed(fleet: Fleet) -> list[Diagnostic]:
+    """Systems stand at sites that there are, and that have power for them."""
+    wrong = [
+        Diagnostic("fleet-unknown-site", f"no site `{site}`", fact.span, help=suggest(site, fleet.sites))
+        for product in fleet.systems.values()
+        for site, fact in (product.installed or {}).items()
+        if site not in fleet.sites
+    ]
+    return wrong or [clash for site in fleet.sites.values() for clash in _too_many(fleet, site)]
+
+
+def _too_many(fleet: Fleet, site: Site) -> list[Diagnostic]:
+    held = [
+        (p, p.installed[site.name])
+        for p in fleet.systems.values()
+        if p.installed and site.name in p.installed
+    ]
+    factor = site.pue.number if fleet.policies.power == "facility" else 1.0
+    wanted = sum(fact.number * product.provision.number for product, fact in held) * factor / 1e3
+    there = at_date(site.power, (fleet.start + 1).first_day)
+    most = there.number if there else 0.0
+    if wanted <= most * (1 + 1e-9):
+        return []
+    text = f"what is installed at `{site.name}` needs {wanted:,.1f} MW of its {most:,.1f} MW"
+    return [_clash(held[0][1], text, there, "fleet-out-of-range")]
 
 
 def _order(first: PlanFact, last: PlanFact) -> list[Diagnostic]:

@@ -139,11 +139,12 @@ def solve(
     program: Program,
     *,
     relaxed: bool = True,
-    limit_s: float | None = None,
+    nodes: int | None = None,
     gap: float = 1e-4,
     start: Floats | None = None,
 ) -> Solved:
-    """Solves it; `relaxed` takes whole numbers as real. `start`: a solution to begin with.
+    """Solves it; `relaxed` takes whole numbers as real. `nodes` bounds the search for whole
+    ones, the same on every machine. `start`: a solution to begin with.
 
     Diagnostics: fleet-no-highspy, fleet-unsolved."""
     highspy = load_highspy()
@@ -153,8 +154,8 @@ def solve(
     solver.setOptionValue("threads", THREADS)
     solver.setOptionValue("random_seed", 0)
     solver.setOptionValue("mip_rel_gap", gap)
-    if limit_s is not None:
-        solver.setOptionValue("time_limit", limit_s)
+    if nodes is not None:
+        solver.setOptionValue("mip_max_nodes", nodes)
     solver.passModel(model)
     if start is not None:
         solution = highspy.HighsSolution()

@@ -20,6 +20,7 @@ def as_one_site(p: Problem) -> Problem:
         fleet=fleet,
         sites=p.sites[:1],
         site_mw=p.site_mw.sum(0, keepdims=True),
+        installed=p.installed.sum(0, keepdims=True),
         price=np.einsum("i,iqb->qb", weight, p.price)[None],
         carbon=np.einsum("i,iqb->qb", weight, p.carbon)[None],
         pue=np.array([weight @ p.pue]),

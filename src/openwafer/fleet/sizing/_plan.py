@@ -71,5 +71,6 @@ class Plan:
 
     @property
     def orders(self) -> NDArray[np.int64]:
-        """[i, s, q] systems that a quarter brings."""
-        return np.diff(self.systems, axis=2, prepend=0)
+        """[i, s, q] systems that a quarter brings; those that are installed are not brought."""
+        standing = self.problem.installed.astype(np.int64)[..., None]
+        return np.diff(self.systems, axis=2, prepend=standing)

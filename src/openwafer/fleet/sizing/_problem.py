@@ -25,7 +25,8 @@ HOURS = 24
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """`site_mw`[i, q], `fleet_mw`[q], `deliveries`[s, q], `price`[i, q, b] USD/MWh, `carbon`[i, q, b] g/kWh,
+    """`site_mw`[i, q], `fleet_mw`[q], `deliveries`[s, q], `installed`[i, s] that stand when the plan begins,
+    `price`[i, q, b] USD/MWh, `carbon`[i, q, b] g/kWh,
     `demand`[w, q] output tokens/s, `mean`[w, b], `peak`[w, b] over the mean of the day, `usd`[s, q] of a
     system, `charge`[q]: what a dollar of a system that is bought then costs to the end of the plan, today;
     `discount`[q] of a quarter's costs; `site_factor`[i]: what the megawatts of a site count over IT power;
@@ -42,6 +43,7 @@ class Problem:
     site_mw: Floats
     fleet_mw: Floats
     deliveries: Floats
+    installed: Floats
     price: Floats
     carbon: Floats
     pue: Floats
@@ -129,6 +131,7 @@ def problem_of(fleet: Fleet, modes: tuple[Mode, ...]) -> Problem:
         hours=hours,
         site_mw=np.array([[_at(s.power, d) for d in days] for s in fleet.sites.values()]),
         fleet_mw=np.array([_tranches(fleet, day) for day in days]),
+        installed=_installed(fleet),
         deliveries=np.array([[_at(p.deliveries, d) for d in days] for p in fleet.systems.values()]),
         price=np.stack(prices),
         carbon=np.stack(carbons),
@@ -151,6 +154,11 @@ def problem_of(fleet: Fleet, modes: tuple[Mode, ...]) -> Problem:
         kw=np.array([m.kw for m in modes]),
         speed=np.array([m.speed for m in modes]),
     )
+
+
+def _installed(fleet: Fleet) -> Floats:
+    held = [p.installed or {} for p in fleet.systems.values()]
+    return np.array([[of[site].number if site in of else 0.0 for of in held] for site in fleet.sites])
 
 
 def _column(table: Any, name: str) -> Floats:

@@ -24,7 +24,8 @@ class Model:
     work
     in the mean of a block, `u`[w, q, b] tokens/s that are not served. `usd`, `grams`, `waiting`: what a
     column
-    adds to the cost today (millions), to the carbon (t) and to the time that users wait (user · s)."""
+    adds to the cost today (millions; `sunk` of them are of what is installed and paid for), to the carbon
+    (t) and to the time that users wait (user · s)."""
 
     program: Program
     problem: Problem
@@ -34,6 +35,7 @@ class Model:
     usd: Floats
     tonnes: Floats
     waiting: Floats
+    sunk: float = 0.0
     without: frozenset[str] = field(default_factory=frozenset[str])
 
 
@@ -41,9 +43,9 @@ def build(problem: Problem, without: frozenset[str] = frozenset(), quarters: sli
     """The programme; groups of constraints in `without` are left out."""
     program = Program()
     usd, tonnes, waiting = _costs(problem)
-    n = program.columns(
-        usd[0], high=np.where(problem.site_mw[:, None, :] > LEAST_MW, np.inf, 0.0), integer=True
-    )
+    has_power = problem.site_mw[:, None, :] > LEAST_MW
+    standing = np.repeat(problem.installed[..., None], problem.quarters, axis=2)
+    n = program.columns(usd[0], low=standing, high=np.where(has_power, np.inf, standing), integer=True)
     x = program.columns(usd[1])
     u = program.columns(usd[2])
     model = Model(
@@ -53,6 +55,7 @@ def build(problem: Problem, without: frozenset[str] = frozenset(), quarters: sli
         x=x,
         u=u,
         without=without,
+        sunk=float((problem.installed @ (problem.charge * problem.usd)[:, 0]).sum()) / SCALE,
         usd=np.concatenate([np.ravel(part) for part in usd]),
         tonnes=np.concatenate([np.ravel(part) for part in tonnes]),
         waiting=np.concatenate([np.ravel(part) for part in waiting]),
@@ -146,7 +149,9 @@ def _arrivals(m: Model) -> None:
     m.program.put(rows, m.n[..., :-1], -1.0)
     names = [f"deliveries of {s}" for s in p.systems for _ in range(p.quarters)]
     keep = np.array([name not in m.without for name in names])
-    most = np.where(keep & (p.deliveries.ravel() < 1e8), p.deliveries.ravel(), np.inf)
+    limit = p.deliveries.copy()
+    limit[:, 0] += p.installed.sum(0)
+    most = np.where(keep & (limit.ravel() < 1e8), limit.ravel(), np.inf)
     when = np.tile(np.arange(p.quarters), len(p.systems))
     rows = m.program.rows("delivery", -np.inf, most, names, when).reshape(len(p.systems), p.quarters)
     m.program.put(rows[None], m.n, 1.0)
@@ -180,13 +185,15 @@ def _demand(m: Model) -> None:
 def _budgets(m: Model) -> None:
     p, budgets, program = m.problem, m.problem.fleet.budgets, m.program
     first = p.usd / SCALE
+    paid = float(p.installed.sum(0) @ first[:, 0])
     every = np.arange(p.quarters)
     if budgets.capital and "capital" not in m.without:
         later = np.concatenate([first[:, 1:], np.zeros((len(p.systems), 1))], axis=1)
-        row = program.rows("capital", -np.inf, budgets.capital.number / SCALE, ["capital"], p.quarters - 1)
+        most = budgets.capital.number / SCALE + paid
+        row = program.rows("capital", -np.inf, most, ["capital"], p.quarters - 1)
         program.put(row, m.n, (first - later)[None])
     if budgets.capital_per_quarter and "capital a quarter" not in m.without:
-        most = budgets.capital_per_quarter.number / SCALE
+        most = budgets.capital_per_quarter.number / SCALE + np.where(every == 0, paid, 0.0)
         rows = program.rows("capital", -np.inf, most, ["capital a quarter"] * p.quarters, every)
         program.put(rows[None, None], m.n, first[None])
         program.put(rows[None, None, 1:], m.n[..., :-1], -first[None, :, 1:])

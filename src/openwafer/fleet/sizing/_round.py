@@ -39,7 +39,8 @@ def _begins(low: NDArray[np.int64], high: NDArray[np.int64]) -> list[int]:
 
 def _fits(p: Problem, count: NDArray[np.int64], i: int, s: int) -> bool:
     mw = p.provision[:, None] * count[i] * p.site_factor[i] / KW_PER_MW
-    orders = np.diff(count[:, s], axis=1, prepend=0).sum(axis=0)
+    standing = p.installed[:, s, None].astype(np.int64)
+    orders = np.diff(count[:, s], axis=1, prepend=standing).sum(axis=0)
     return bool(
         np.all(mw.sum(axis=0) <= p.site_mw[i] * (1 + 1e-9) + 1e-9)
         and np.all(orders <= p.deliveries[s] + 1e-9)

@@ -26,7 +26,8 @@ ROUNDS = 3
 """Of sizing and finding how full its pools may be."""
 FEW = 400
 """Whole numbers of which the integer optimum is sought."""
-MIP_S = 5.0
+NODES, NODES_OF_MANY = 5000, 20
+"""Of the search for whole numbers: where they are few, and where they are many and rounding has failed."""
 MIP_GAP = 1e-4
 LEAST_WORK = 1e-6
 
@@ -136,7 +137,9 @@ def relax(problem: Problem, goal: Goal) -> tuple[float, float] | None:
     if solved.status != "optimal":
         return None
     columns = slice(len(model.usd))
-    return float(model.usd @ solved.x[columns]) * SCALE, float(model.tonnes @ solved.x[columns])
+    return (float(model.usd @ solved.x[columns]) - model.sunk) * SCALE, float(
+        model.tonnes @ solved.x[columns]
+    )
 
 
 def relaxed_plan(problem: Problem, goal: Goal) -> tuple[float, dict[str, float]]:
@@ -149,7 +152,7 @@ def relaxed_plan(problem: Problem, goal: Goal) -> tuple[float, dict[str, float]]
     of = {
         kind: sum(t for t, m in zip(tokens, problem.modes, strict=True) if m.kind == kind) for kind in kinds
     }
-    return solved.objective * SCALE, {kind: float(total) for kind, total in of.items()}
+    return (solved.objective - model.sunk) * SCALE, {kind: float(total) for kind, total in of.items()}
 
 
 def _impossible(problem: Problem, aim: Goal) -> Diagnostic:
@@ -184,7 +187,7 @@ def _model(problem: Problem, aim: Goal) -> Model:
     if aim.what != "cost":
         program.cost[:3] = [model.tonnes if aim.what == "carbon" else model.waiting]
     if np.isfinite(aim.most_usd):
-        row = program.rows("cost", -np.inf, aim.most_usd / SCALE, ["cost"], problem.quarters - 1)
+        row = program.rows("cost", -np.inf, aim.most_usd / SCALE + model.sunk, ["cost"], problem.quarters - 1)
         program.put(row, columns, model.usd)
     if np.isfinite(aim.most_tonnes):
         row = program.rows("carbon", -np.inf, aim.most_tonnes, ["carbon of the plan"], problem.quarters - 1)
@@ -216,16 +219,18 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
     bound, is_optimum = relaxed.objective, False
     if found is None or model.n.size <= FEW:
         start = found.x if found is not None else None
-        best = solve(model.program, relaxed=False, limit_s=MIP_S, gap=MIP_GAP, start=start)
+        nodes = NODES if model.n.size <= FEW else NODES_OF_MANY
+        best = solve(model.program, relaxed=False, nodes=nodes, gap=MIP_GAP, start=start)
         if len(best.x) and best.status != "infeasible":
             is_optimum, bound = best.status == "optimal", max(bound, best.bound)
             found = best if found is None or best.objective < found.objective - 1e-12 else found
     if found is None:
         raise DiagnosticError([_only_parts(model, relaxed)])
+    sunk = model.sunk if aim.what == "cost" else 0.0
     rounding = Rounding(
-        relaxed=relaxed.objective,
-        whole=found.objective,
-        bound=min(bound, found.objective),
+        relaxed=relaxed.objective - sunk,
+        whole=found.objective - sunk,
+        bound=min(bound, found.objective) - sunk,
         is_optimum=is_optimum,
     )
     return Plan(
@@ -234,7 +239,7 @@ def _whole(model: Model, relaxed: Solved, aim: Goal, label: str) -> Plan:
         systems=np.rint(found.x[model.n]).astype(np.int64),
         works=np.maximum(found.x[model.x], 0.0),
         unserved=np.maximum(found.x[model.u], 0.0),
-        usd=float(model.usd @ found.x[: len(model.usd)]) * SCALE,
+        usd=(float(model.usd @ found.x[: len(model.usd)]) - model.sunk) * SCALE,
         tonnes=float(model.tonnes @ found.x[: len(model.tonnes)]),
         rounding=rounding,
         shadows=shadows(model, relaxed) if aim.what == "cost" else (),

@@ -128,7 +128,8 @@ def _there(plan: Plan, draws: Draws) -> tuple[Floats, Floats]:
 def _capital(p: Problem, stands: Floats, draws: Draws) -> Floats:
     """[n, q]: what came is paid from then on, at the price of its quarter."""
     charge = np.array([quarter_charge(p.fleet, p.fleet.systems[s]) for s in p.systems])
-    came = np.diff(stands.sum(1), axis=2, prepend=0) * p.usd[None] * draws.usd[..., None]
+    standing = np.broadcast_to(p.installed.sum(0)[None, :, None], (len(stands), len(p.systems), 1))
+    came = np.diff(stands.sum(1), axis=2, prepend=standing) * p.usd[None] * draws.usd[..., None]
     return np.einsum("nsq,s->nq", np.cumsum(came, axis=2), charge)
 
 
