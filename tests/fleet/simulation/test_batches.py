@@ -230,3 +230,12 @@ def test_the_same_seed_gives_the_same_run() -> None:
 def test_bad_fleets(fleet: Fleet, text: str) -> None:
     with pytest.raises(DiagnosticError, match=text):
         simulate_batches(fleet, traffic(3, 1.0, 1))
+
+
+def test_what_all_prompts_share_is_not_read_again() -> None:
+    requests = traffic(300, 5.0, 1)
+    shared = dataclasses.replace(requests, shared=np.minimum(requests.prompt - 1, 400))
+    plain, less = (simulate_batches(one(pool()), given) for given in (requests, shared))
+    assert less.meter[0, 0, 3] == (requests.prompt - np.minimum(requests.prompt - 1, 400)).sum()
+    assert less.meter[0, 0, 3] + less.meter[0, 0, 4] == plain.meter[0, 0, 3] == requests.prompt.sum()
+    assert less.requests["first_s"].sum() < plain.requests["first_s"].sum()

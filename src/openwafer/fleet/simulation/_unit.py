@@ -31,7 +31,7 @@ _AFTER_S = 4 * 3600.0
 
 
 class Energy(msgspec.Struct, frozen=True):
-    """Of all replicas of a slot, by hour: joules beyond idling, and seconds that replicas worked."""
+    """Of all replicas of a slot: joules beyond idling, by hour."""
 
     site: str
     system: str
