@@ -79,10 +79,10 @@ def test_explain_by_name_and_what_is_not_there(capsys: pytest.CaptureFixture[str
     text = run(capsys, "plan", SMALL, "--draws", "0", "--explain", "usd_per_mtok.code.2027-Q1")
     assert text.startswith("usd_per_mtok.code.2027-Q1 = ")
     assert "openwafer estimate gpt-oss-120b --on cs3" in text and "sites.oklahoma-city.lease" in text
-    table = run(capsys, "plan", SMALL, "--draws", "0")
-    busy = next(line for line in table.splitlines() if line.startswith("2028-Q4")).split()
-    text = run(capsys, "plan", SMALL, "--draws", "0", "--explain", busy[7])
-    assert "tokens/day" in table and f"mwh.2028-Q4 = {busy[7]}" in text
+    plan = answer(load_fleet(SMALL), count=0, is_whole=False)
+    mwh = f"{plan.chosen.mwh[:, -1].sum():,.0f}"
+    text = run(capsys, "plan", SMALL, "--draws", "0", "--explain", mwh)
+    assert f"mwh.2028-Q4 = {mwh}" in text
     text = run(capsys, "plan", SMALL, "--draws", "0", "--explain", "worht", code=1)
     assert "fleet-no-such-number" in text
 

@@ -45,6 +45,8 @@ def _cases(found: Answer) -> None:
     columns += [(case.label, case.account) for case in found.cases]
     rows = [[name, *("–" if a is None else f(a) for _, a in columns)] for name, f in _CASE_ROWS]
     notes = [f"No plan for {case.label}: {case.why}." for case in found.cases if case.account is None]
+    if found.robust:
+        notes.append("Beside the plan stand cheapest plans, made without regard to risks.")
     for label, a in columns:
         if a is not None and a.plan.waived:
             notes.append(f"{label}: {', '.join(a.plan.waived)} cannot be served at the speed that is needed.")

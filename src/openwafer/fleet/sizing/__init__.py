@@ -4,11 +4,12 @@ from openwafer.fleet.sizing._highs import load_highspy, solve
 from openwafer.fleet.sizing._merge import as_one_site, part_of_option, prepare_longer, without_promises
 from openwafer.fleet.sizing._modes import Mode
 from openwafer.fleet.sizing._plan import Plan, Rounding, Shadow
+from openwafer.fleet.sizing._prepare import prepare
 from openwafer.fleet.sizing._problem import Floats, Problem, quarter_charge, quarter_hours
 from openwafer.fleet.sizing._program import build
 from openwafer.fleet.sizing._queue import Pool, mean_wait_s, most_busy, tail_wait_s, waits
 from openwafer.fleet.sizing._service import first_tokens, held_over_mean, pools
-from openwafer.fleet.sizing._size import Goal, of_kind, prepare, relax, relaxed_plan, size
+from openwafer.fleet.sizing._size import Goal, of_kind, relax, relaxed_plan, size
 from openwafer.fleet.sizing._stress import Stress, lagged
 
 __all__ = [
