@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 
 import click
 
 from openwafer.cli._errors import run_command
-from openwafer.diag import suggest
+from openwafer.cli._lazy import Commands, LazyGroup
 
-_COMMANDS: dict[str, tuple[str, str]] = {
+_COMMANDS: Commands = {
     "conform": ("openwafer.cli.conform", "Run a collection of CSL examples and say which pass."),
     "demo": ("openwafer.cli.demo", "Run the demonstration."),
     "doctor": ("openwafer.cli.doctor", "Whether this installation is whole, and what mends it."),
     "estimate": ("openwafer.cli.estimate", "Time, energy and cost of a model on real systems."),
+    "fleet": ("openwafer.cli.fleet", "Plan a fleet under a power cap, compare and simulate plans."),
     "generate": ("openwafer.cli.generate", "Continue a text with a model on the wafer."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
     "run": ("openwafer.cli.run", "Run a host script, with a profile, limits and reports."),
@@ -23,27 +22,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("openwafer.cli.train", "Train a small language model on the wafer."),
     "validate": ("openwafer.cli.validate", "Compare estimates with published numbers."),
 }
-"""Name → module with a click command `command`, and its line in the help."""
 
 
-class _Lazy(click.Group):
-    """Sub-commands by name; listing them imports none."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, (module, _) in _COMMANDS.items() if importlib.util.find_spec(module)]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in (names := self.list_commands(ctx)):
-            hint = suggest(cmd_name, names)
-            ctx.fail(f"no command {cmd_name!r}" + (f", {hint}" if hint else ""))
-        command = importlib.import_module(_COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+class _Lazy(LazyGroup):
+    lazy = _COMMANDS
 
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

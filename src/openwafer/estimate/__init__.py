@@ -6,9 +6,11 @@ from openwafer.estimate._constants import document as fitted_constants
 from openwafer.estimate._count import Parameters, count_parameters
 from openwafer.estimate._estimate import Estimate, estimate
 from openwafer.estimate._frontier import Crossing, Frontier, frontier
+from openwafer.estimate._grid import estimate_grid
 from openwafer.estimate._known import known_models, load_model
 from openwafer.estimate._layers import LayerCost, layer_costs
 from openwafer.estimate._parse_config import parse_config
+from openwafer.estimate._replica import Layout, ReplicaSteps, layout_of, replica_steps
 from openwafer.estimate._training import TrainingEstimate, estimate_training
 from openwafer.estimate.validation._validate import Row as ValidationRow
 from openwafer.estimate.validation._validate import Validation, validate
@@ -22,19 +24,24 @@ __all__ = [
     "Frontier",
     "Layer",
     "LayerCost",
+    "Layout",
     "ModelConfig",
     "Parameters",
+    "ReplicaSteps",
     "TrainingEstimate",
     "Validation",
     "ValidationRow",
     "count_parameters",
     "estimate",
+    "estimate_grid",
     "estimate_training",
     "fitted_constants",
     "frontier",
     "known_models",
     "layer_costs",
+    "layout_of",
     "load_model",
     "parse_config",
+    "replica_steps",
     "validate",
 ]

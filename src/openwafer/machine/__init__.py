@@ -19,6 +19,7 @@ from openwafer.machine._schema import (
     Task,
     Wafer,
 )
+from openwafer.machine._toml_places import Place, places
 
 __all__ = [
     "BUILT_IN",
@@ -32,6 +33,7 @@ __all__ = [
     "Machine",
     "Memory",
     "Pe",
+    "Place",
     "Queues",
     "Scalar",
     "Status",
@@ -41,5 +43,6 @@ __all__ = [
     "Wafer",
     "from_document",
     "load_machine",
+    "places",
     "to_document",
 ]

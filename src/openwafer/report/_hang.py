@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openwafer.diag import json_text, not_written, showable, write_report
+from openwafer.diag import json_text, not_written, write_report
+from openwafer.report._templates import render
 
 CELL, GAP = 64, 22
 """Side of a PE and the room between two, in pixels."""
@@ -51,17 +52,12 @@ def write_hang(data: Mapping[str, Any], directory: Path) -> tuple[Path, Path]:
 def hang_svg(data: Mapping[str, Any]) -> str:
     """SVG of a report as JSON (`data` of the diagnostics deadlock, livelock, …): numbers are those of the
     chain, arrows are input ports at which wavelets stand, red where the queue is full."""
-    from jinja2 import Environment, PackageLoader, select_autoescape
-
     window = _window(data)
-    environment = Environment(
-        loader=PackageLoader("openwafer.report"), autoescape=select_autoescape(["svg"]), trim_blocks=True,
-        lstrip_blocks=True, finalize=_shown,
-    )  # fmt: skip
     chain = data["chain"]
     width, height = window.corner(window.x + window.w, window.y + window.h)
     texts = [data["message"], *(f"{link['text']}{link['line'] or ''}" for link in chain)]
-    return environment.get_template("hang.svg").render(
+    return render(
+        "hang.svg",
         width=max(width, LETTER * max(map(len, texts)) + 2 * GAP),
         height=height + 24 * (len(chain) + 2),
         top=height,
@@ -72,11 +68,6 @@ def hang_svg(data: Mapping[str, Any]) -> str:
         message=data["message"],
         cycle=data["cycle"],
     )
-
-
-def _shown(value: object) -> object:
-    """XML has no control characters."""
-    return showable(value) if isinstance(value, str) else value
 
 
 def _window(data: Mapping[str, Any]) -> _Window:

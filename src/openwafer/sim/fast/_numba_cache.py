@@ -70,16 +70,16 @@ class _Cache(NullCache):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A function that is compiled once and kept: its one signature, and the module whose sources it is made
-    of, by whose digest it is found again."""
+    """A function that is compiled once and kept: its one signature (a text, or a tuple of types of numba),
+    and the module whose sources it is made of, by whose digest it is found again."""
 
     function: Callable[..., Any]
-    signature: str
+    signature: Any
     root: str
 
     @property
     def key(self) -> str:
-        return code_key(self.root, self.function.__name__, self.signature)
+        return code_key(self.root, self.function.__name__, str(self.signature))
 
     def is_there(self) -> bool:
         """Whether it is compiled for this installation and this processor."""
@@ -97,7 +97,7 @@ class Kept:
         """For machine code; `.address` is where its code lies."""
         return self._compiled(CFunc(self.function, normalize_signature(self.signature), {}, {}))
 
-    def _compiled(self, dispatcher: Any, *signature: str) -> Any:
+    def _compiled(self, dispatcher: Any, *signature: Any) -> Any:
         if IS_CHECKED:
             bind_check()
         dispatcher._cache = _Cache(self.key)
