@@ -1,7 +1,7 @@
 """A model on a fixed layout of a fixed number of systems: what a service looks up while it runs.
 
-`estimate` chooses a layout for its traffic and tells steady states; a service keeps its layout while the number of
-requests changes, so prompts and tokens are apart here, by the same formulas.
+`estimate` chooses a layout for its traffic and tells steady states; a service keeps its layout while the
+number of requests changes, so prompts and tokens are apart here, by the same formulas.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _GROUPS = 2.0 ** np.arange(0, 8)
 class Deployment:
     """`replicas` equal ones. All that follows is of one replica; watts are IT power.
 
-    `token_s`, `watts`: of a step of `users[i]` sequences that hold `contexts[j]` tokens each, without prompts.
-    `prompt_s`, `busy_s`: of a prompt of `prompts[k]` tokens alone: until it is read, and how long others wait
-    for it. A first token takes `first_s` and `first_steps` steps more. `kv_tokens`: tokens that its caches
+    `token_s`, `watts`: of a step of `users[i]` sequences that hold `contexts[j]` tokens each, without
+    prompts. `prompt_s`, `busy_s`: of a prompt of `prompts[k]` tokens alone: until it is read, and how long
+    others wait for it. A first token takes `first_s` and `first_steps` steps more. `kv_tokens`: tokens that its caches
     hold. `assumed`: facts of the system without proof.
     """
 
@@ -105,8 +105,8 @@ def deploy(
     """The layout of `systems` systems with most tokens a second for sequences of `context` tokens, among
     those that give each user so many tokens a second; prompts and tokens share the chips.
 
-    Diagnostics: deployment-does-not-fit, target-out-of-reach, traffic-out-of-range, and those of `load_model`,
-    `load_system` and `estimate`'s `precision`.
+    Diagnostics: deployment-does-not-fit, target-out-of-reach, traffic-out-of-range, and those of
+    `load_model`, `load_system` and `estimate`'s `precision`.
     """
     for name, value in (("systems", systems), ("context", context)):
         if not 1 <= value <= 1e6:
