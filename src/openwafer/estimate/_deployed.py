@@ -43,8 +43,8 @@ class Deployment:
 
     `token_s`, `watts`: of a step of `users[i]` sequences that hold `contexts[j]` tokens each, without
     prompts. `prompt_s`, `busy_s`: of a prompt of `prompts[k]` tokens alone: until it is read, and how long
-    others wait for it. A first token takes `first_s` and `first_steps` steps more. `kv_tokens`: tokens that its caches
-    hold. `assumed`: facts of the system without proof.
+    others wait for it. A first token takes `first_s` and `first_steps` steps more. `kv_tokens`: tokens that
+    its caches hold. `assumed`: facts of the system without proof.
     """
 
     model: str
@@ -140,7 +140,7 @@ def _best(
         fastest = max(fastest, float(1 / seconds.min()))
         rates = np.where(1 / seconds >= ask.least, users / seconds / size, -1.0)
         if rates.max() > best:
-            best, found = float(rates.max()), (size, min(room(size), MOST_USERS))
+            best, found = float(rates.max()), (float(size), float(min(room(size), MOST_USERS)))
     if best < 0:
         raise _nowhere(ask, system, fastest)
     return found

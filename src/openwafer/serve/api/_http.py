@@ -1,0 +1,295 @@
+"""The ASGI application: routes, keys, limits, headers."""
+
+# pyright: basic, reportMissingImports=false
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from openwafer.diag import DiagnosticError
+from openwafer.serve.api._chat import ChatWriter, ask_of_chat, parse_chat
+from openwafer.serve.api._completions import CompletionWriter, asks_of_completion, parse_completion
+from openwafer.serve.api._errors import ApiError, bad_request
+from openwafer.serve.api._events import EventStream, event, logger
+from openwafer.serve.api._keys import Caller, Keys
+from openwafer.serve.api._metrics import Metrics
+from openwafer.serve.api._parse import parse_body
+from openwafer.serve.api._responses import ResponseWriter
+from openwafer.serve.api._responses_request import ask_of_response, parse_response
+from openwafer.serve.api._service import Service, Stream, Wishes
+from openwafer.serve.api._tally import receipt_headers
+
+Handler = Callable[[Request, Caller], Awaitable[Any]]
+
+
+class Writer(Protocol):
+    """Makes responses of answers."""
+
+    streams: list[Stream]
+
+    async def whole(self) -> dict[str, Any]: ...
+
+    def events(self, stream: Stream) -> Any: ...
+
+    def last(self) -> bytes: ...
+
+
+class Api:
+    """Handlers of all routes."""
+
+    def __init__(self, service: Service, keys: Keys, metrics: Metrics) -> None:
+        self._service, self._keys, self._metrics = service, keys, metrics
+
+    def app(self, hosts: set[str] | None = None) -> Starlette:
+        """`hosts`: names by which it may be called; None: any."""
+        get, post = ["GET"], ["POST"]
+        routes = [
+            Route("/health", _health, methods=get),
+            Route("/metrics", self._handled(self._metrics_text), methods=get),
+            Route("/v1/models", self._handled(self._models), methods=get),
+            Route("/v1/models/{id:path}", self._handled(self._model), methods=get),
+            Route("/v1/chat/completions", self._handled(self._chat), methods=post),
+            Route("/v1/completions", self._handled(self._completions), methods=post),
+            Route("/v1/responses", self._handled(self._responses), methods=post),
+            Route("/v1/decisions/{id}", self._handled(self._decision), methods=get),
+            Route("/v1/backends", self._handled(self._backends), methods=get),
+            Route("/v1/backends/{name}/{action}", self._handled(self._operate), methods=post),
+        ]
+        handlers: dict[Any, Any] = {HTTPException: _http_error}
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        if hosts is not None:
+            from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+            app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(hosts))
+        return app
+
+    def _handled(self, handler: Handler) -> Callable[[Request], Awaitable[Any]]:
+        """Keys, limits of requests, headers, errors: the same for all."""
+
+        async def handle(request: Request) -> Any:
+            begun = time.monotonic()
+            headers = {"x-request-id": f"req_{secrets.token_hex(12)}"}
+            try:
+                caller = self._keys.caller(request.headers.get("authorization"))
+                if request.method == "POST":
+                    caller.requests.take(1, "requests")
+                headers |= caller.headers()
+                response = await handler(request, caller)
+                headers |= caller.headers()
+            except ApiError as error:
+                response = JSONResponse(error.body, error.status, dict(error.headers))
+            except DiagnosticError as error:
+                found = bad_request(None, error.diagnostics[0].message, error.diagnostics[0].id)
+                response = JSONResponse(found.body, found.status)
+            except Exception as reason:
+                logger.exception("a request failed")
+                found = ApiError(500, f"internal error: {type(reason).__name__}", code="internal_error")
+                response = JSONResponse(found.body, 500)
+            headers["openai-processing-ms"] = f"{(time.monotonic() - begun) * 1000:.0f}"
+            if isinstance(response, EventStream):
+                response.add_headers(headers)
+            else:
+                response.headers.update(headers)
+            return response
+
+        return handle
+
+    # --- reading ---
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """Within the limits of bytes and time."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise ApiError(415, f"the body is application/json, not {kind[:100] or 'without a type'}")
+        options = self._service.options
+        data = bytearray()
+        try:
+            async with asyncio.timeout(options.body_s):
+                async for part in request.stream():
+                    data += part
+                    if len(data) > options.most_bytes:
+                        raise ApiError(413, f"the body is larger than {options.most_bytes} bytes")
+        except TimeoutError:
+            raise ApiError(408, f"the body took longer than {options.body_s:g} s") from None
+        except ClientDisconnect:
+            raise ApiError(400, "the client went away") from None
+        return parse_body(bytes(data))
+
+    # --- answers ---
+
+    async def _chat(self, request: Request, caller: Caller) -> Any:
+        body = parse_chat(await self._body(request), vendor=self._service.options.vendor)
+        ask = ask_of_chat(body, self._service.model(body.model))
+        streams = self._service.begin(ask, caller, _wishes(request), body.n)
+        return await self._answer(ChatWriter(self._service, body, streams), body.stream)
+
+    async def _completions(self, request: Request, caller: Caller) -> Any:
+        body = parse_completion(await self._body(request), vendor=self._service.options.vendor)
+        asks = asks_of_completion(body, self._service.model(body.model))
+        wishes = _wishes(request)
+        streams = [s for ask in asks for s in self._service.begin(ask, caller, wishes, body.n)]
+        return await self._answer(CompletionWriter(self._service, body, streams), body.stream)
+
+    async def _responses(self, request: Request, caller: Caller) -> Any:
+        body = parse_response(await self._body(request), vendor=self._service.options.vendor)
+        ask, chat = ask_of_response(body, self._service.model(body.model))
+        (stream,) = self._service.begin(ask, caller, _wishes(request))
+        writer = ResponseWriter(self._service, body, chat, stream)
+        return await self._answer(writer, body.stream, writer.failure)
+
+    async def _answer(
+        self, writer: Writer, is_stream: bool, failure: Callable[[ApiError], bytes] | None = None
+    ) -> Any:
+        streams = writer.streams
+        try:
+            async with asyncio.timeout(self._service.options.answer_s):
+                if not is_stream:
+                    whole = await writer.whole()
+                    return JSONResponse(whole, headers=receipt_headers(streams[0]))
+                await asyncio.gather(*(stream.wait() for stream in streams))
+        except TimeoutError:
+            self._service.cancel(streams)
+            raise ApiError(408, "the answer took longer than is allowed", code="timeout") from None
+        except (ApiError, asyncio.CancelledError):
+            self._service.cancel(streams)
+            raise
+        return EventStream(
+            _merged(writer), receipt_headers(streams[0]), gone=lambda: self._service.cancel(streams),
+            write_s=self._service.options.write_s, failure=failure or (lambda error: event(error.body)),
+        )  # fmt: skip
+
+    # --- what there is ---
+
+    async def _models(self, request: Request, caller: Caller) -> Response:
+        return JSONResponse({"object": "list", "data": [self._entry(n) for n in self._service.models]})
+
+    async def _model(self, request: Request, caller: Caller) -> Response:
+        return JSONResponse(self._entry(self._service.model(request.path_params["id"]).name))
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        model = self._service.models[name]
+        backends = self._service.router.serves(name)
+        context = max((b.capacity().context for b in backends), default=0)
+        return {
+            "id": name, "object": "model", "created": model.created, "owned_by": "openwafer",
+            "max_model_len": context,
+            "backends": [{"name": b.name, "kind": b.kind, "system": b.system} for b in backends],
+        }  # fmt: skip
+
+    async def _decision(self, request: Request, caller: Caller) -> Response:
+        return JSONResponse(self._service.decision(request.path_params["id"], caller))
+
+    async def _metrics_text(self, request: Request, caller: Caller) -> Response:
+        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _backends(self, request: Request, caller: Caller) -> Response:
+        router = self._service.router
+        rows = [
+            {
+                "name": b.name, "kind": b.kind, "system": b.system, "models": list(b.models),
+                "state": _state(router, b.name), "running": b.capacity().running,
+                "slots": b.capacity().slots, "context": b.capacity().context, "watts": b.watts(),
+                "attempts": router.breakers[b.name].attempts, "failures": router.breakers[b.name].failed,
+            }
+            for b in router.backends.values()
+        ]  # fmt: skip
+        now = {"simulated_s": self._service.clock.now, "waiting": router.waiting, "watts": router.watts()}
+        return JSONResponse({"object": "list", "data": rows} | now)
+
+    async def _operate(self, request: Request, caller: Caller) -> Response:
+        """Drains, resumes or kills a backend: for keys that may."""
+        name, action = request.path_params["name"], request.path_params["action"]
+        router = self._service.router
+        if not caller.is_admin:
+            raise ApiError(403, "this key may not operate backends", code="not_allowed")
+        if name not in router.backends:
+            raise ApiError(404, f"there is no backend `{name[:100]}`", code="backend_not_found")
+        acts = {"drain": router.drain, "resume": router.resume, "kill": router.kill}
+        if action not in acts:
+            raise ApiError(404, "backends can be drained, resumed and killed", code="action_not_found")
+        self._service.clock.arrive(lambda: acts[action](name))
+        return JSONResponse({"backend": name, "action": action})
+
+
+async def _merged(writer: Writer) -> Any:
+    """Events of all choices, as they come."""
+    if len(writer.streams) == 1:
+        async for data in writer.events(writer.streams[0]):
+            yield data
+    else:
+        queue: asyncio.Queue[bytes | ApiError | None] = asyncio.Queue()
+
+        async def pump(stream: Stream) -> None:
+            try:
+                async for data in writer.events(stream):
+                    queue.put_nowait(data)
+            except ApiError as error:
+                queue.put_nowait(error)
+            queue.put_nowait(None)
+
+        tasks = [asyncio.create_task(pump(stream)) for stream in writer.streams]
+        try:
+            left = len(tasks)
+            while left:
+                data = await queue.get()
+                if isinstance(data, ApiError):
+                    raise data
+                if data is None:
+                    left -= 1
+                else:
+                    yield data
+        finally:
+            for task in tasks:
+                task.cancel()
+    if last := writer.last():
+        yield last
+
+
+def _state(router: Any, name: str) -> str:
+    if name in router.down:
+        return "down"
+    if name in router.draining:
+        return "draining"
+    return "open breaker" if router.breakers[name].refuses(router.clock.now) else "ready"
+
+
+def _wishes(request: Request) -> Wishes:
+    """`x-openwafer-max-first-token-ms`, `x-openwafer-max-token-ms`, `x-openwafer-downgrade: allow`."""
+    return Wishes(
+        _milliseconds(request, "x-openwafer-max-first-token-ms"),
+        _milliseconds(request, "x-openwafer-max-token-ms"),
+        request.headers.get("x-openwafer-downgrade", "") == "allow",
+    )
+
+
+def _milliseconds(request: Request, name: str) -> float | None:
+    text = request.headers.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text) / 1000
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise bad_request(name, f"`{name}` is a number of milliseconds above 0, not {text[:40]!r}")
+    return value
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    words = {404: f"there is no {request.url.path[:200]}", 405: f"{request.method} is not allowed here"}
+    found = ApiError(error.status_code, words.get(error.status_code, error.detail), code="not_found")
+    return JSONResponse(found.body, found.status, headers=dict(error.headers or {}))
