@@ -39,8 +39,8 @@ def test_two_that_write_together_share_the_energy_of_their_steps() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.floats(0, 5), st.integers(1, 4000), st.integers(1, 400), st.sampled_from(("default", "flex"))),
-        min_size=1, max_size=40,
+        st.tuples(st.floats(0, 5), st.integers(1, 4000), st.integers(1, 400), st.sampled_from(("default",
+        "flex"))), min_size=1, max_size=40,
     )
 )  # fmt: skip
 def test_energy_is_somebodys_or_idle(traffic: list[tuple[float, int, int, str]]) -> None:

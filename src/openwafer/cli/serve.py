@@ -47,8 +47,9 @@ def command(
     prefill: int, machine: str, shape: tuple[int, int], threads: int, log: Path | None, max_tokens: int,
     max_body: int, max_connections: int, timeout: float, vendor_parameters: bool, seed: int | None,
 ) -> None:  # fmt: skip
-    """Serve the model in DIR (see `openwafer generate`) by OpenAI's API: /v1/chat/completions, /v1/completions,
-    /v1/responses. Tokens are computed on the simulated wafer, unless --backends says otherwise."""
+    """Serve the model in DIR (see `openwafer generate`) by OpenAI's API: /v1/chat/completions,
+    /v1/completions, /v1/responses. Tokens are computed on the simulated wafer, unless --backends says
+    otherwise."""
     from openwafer import serve as api
 
     if show_policy:

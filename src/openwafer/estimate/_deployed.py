@@ -117,7 +117,7 @@ def deploy(
     longest = float(max(config.context, 2))
     ask = _Ask(
         config, model_facts(config, form), form, systems, min(context, longest), tokens_per_second_per_user,
-        2.0 ** np.arange(13), _spread(16, longest), _spread(1, longest), c or constants(),
+        np.geomspace(1, MOST_USERS, 13), _spread(16, longest), _spread(1, longest), c or constants(),
     )  # fmt: skip
     return _on_gpus(ask, on, engine) if isinstance(on, GpuSystem) else _on_wafers(ask, on)
 

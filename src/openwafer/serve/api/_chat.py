@@ -135,15 +135,19 @@ def _tool_choice(choice: str | dict[str, Any] | None, tools: list[dict[str, Any]
             raise bad_request("tool_choice", "`tool_choice` is none, auto, required or one of the `tools`")
 
 
+def tool_names(request: ChatRequest) -> set[str]:
+    """Of those that may be called."""
+    tools = [] if request.tool_choice == "none" else request.tools or []
+    return {str(tool["function"]["name"]) for tool in tools}
+
+
 class ChatWriter:
     """Choices of a chat, as they grow. Text that may be a tool call waits until it is clear."""
 
     def __init__(self, service: Service, request: ChatRequest, streams: list[Stream]) -> None:
         self._service, self._request, self.streams = service, request, streams
         self._codec = service.model(request.model).codec
-        self.tools = {tool["function"]["name"] for tool in request.tools or []}
-        if request.tool_choice == "none":
-            self.tools = set()
+        self.tools = tool_names(request)
         self._head = {
             "id": f"chatcmpl-{streams[0].job.id[4:]}", "created": int(time.time()), "model": request.model,
             "system_fingerprint": "openwafer",
@@ -206,7 +210,8 @@ class ChatWriter:
     def _part(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         options = self._request.stream_options
         tier = self.streams[0].job.tier
-        found = self._head | {"object": "chat.completion.chunk", "choices": choices, "service_tier": tier}
+        more = {"object": "chat.completion.chunk", "choices": choices, "service_tier": tier}
+        found: dict[str, Any] = self._head | more
         if options is not None and options.include_usage:
             now = options.continuous_usage_stats
             found["usage"] = usage(self.streams, len(self.streams)) if now else None

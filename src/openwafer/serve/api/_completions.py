@@ -205,7 +205,7 @@ class CompletionWriter:
 
     def _part(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         options = self._request.stream_options
-        found = self._head | {"choices": choices}
+        found: dict[str, Any] = self._head | {"choices": choices}
         if options is not None and options.include_usage:
             found["usage"] = self._usage() if options.continuous_usage_stats else None
         return found

@@ -7,7 +7,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -39,7 +39,7 @@ class Writer(Protocol):
 
     async def whole(self) -> dict[str, Any]: ...
 
-    def events(self, stream: Stream) -> Any: ...
+    def events(self, stream: Stream) -> AsyncIterator[bytes]: ...
 
     def last(self) -> bytes: ...
 
@@ -221,7 +221,7 @@ class Api:
         return JSONResponse({"backend": name, "action": action})
 
 
-async def _merged(writer: Writer) -> Any:
+async def _merged(writer: Writer) -> AsyncIterator[bytes]:
     """Events of all choices, as they come."""
     if len(writer.streams) == 1:
         async for data in writer.events(writer.streams[0]):

@@ -55,7 +55,7 @@ def _call(call: Any, place: str) -> dict[str, Any]:
     try:
         function = call["function"]
         arguments = function["arguments"]
-        loaded = (
+        loaded: Any = (
             json.loads(arguments) if isinstance(arguments, str) and arguments.strip() else arguments or {}
         )
         return {

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from openwafer.serve.api._chat import ChatRequest, logprob_entry, pieces_of
+from openwafer.serve.api._chat import ChatRequest, logprob_entry, pieces_of, tool_names
 from openwafer.serve.api._errors import ApiError
 from openwafer.serve.api._events import event
 from openwafer.serve.api._responses_request import ResponseRequest
@@ -23,9 +23,7 @@ class ResponseWriter:
         self._service, self._request, self._chat, self._stream = service, request, chat, stream
         self.streams = [stream]
         self._codec = service.model(request.model).codec
-        self._tools = {tool["function"]["name"] for tool in chat.tools or []}
-        if request.tool_choice == "none":
-            self._tools = set()
+        self._tools = tool_names(chat)
         self._base, self._created = stream.job.id[4:], int(time.time())
         self._count = 0
 

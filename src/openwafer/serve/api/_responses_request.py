@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -56,10 +56,7 @@ def chat_of(request: ResponseRequest) -> ChatRequest:
     if request.instructions is not None:
         messages.insert(0, {"role": "system", "content": request.instructions})
     text: dict[str, Any] = request.text or {}
-    form: Any = text.get("format")
-    if form is not None and not isinstance(form, dict):
-        raise bad_request("text.format", "`text.format` is an object")
-    schema_of(form, "text.format")
+    form = _format(text.get("format"))
     wants = bool(request.include) or request.top_logprobs > 0
     return ChatRequest(
         model=request.model, messages=messages, max_completion_tokens=request.max_output_tokens,
@@ -69,6 +66,14 @@ def chat_of(request: ResponseRequest) -> ChatRequest:
         prompt_cache_key=request.prompt_cache_key, logprobs=wants, top_logprobs=request.top_logprobs or None,
         stream=request.stream,
     )  # fmt: skip
+
+
+def _format(given: Any) -> dict[str, Any] | None:
+    if given is not None and not isinstance(given, dict):
+        raise bad_request("text.format", "`text.format` is an object")
+    form = cast("dict[str, Any] | None", given)
+    schema_of(form, "text.format")
+    return form
 
 
 def ask_of_response(request: ResponseRequest, model: ServedModel) -> tuple[Ask, ChatRequest]:

@@ -205,7 +205,8 @@ class Service:
         try:
             return Grammar(codec, schema)
         except DiagnosticError as reason:
-            raise bad_request("response_format", str(reason.diagnostics[0].message)) from None
+            text = f"`response_format`: {reason.diagnostics[0].message}"
+            raise bad_request("response_format", text) from None
 
     def _limit(self, tier: Tier, wishes: Wishes) -> Limit:
         return self.router.policy.limits[tier].stricter(wishes.first_s, wishes.token_s)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openwafer.estimate import Deployment
+
+
+Floats = NDArray[np.float64]
 
 
 class StepTable:
@@ -52,7 +56,10 @@ def _place(points: list[float], value: float) -> tuple[int, float]:
     return at, min(max(part, 0.0), 1.0)
 
 
-def _by_count(values: np.ndarray, users: np.ndarray, counts: np.ndarray) -> list[list[float]]:
+def _by_count(values: Floats, users: Floats, counts: NDArray[np.int64]) -> list[list[float]]:
     """[users, contexts] values at whole numbers of users."""
-    columns = [np.exp(np.interp(np.log(counts), np.log(users), np.log(c))) for c in values.T]
-    return np.stack(columns, axis=1).tolist()
+    at, known = np.log(counts), np.log(users)
+    rows = np.empty((counts.size, values.shape[1]))
+    for i in range(values.shape[1]):
+        rows[:, i] = np.exp(np.interp(at, known, np.log(values[:, i])))
+    return rows.tolist()

@@ -89,7 +89,9 @@ class Job:
         most_tokens: int | None = None, known_tokens: int | None = None, writer: Writer | None = None,
         body: dict[str, Any] | None = None, end: Callable[[Job], None] | None = None,
     ) -> None:  # fmt: skip
-        self.id, self.model, self.key, self.tier, self.asked_tier = id, model, key, tier, tier
+        self.id, self.model, self.key = id, model, key
+        self.tier: Tier = tier
+        self.asked_tier: Tier = tier
         self.limit = limit or Limit()
         self.session, self.blocks, self.prompt_tokens = session, blocks, prompt_tokens
         self.most_tokens, self.known_tokens = most_tokens, known_tokens

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta
@@ -93,7 +93,8 @@ def _merge(into: dict[str, Any], new: dict[str, Any], path: str) -> None:
         if isinstance(into[name], dict) and isinstance(value, dict) and name != "tier":
             into[name] = into[name] | value
         elif name == "tier" and isinstance(value, dict):
-            into[name] = into[name] | {t: into[name].get(t, {}) | p for t, p in value.items()}
+            tiers = cast("dict[str, Any]", value)
+            into[name] = into[name] | {t: into[name].get(t, {}) | p for t, p in tiers.items()}
         else:
             into[name] = value
 
@@ -106,8 +107,8 @@ def _policy(document: dict[str, Any], path: str) -> Policy:
     for name in read.tier:
         if name not in TIERS:
             raise error(ID, f"{path}: there is no tier `{name}`", help=f"there are {', '.join(TIERS)}")
-    promises = {tier: read.tier.get(tier, TierPromise()) for tier in TIERS}
-    limits = {tier: Limit(p.first_s, p.token_s, p.wait_s) for tier, p in promises.items()}
+    promises: dict[Tier, TierPromise] = {tier: read.tier.get(tier, TierPromise()) for tier in TIERS}
+    limits: dict[Tier, Limit] = {tier: Limit(p.first_s, p.token_s, p.wait_s) for tier, p in promises.items()}
     return Policy(
         read.objective, limits, read.power.cap_w or math.inf, read.breaker, read.failover.attempts,
         read.queue.most,

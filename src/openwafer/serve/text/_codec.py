@@ -81,7 +81,7 @@ class ByteCodec:
 
     def __init__(self) -> None:
         self.vocabulary = 256 + len(self.SPECIAL)
-        self.stop = frozenset((257,))
+        self.stop: frozenset[int] = frozenset((257,))
         self.template: Template | None = built_in_template()
         self._grammar: Any = None
 

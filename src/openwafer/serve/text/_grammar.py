@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from openwafer.diag import error
 from openwafer.serve.text._codec import Codec
 
-_OPTIONS = {"whitespace_flexible": False}
+_OPTIONS: Any = {"whitespace_flexible": False}
 """Small models would write blanks for ever."""
 
 

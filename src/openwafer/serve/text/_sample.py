@@ -75,7 +75,7 @@ def _drawn(scores: Floats, sampling: Sampling, place: int) -> int:
         weights[order[(before >= sampling.top_p) & (before > 0)]] = 0
     sums = np.cumsum(weights)
     drawn = np.random.Generator(np.random.Philox(key=sampling.seed, counter=place)).random() * sums[-1]
-    return int(np.searchsorted(sums, drawn, side="right").clip(0, sums.size - 1))
+    return min(int(np.count_nonzero(sums <= drawn)), sums.size - 1)
 
 
 def logprob(logits: Logits, token: int, top: int) -> TokenLogprob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 _MARKED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|$)", re.DOTALL)
 _MARK = "<tool_call>"
@@ -38,13 +38,16 @@ def parse_calls(text: str, known: set[str]) -> list[ToolCall]:
 
 def _call(text: str, known: set[str]) -> ToolCall | None:
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(value, dict) or value.get("name") not in known:  # pyright: ignore
+    if not isinstance(value, dict):
         return None
-    arguments: Any = value.get("arguments", value.get("parameters", {}))  # pyright: ignore
-    return ToolCall(str(value["name"]), arguments if isinstance(arguments, str) else json.dumps(arguments))
+    call = cast("dict[str, Any]", value)
+    if call.get("name") not in known:
+        return None
+    arguments = call.get("arguments", call.get("parameters", {}))
+    return ToolCall(str(call["name"]), arguments if isinstance(arguments, str) else json.dumps(arguments))
 
 
 def call_schema(tools: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
