@@ -21,7 +21,10 @@ def told(clock: Clock, times: list[float]) -> list[tuple[float, int]]:
         found.append((clock.now, at))
         if at >= 100:
             return None
-        then = lambda extra, why: clock.at(clock.now + extra, lambda: call(at + 100)) or None  # noqa: E731
+
+        def then(extra: float, why: Exception | None) -> None:
+            clock.at(clock.now + extra, lambda: call(at + 100))
+
         return Work(lambda: 0.001 * at, then) if at % 3 == 0 else then(0.002, None)
 
     for at, when in enumerate(times):
@@ -43,6 +46,15 @@ def test_the_same_order_and_times(times: list[float]) -> None:
 
     assert asyncio.run(paced()) == wanted
     assert [t for t, _ in wanted] == sorted(t for t, _ in wanted) and len(wanted) == 2 * len(times)
+
+
+def test_an_event_that_was_dropped_does_not_happen() -> None:
+    clock, found = OfflineClock(), list[float]()
+    numbers = [clock.at(float(t), lambda: found.append(clock.now)) for t in range(5)]
+    for number in (numbers[0], numbers[3], numbers[4]):
+        clock.drop(number)
+    clock.run()
+    assert found == [1.0, 2.0] and clock.now == 2.0
 
 
 def test_the_wall_waits_for_simulated_time() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say
+from openwafer.cli._serve_trace import run_trace
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ _COUNT = click.IntRange(min=1)
 @click.command()
 @click.argument("directory", metavar="[DIR]", type=_PATH, required=False)
 @click.option("--backends", type=_PATH, help="A TOML file of backends; default: DIR on a simulated wafer.")
+@click.option(
+    "--offline",
+    type=_PATH,
+    metavar="TRACE",
+    help="No server: a trace (CSV or JSON lines) through estimated backends, as fast as can be.",
+)
+@click.option("--paced", type=_PATH, metavar="TRACE", help="The same against the wall, see --pace.")
+@click.option("--results", type=_PATH, help="With a trace: a CSV line a request.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True,
+              help="With a trace.")  # fmt: skip
 @click.option("--policy", type=_PATH, help="router.toml: classes, objective, power cap.")
 @click.option("--show-policy", is_flag=True, help="Print the default policy, and end.")
 @click.option("--keys", type=_PATH, help="A TOML file of clients' keys (hashed).")
@@ -42,7 +53,8 @@ _COUNT = click.IntRange(min=1)
 @click.option("--vendor-parameters", is_flag=True, help="Take ignore_eos, min_tokens, top_k, …")
 @click.option("--seed", type=SEED, help="Of requests without one; default: at random.")
 def command(
-    directory: Path | None, backends: Path | None, policy: Path | None, show_policy: bool, keys: Path | None,
+    directory: Path | None, backends: Path | None, offline: Path | None, paced: Path | None,
+    results: Path | None, form: str, policy: Path | None, show_policy: bool, keys: Path | None,
     host: str, port: int, name: str | None, chat_template: Path | None, pace: float, context: int | None,
     prefill: int, machine: str, shape: tuple[int, int], threads: int, log: Path | None, max_tokens: int,
     max_body: int, max_connections: int, timeout: float, vendor_parameters: bool, seed: int | None,
@@ -54,6 +66,10 @@ def command(
 
     if show_policy:
         return say(api.default_text(), nl=False)
+    if offline is not None or paced is not None:
+        if backends is None or (offline is not None and paced is not None):
+            raise click.UsageError("a trace needs --backends, and is --offline or --paced")
+        return run_trace(offline or paced, backends, policy, pace if offline is None else None, results, form)
     api.require_serve()
     if directory is None and backends is None:
         raise click.UsageError("give a model's DIR, or --backends")

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from openwafer.serve.api._service import Options, Service
     from openwafer.serve.backends._file import EstimatedSpec, UpstreamSpec, WaferSpec, read_backends
     from openwafer.serve.router._policy import Policy, default_text, load_policy
+    from openwafer.serve.traces._run import Outcome, run_trace
+    from openwafer.serve.traces._summary import summary, write_results
+    from openwafer.serve.traces._trace import Trace, read_trace
 
 __all__ = [
     "EstimatedSpec",
@@ -19,8 +22,10 @@ __all__ = [
     "Listen",
     "Local",
     "Options",
+    "Outcome",
     "Policy",
     "Service",
+    "Trace",
     "UpstreamSpec",
     "WaferSpec",
     "bound",
@@ -32,8 +37,12 @@ __all__ = [
     "make_backends",
     "open_log",
     "read_backends",
+    "read_trace",
     "require_serve",
+    "run_trace",
     "serve",
+    "summary",
+    "write_results",
 ]
 
 __getattr__ = later(
@@ -45,5 +54,8 @@ __getattr__ = later(
         "api._service": ("Options", "Service"),
         "backends._file": ("EstimatedSpec", "UpstreamSpec", "WaferSpec", "read_backends"),
         "router._policy": ("Policy", "default_text", "load_policy"),
+        "traces._run": ("Outcome", "run_trace"),
+        "traces._summary": ("summary", "write_results"),
+        "traces._trace": ("Trace", "read_trace"),
     },
 )

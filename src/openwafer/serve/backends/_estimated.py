@@ -44,6 +44,7 @@ class EstimatedBackend:
         self.replicas = [Replica(clock, self._rates, self, block_tokens) for _ in range(deployed.replicas)]
         self._loads = [0] * len(self.replicas)
         self._homes: dict[object, int] = {}
+        self._picked = (0, 0)
         self._host: Host | None = None
 
     def attach(self, host: Host) -> None:
@@ -67,7 +68,7 @@ class EstimatedBackend:
         written = self._expected if job.most_tokens is None else min(self._expected, job.most_tokens)
         if job.prompt_tokens + (job.most_tokens or 1) > self.deployed.context:
             return "context"
-        at, cached = self._pick(job)
+        at, cached = self._picked = self._pick(job)
         replica = self.replicas[at]
         if not self._has_room(at, context + written):
             return "full"
@@ -112,7 +113,8 @@ class EstimatedBackend:
     # --- a job runs ---
 
     def start(self, job: Job) -> None:
-        at, cached = self._pick(job)
+        """Right behind its quote."""
+        at, cached = self._picked
         known = job.known_tokens
         left = self._expected if known is None else max(known - job.generated, 1)
         run = Run(job, self.replicas[at], job.context + self._expected, job.context + left / 2,
@@ -181,6 +183,15 @@ class EstimatedBackend:
         self._leave(job.handle[0], run)
         assert self._host is not None
         self._host.finished(job, reason)
+
+    def settle(self) -> None:
+        """Adds up what its replicas took until now."""
+        for replica in self.replicas:
+            replica.settle()
+
+    def usd_of_all(self) -> float | None:
+        """Of all replicas since the start of the clock, idle or not; None where there is no price."""
+        return self._rates.usd_per_s * len(self.replicas) * self._clock.now if self._priced else None
 
     def fail(self, why: str) -> None:
         """All its jobs go elsewhere, its caches are lost: what happens when a system breaks."""

@@ -60,9 +60,9 @@ class Replica:
     """Sums since the start: `joules` in all, of which `idle_joules` were nobody's."""
 
     __slots__ = (
-        "_busy_until", "_clock", "_context", "_count", "_end_s", "_heap", "_joules_each", "_owner", "_rates",
-        "_share_s", "_since", "_steps", "_wake_s", "idle_joules", "joules", "prefixes", "reading", "reserved",
-        "runs", "step_s", "watts", "writing",
+        "_busy_until", "_clock", "_context", "_count", "_heap", "_joules_each", "_owner", "_rates",
+        "_share_s", "_since", "_steps", "_wake_event", "_wake_s", "idle_joules", "joules", "prefixes",
+        "reading", "reserved", "runs", "step_s", "watts", "writing",
     )  # fmt: skip
 
     def __init__(self, clock: Clock, rates: Rates, owner: Owner, block_tokens: int) -> None:
@@ -75,7 +75,7 @@ class Replica:
         self.joules = self.idle_joules = 0.0
         self._steps = self._joules_each = self._share_s = self._context = 0.0
         self._since = self._busy_until = clock.now
-        self._wake_s = math.inf
+        self._wake_s, self._wake_event = math.inf, 0
         self._heap: list[tuple[float, int, Run]] = []
         self._count = 0
 
@@ -148,6 +148,10 @@ class Replica:
 
     # --- steps ---
 
+    def settle(self) -> None:
+        """Adds up to now."""
+        self._advance()
+
     def _advance(self) -> None:
         """Adds up what has been since the last change."""
         now, since, rates = self._clock.now, self._since, self._rates
@@ -197,15 +201,17 @@ class Replica:
         """An event at the next look, unless one comes before it: that looks again."""
         due = self._due_s()
         if due < self._wake_s:
+            if self._wake_s < math.inf:
+                self._clock.drop(self._wake_event)
             self._wake_s = due
-            self._clock.at(due, self._woken)
+            self._wake_event = self._clock.at(due, self._woken)
+        elif due == math.inf and self._wake_s < math.inf:
+            self._clock.drop(self._wake_event)
+            self._wake_s = math.inf
 
     def _woken(self) -> Work | None:
-        now = self._clock.now
-        if now < self._wake_s:
-            return None
         self._wake_s = math.inf
-        if self._due_s() <= now:
+        if self._due_s() <= self._clock.now:
             steps, _, run = heapq.heappop(self._heap)
             work = self._owner.wrote(run)
             if not run.is_over:

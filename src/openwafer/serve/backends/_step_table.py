@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from openwafer.estimate import Deployment
 
-
 Floats = NDArray[np.float64]
 
 
@@ -31,7 +30,7 @@ class StepTable:
 
     def step(self, users: int, context: float) -> tuple[float, float]:
         """Seconds and watts."""
-        row = min(users, self.most_users) - 1
+        row = (users if users < self.most_users else self.most_users) - 1
         at, part = _place(self._contexts, context)
         seconds, watts = self._seconds[row], self._watts[row]
         return (
@@ -51,9 +50,13 @@ class StepTable:
 
 def _place(points: list[float], value: float) -> tuple[int, float]:
     """Index of the point behind a value (at least 1) and the part of the way to it; ends are held."""
-    at = min(max(bisect_left(points, value), 1), len(points) - 1)
-    part = (value - points[at - 1]) / (points[at] - points[at - 1])
-    return at, min(max(part, 0.0), 1.0)
+    at = bisect_left(points, value)
+    if at == 0:
+        return 1, 0.0
+    if at == len(points):
+        return at - 1, 1.0
+    low = points[at - 1]
+    return at, (value - low) / (points[at] - low)
 
 
 def _by_count(values: Floats, users: Floats, counts: NDArray[np.int64]) -> list[list[float]]:

@@ -35,11 +35,17 @@ class Clock:
         """Simulated seconds since the start."""
         self._heap: list[tuple[float, int, Call]] = []
         self._count = 0
+        self._dropped: set[int] = set()
 
-    def at(self, time_s: float, call: Call) -> None:
-        """Calls at `time_s`, or now if that is past."""
+    def at(self, time_s: float, call: Call) -> int:
+        """Calls at `time_s`, or now if that is past. The event's number."""
         self._count += 1
         heapq.heappush(self._heap, (time_s if time_s > self.now else self.now, self._count, call))
+        return self._count
+
+    def drop(self, number: int) -> None:
+        """An event that has not happened yet does not happen."""
+        self._dropped.add(number)
 
     def arrive(self, call: Call) -> None:
         """Calls for something from outside, at the present."""
@@ -48,7 +54,10 @@ class Clock:
     @property
     def next_s(self) -> float | None:
         """When something happens next."""
-        return self._heap[0][0] if self._heap else None
+        heap, dropped = self._heap, self._dropped
+        while dropped and heap and heap[0][1] in dropped:
+            dropped.remove(heapq.heappop(heap)[1])
+        return heap[0][0] if heap else None
 
     def _step(self) -> Work | None:
         self.now, _, call = heapq.heappop(self._heap)
@@ -60,8 +69,7 @@ class OfflineClock(Clock):
 
     def run(self) -> None:
         """Until nothing more happens."""
-        heap = self._heap
-        while heap:
+        while self.next_s is not None:
             work = self._step()
             while work is not None:
                 work = work.then(*_outcome(work))
@@ -78,9 +86,9 @@ class PacedClock(Clock):
         self._held = False
         self._changed = asyncio.Event()
 
-    def at(self, time_s: float, call: Call) -> None:
-        super().at(time_s, call)
+    def at(self, time_s: float, call: Call) -> int:
         self._changed.set()
+        return super().at(time_s, call)
 
     def arrive(self, call: Call) -> None:
         """At the simulated time that corresponds to the wall's; at the present one during `Work`."""

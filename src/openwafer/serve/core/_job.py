@@ -108,8 +108,8 @@ class Job:
         """How it ended; an error begins with `error:`."""
         self.handle: Any = None
         """What its backend keeps with it."""
-        self.wait: Any = None
-        """Its place in the queue."""
+        self.wait: int | None = None
+        """The event that ends its waiting, -1 if none does; None while it does not wait."""
 
     @property
     def context(self) -> int:

@@ -41,13 +41,12 @@ class Router:
         self.queues: dict[Tier, FairQueue] = {tier: FairQueue() for tier in TIERS}
         self._flex: dict[str, Job] = {}
         self._watch = watch
+        self.waiting = 0
+        """Requests in all queues."""
+        self._is_capped = policy.power_cap_w < math.inf
         self._is_moving = False
         for backend in backends:
             backend.attach(self)
-
-    @property
-    def waiting(self) -> int:
-        return sum(map(len, self.queues.values()))
 
     def watts(self) -> float:
         return sum(backend.watts() for backend in self.backends.values())
@@ -83,26 +82,36 @@ class Router:
 
     def _enqueue(self, job: Job, until_s: float, *, first: bool = False) -> None:
         self.queues[job.tier].push(job, first=first)
-        job.wait = until_s
+        self.waiting += 1
+        job.wait = -1
         self._tell("queued", job)
         self._retry_later()
         if until_s < math.inf:
-            self.clock.at(until_s, lambda: self._waited(job))
+            job.wait = self.clock.at(until_s, lambda: self._waited(job))
 
     def _waited(self, job: Job) -> None:
-        if job.wait is not None and self.clock.now >= job.wait:
-            self.queues[job.tier].remove(job)
-            job.wait = None
-            self._look(job)
-            self._end(job, "error:tier_unavailable")
+        """Too long."""
+        job.wait = -1
+        self._leave_queue(job)
+        self._look(job)
+        self._end(job, "error:tier_unavailable")
+
+    def _leave_queue(self, job: Job) -> None:
+        self.queues[job.tier].remove(job)
+        self._has_left(job)
+
+    def _has_left(self, job: Job) -> None:
+        self.waiting -= 1
+        if job.wait is not None and job.wait > 0:
+            self.clock.drop(job.wait)
+        job.wait = None
 
     def cancel(self, job: Job) -> None:
         """The client has gone."""
         if job.finish is not None:
             return
         if job.wait is not None:
-            self.queues[job.tier].remove(job)
-            job.wait = None
+            self._leave_queue(job)
         elif job.id in self.running:
             self.backends[job.backend].stop(job)
             self.breakers[job.backend].let_go()
@@ -146,9 +155,12 @@ class Router:
             and (late := self.clock.now - job.arrived_s + quote.first_s) > limit.first_s
         ):
             return _too_slow(backend, "the first token", late, limit.first_s), quote
-        if job.tier == "flex" and self.watts() + backend.extra_watts(job) > self.policy.power_cap_w:
+        if self._is_capped and job.tier == "flex" and self._is_above_cap(backend, job):
             return "power cap", quote
         return "", quote
+
+    def _is_above_cap(self, backend: Backend, job: Job) -> bool:
+        return self.watts() + backend.extra_watts(job) > self.policy.power_cap_w
 
     def _price(self, job: Job, quote: Quote) -> float:
         weight = self.policy.objective
@@ -178,7 +190,7 @@ class Router:
 
     def dispatch(self) -> None:
         """Starts what waits, as far as there is room: classes in their order, keys by what they had."""
-        if self._is_moving:
+        if self._is_moving or not self.waiting:
             return
         self._is_moving = True
         try:
@@ -191,8 +203,8 @@ class Router:
     def _start_one(self, queue: FairQueue) -> bool:
         for job in queue.heads()[:8]:
             if self._place(job):
-                job.wait = None
                 queue.take(job)
+                self._has_left(job)
                 return True
         return False
 
@@ -211,7 +223,7 @@ class Router:
 
     def first(self, job: Job) -> None:
         self._tell("first", job)
-        if self._flex:
+        if self._is_capped and self._flex:
             self._shed()
         if self.waiting:
             self.dispatch()
