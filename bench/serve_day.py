@@ -29,7 +29,7 @@ SPECS = [
 
 
 def day(count: int, clients: int = 160, seed: int = 0) -> Trace:
-    """Of `count` requests; a client's share follows Zipf's law, its gaps a gamma distribution of shape 0.7."""
+    """Of `count` requests; a client's share follows Zipf's law, its gaps are gamma of shape 0.7."""
     random = np.random.default_rng(seed)
     shares = 1 / np.arange(1, clients + 1)
     client = np.sort(random.choice(clients, count, p=shares / shares.sum()))
@@ -67,12 +67,13 @@ def main() -> None:
         wall.append(found.wall_s)
     told = summary(found)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{args.requests:,} requests: {statistics.median(wall):.1f} s ({min(wall):.1f}–{max(wall):.1f}), "
-          f"{statistics.median(cpu):.1f} s of processor, {statistics.median(cpu) / args.requests * 1e6:.1f} µs "
-          f"a request, {peak:,.0f} MiB at most")  # fmt: skip
+    middle, each_us = statistics.median(wall), statistics.median(cpu) / args.requests * 1e6
+    print(f"{args.requests:,} requests: {middle:.1f} s ({min(wall):.1f}–{max(wall):.1f}), ", end="")
+    print(f"{each_us:.1f} µs of processor a request, {peak:,.0f} MiB at most")
     for name, level in told["tiers"].items():
-        print(f"  {name}: {level['requests']:,}, refused {level['refused']:,}, first token p99 "
-              f"{level['first_token_s']['p99']:.3f} s, token p99 {level['token_s']['p99'] * 1e3:.2f} ms")  # fmt: skip
+        first, token = level["first_token_s"]["p99"], level["token_s"]["p99"] * 1e3
+        print(f"  {name}: {level['requests']:,}, refused {level['refused']:,}, ", end="")
+        print(f"first token p99 {first:.3f} s, token p99 {token:.2f} ms")
     if args.json is not None:
         host = {"host": platform.node(), "python": platform.python_version(), "cpus": os.cpu_count()}
         args.json.write_text(json.dumps({"wall_s": wall, "cpu_s": cpu, "summary": told} | host, indent=2))

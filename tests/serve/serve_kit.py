@@ -44,6 +44,7 @@ class Served:
         self.service: Service
         self.loop: asyncio.AbstractEventLoop
         self.log = StringIO()
+        self._clients: list[Any] = []
         self._ready = threading.Event()
         self.failure: BaseException | None = None
 
@@ -71,7 +72,13 @@ class Served:
         """The unmodified client of OpenAI."""
         from openai import OpenAI
 
-        return OpenAI(base_url=self.base_url, **({"api_key": "none", "max_retries": 0} | more))
+        found = OpenAI(base_url=self.base_url, **({"api_key": "none", "max_retries": 0} | more))
+        self._clients.append(found)
+        return found
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
 
 
 @contextmanager
@@ -102,6 +109,7 @@ def serving(
     try:
         yield served
     finally:
+        served.close()
         served.loop.call_soon_threadsafe(served.service.stop)
         thread.join(PATIENCE_S)
 

@@ -14,7 +14,7 @@ from openwafer.diag import error
 from openwafer.serve._build import Local, make_backends
 from openwafer.serve.api._keys import Keys
 from openwafer.serve.api._service import Options, ServedModel, Service
-from openwafer.serve.backends._file import Spec
+from openwafer.serve.backends._file import Spec, UpstreamSpec
 from openwafer.serve.core._clock import PacedClock
 from openwafer.serve.router._policy import Policy
 from openwafer.serve.router._router import Router
@@ -51,6 +51,14 @@ def check_open(listen: Listen, keys: Keys) -> None:
         raise error("open-to-all", text, help="`--keys FILE`, or `--host 127.0.0.1`")
 
 
+def check_pace(specs: Sequence[Spec], factor: float) -> None:
+    """Upstreams have the wall's time, so simulated seconds must be as long. Diagnostics: pace-not-one."""
+    found = [spec.name for spec in specs if isinstance(spec, UpstreamSpec)]
+    if found and factor != 1:
+        text = f"`{found[0]}` answers in real time, and a simulated second takes {factor:g} s"
+        raise error("pace-not-one", text, help="`--pace 1`, or no upstreams")
+
+
 def bound(listen: Listen) -> socket.socket:
     """Diagnostics: cannot-listen."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
@@ -77,6 +85,7 @@ async def serve(
     from openwafer.serve.api._http import Api
     from openwafer.serve.api._metrics import Metrics
 
+    check_pace(specs, listen.factor)
     clock = PacedClock(listen.factor)
     router = Router(clock, make_backends(specs, clock, local, threads=threads), policy)
     metrics = Metrics(router)

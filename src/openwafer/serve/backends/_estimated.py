@@ -128,8 +128,8 @@ class EstimatedBackend:
         self.replicas[at].read(run, max(job.context - cached, 1))
 
     def stop(self, job: Job) -> None:
-        at, run = job.handle
-        self._leave(at, run)
+        if job.handle is not None:
+            self._leave(*job.handle)
 
     def _leave(self, at: int, run: Run) -> None:
         if run.is_over:
@@ -139,6 +139,7 @@ class EstimatedBackend:
         self._loads[at] -= 1
         if self._grams_per_j is not None:
             run.job.grams += (run.job.joules - run.paid_joules) * self._grams_per_j
+        run.job.handle = None
         if run.job.blocks:
             replica.prefixes.add(run.job.blocks, replica.free_tokens)
 

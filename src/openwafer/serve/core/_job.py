@@ -76,11 +76,10 @@ class Job:
     """One answer on its way. Times are simulated seconds; `nan` until they are known."""
 
     __slots__ = (
-        "arrived_s", "asked_tier", "backend", "blocks", "body", "cached", "candidates", "end", "ended_s",
-        "failures", "finish", "first_s", "generated", "grams", "handle", "id", "joules", "key", "kind",
-        "known_tokens",
-        "limit", "model", "most_tokens", "prompt_tokens", "session", "started_s", "tier", "tried", "usd",
-        "wait", "writer",
+        "arrived_s", "asked_tier", "avoids", "backend", "blocks", "body", "cached", "candidates", "end",
+        "ended_s", "failures", "finish", "first_s", "generated", "grams", "handle", "id", "joules", "key",
+        "kind", "known_tokens", "limit", "model", "most_tokens", "prompt_tokens", "session", "started_s",
+        "tier", "tried", "usd", "wait", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +102,8 @@ class Job:
         self.backend, self.kind = "", ""
         self.tried: list[str] = []
         """Backends that had it, the last one has it now."""
+        self.avoids: tuple[str, ...] = ()
+        """Backends that failed it."""
         self.candidates: list[Candidate] = []
         self.finish: str | None = None
         """How it ended; an error begins with `error:`."""

@@ -145,6 +145,8 @@ class Router:
             return "draining", None
         if self.breakers[name].refuses(self.clock.now):
             return "open breaker", None
+        if name in job.avoids:
+            return "it failed this answer", None
         quote = backend.quote(job)
         if isinstance(quote, str):
             return quote, None
@@ -239,14 +241,20 @@ class Router:
         self.breakers[job.backend].fail(self.clock.now, retry_after_s)
         self._release(job)
         job.failures += 1
+        job.avoids = (*job.avoids, job.backend)
         if job.failures >= self.policy.attempts:
             self._end(job, f"error:backend_failed:{why}")
-        elif self._place(job):
+        elif self._place(job) or self._place_again(job):
             self._tell("moved", job)
         elif any(c.why_not.startswith(_LATER) for c in job.candidates):
             self._enqueue(job, self.clock.now + job.limit.wait_s, first=True)
         else:
             self._end(job, f"error:backend_failed:{why}")
+
+    def _place_again(self, job: Job) -> bool:
+        """Where it failed before, if it can go nowhere else."""
+        job.avoids = ()
+        return self._place(job)
 
     def _retry_later(self) -> None:
         """When a breaker lets a trial through again."""
