@@ -8,6 +8,7 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import resources
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -61,6 +62,8 @@ class Api:
             Route("/v1/chat/completions", self._handled(self._chat), methods=post),
             Route("/v1/completions", self._handled(self._completions), methods=post),
             Route("/v1/responses", self._handled(self._responses), methods=post),
+            Route("/live", _live, methods=get),
+            Route("/v1/decisions", self._handled(self._decisions), methods=get),
             Route("/v1/decisions/{id}", self._handled(self._decision), methods=get),
             Route("/v1/backends", self._handled(self._backends), methods=get),
             Route("/v1/backends/{name}/{action}", self._handled(self._operate), methods=post),
@@ -189,6 +192,13 @@ class Api:
     async def _decision(self, request: Request, caller: Caller) -> Response:
         return JSONResponse(self._service.decision(request.path_params["id"], caller))
 
+    async def _decisions(self, request: Request, caller: Caller) -> Response:
+        """The newest ones of the caller, those that go on first."""
+        limit = request.query_params.get("limit", "20")
+        if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+            raise bad_request("limit", "`limit` is from 1 to 1000")
+        return JSONResponse({"object": "list", "data": self._service.decisions(caller, int(limit))})
+
     async def _metrics_text(self, request: Request, caller: Caller) -> Response:
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -287,6 +297,13 @@ def _milliseconds(request: Request, name: str) -> float | None:
 
 async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _live(request: Request) -> Response:
+    """A page that shows where requests go. It has no data of its own."""
+    page = resources.files("openwafer.serve").joinpath("data/live.html").read_text("utf-8")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+    return Response(page, media_type="text/html", headers={"content-security-policy": policy})
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:

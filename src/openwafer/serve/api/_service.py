@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, Any, Protocol
 
 from openwafer.diag import DiagnosticError
@@ -251,6 +252,12 @@ class Service:
         if found is None or (key != caller.name and not caller.is_admin):
             raise ApiError(404, "there is no such decision", code="decision_not_found", param="id")
         return found
+
+    def decisions(self, caller: Caller, most: int) -> list[dict[str, Any]]:
+        """Receipts of the caller's answers, the newest first."""
+        begun = [self.receipt(s) for s in reversed(self.streams.values()) if s.job.key == caller.name]
+        ended = (found for key, found in reversed(self._decisions.values()) if key == caller.name)
+        return [*begun[:most], *islice(ended, max(most - len(begun), 0))]
 
     async def drain(self, most_s: float) -> None:
         """Takes nothing new, and waits for what goes on."""
