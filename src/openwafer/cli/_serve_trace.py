@@ -37,14 +37,18 @@ def _progress(count: int) -> Any:
     """On a terminal only."""
     if not sys.stderr.isatty():
         return None
-    return lambda at: say(f"\r{at:,} of {count:,} requests", err=True, nl=False)
+
+    def told(at: int) -> None:
+        say(f"{at:,} of {count:,} requests", err=True)
+
+    return told
 
 
 def _print(name: str, found: dict[str, Any]) -> None:
     rows = [
         [
             tier, f"{level['requests']:,}", f"{level['refused']:,}", *_pair(level["first_token_s"], 1e3),
-            *_pair(level["token_s"], 1e3), _number((level["waited_s"] or {}).get("p99"), 1.0),
+            *_pair(level["token_s"], 1e3), _pair(level["waited_s"], 1.0)[1],
         ]
         for tier, level in found["tiers"].items()
     ]  # fmt: skip

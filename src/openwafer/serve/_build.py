@@ -80,7 +80,7 @@ def make_backends(specs: Sequence[Spec], clock: Clock, local: Local, *, threads:
 
 def make_estimated(
     spec: EstimatedSpec, clock: Clock, local: Local | None, *, block_tokens: int = 128
-) -> Backend:
+) -> EstimatedBackend:
     """Without `local` for traces only."""
     deployed = deploy(
         spec.model, spec.system, spec.systems, context=spec.context, engine=spec.engine,

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+import openwafer
 from openwafer.diag import DiagnosticError
 from openwafer.serve.api._chat import ChatWriter, ask_of_chat, parse_chat
 from openwafer.serve.api._completions import CompletionWriter, asks_of_completion, parse_completion
@@ -27,6 +28,7 @@ from openwafer.serve.api._metrics import Metrics
 from openwafer.serve.api._parse import parse_body
 from openwafer.serve.api._responses import ResponseWriter
 from openwafer.serve.api._responses_request import ask_of_response, parse_response
+from openwafer.serve.api._schema import openapi
 from openwafer.serve.api._service import Service, Stream, Wishes
 from openwafer.serve.api._tally import receipt_headers
 
@@ -63,6 +65,7 @@ class Api:
             Route("/v1/completions", self._handled(self._completions), methods=post),
             Route("/v1/responses", self._handled(self._responses), methods=post),
             Route("/live", _live, methods=get),
+            Route("/openapi.json", _openapi, methods=get),
             Route("/v1/decisions", self._handled(self._decisions), methods=get),
             Route("/v1/decisions/{id}", self._handled(self._decision), methods=get),
             Route("/v1/backends", self._handled(self._backends), methods=get),
@@ -297,6 +300,10 @@ def _milliseconds(request: Request, name: str) -> float | None:
 
 async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(openapi(openwafer.__version__))
 
 
 async def _live(request: Request) -> Response:

@@ -110,7 +110,7 @@ class _Replay:
             blocks=() if trace.blocks is None else trace.blocks[at],
         )  # fmt: skip
         self._router.submit(job)
-        if self._progress is not None and at % 10_000 == 0:
+        if self._progress is not None and at % 100_000 == 0:
             self._progress(at)
 
 

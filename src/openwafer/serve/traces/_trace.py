@@ -83,7 +83,8 @@ def read_trace(path: str | Path) -> Trace:
 
 
 def _tier(name: str | None) -> Tier:
-    return next((tier for tier in TIERS if tier == name), "default")
+    known: dict[str | None, Tier] = {tier: tier for tier in TIERS}
+    return known.get(name, "default")
 
 
 def _json_rows(text: str, path: str) -> Iterator[_Row]:
