@@ -60,12 +60,13 @@ def check_pace(specs: Sequence[Spec], factor: float) -> None:
 
 
 def bound(listen: Listen) -> socket.socket:
-    """Diagnostics: cannot-listen."""
+    """A socket that takes connections from now on. Diagnostics: cannot-listen."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((listen.host, listen.port))
+        found.listen(listen.most_connections)
     except (OSError, OverflowError) as reason:
         found.close()
         raise error("cannot-listen", f"{listen.host}:{listen.port}: {reason}") from None

@@ -182,24 +182,33 @@ class ChatWriter:
     # --- as a stream ---
 
     async def events(self, stream: Stream) -> AsyncIterator[bytes]:
-        """Of one choice."""
-        at = self.streams.index(stream)
+        """Of one choice. What has come meanwhile goes out together."""
+        at, held = self.streams.index(stream), ""
         yield self._chunk(at, {"role": "assistant", "content": "", "refusal": None})
-        held = ""
-        async for piece in pieces_of(stream):
-            text = held + piece.text
-            if self.tools and piece.finish is None and may_be_call(text):
-                held = text
-                continue
-            calls = parse_calls(text, self.tools) if self.tools and piece.finish is not None else []
-            held = ""
-            delta: dict[str, Any] = {"content": text} if text and not calls else {}
-            if calls:
-                delta = {"tool_calls": [{"index": i} | _call(c, stream, i) for i, c in enumerate(calls)]}
-            if delta or piece.logprobs:
-                yield self._chunk(at, delta, logprobs=self._logprobs(piece.logprobs))
-            if piece.finish is not None:
-                yield self._chunk(at, {}, finish="tool_calls" if calls else piece.finish)
+        while pieces := await stream.next():
+            data = b""
+            for piece in pieces:
+                text = held + piece.text
+                if self.tools and piece.finish is None and may_be_call(text):
+                    held = text
+                else:
+                    data, held = data + self._piece(at, stream, piece, text), ""
+            if data:
+                yield data
+
+    def _piece(self, at: int, stream: Stream, piece: Piece, text: str) -> bytes:
+        """Chunks of a piece with the text that was held back before it."""
+        is_end = piece.finish is not None
+        calls = parse_calls(text, self.tools) if self.tools and is_end else []
+        delta: dict[str, Any] = {"content": text} if text and not calls else {}
+        if calls:
+            delta = {"tool_calls": [{"index": i} | _call(c, stream, i) for i, c in enumerate(calls)]}
+        data = b""
+        if delta or piece.logprobs:
+            data = self._chunk(at, delta, logprobs=self._logprobs(piece.logprobs))
+        if is_end:
+            data += self._chunk(at, {}, finish="tool_calls" if calls else piece.finish)
+        return data
 
     def _chunk(
         self, at: int, delta: dict[str, Any], *, logprobs: Any = None, finish: str | None = None

@@ -189,19 +189,21 @@ class CompletionWriter:
 
     async def events(self, stream: Stream) -> AsyncIterator[bytes]:
         at, offset = self.streams.index(stream), 0
-        is_first = True
-        async for piece in pieces_of(stream):
-            text, entries = self._echo(stream) if is_first else ("", list[TokenLogprob | None]())
-            is_first = False
-            shown = piece if self._request.max_tokens else Piece("", [], [], "length")
-            text += shown.text
-            entries += shown.logprobs
-            choice: dict[str, Any] = {
-                "index": at, "text": text, "logprobs": self._logprobs(stream, entries, offset),
-                "finish_reason": shown.finish,
-            }  # fmt: skip
-            offset += len(text)
-            yield event(self._part([choice | self._ids(stream, shown.ids)]))
+        text, entries = self._echo(stream)
+        while pieces := await stream.next():
+            data = b""
+            for piece in pieces:
+                shown = piece if self._request.max_tokens else Piece("", [], [], "length")
+                text += shown.text
+                entries += shown.logprobs
+                choice: dict[str, Any] = {
+                    "index": at, "text": text, "logprobs": self._logprobs(stream, entries, offset),
+                    "finish_reason": shown.finish,
+                }  # fmt: skip
+                data += event(self._part([choice | self._ids(stream, shown.ids)]))
+                offset += len(text)
+                text, entries = "", []
+            yield data
 
     def _part(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         options = self._request.stream_options

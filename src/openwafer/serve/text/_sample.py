@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -74,8 +75,15 @@ def _drawn(scores: Floats, sampling: Sampling, place: int) -> int:
         before = np.cumsum(weights[order]) - weights[order]
         weights[order[(before >= sampling.top_p) & (before > 0)]] = 0
     sums = np.cumsum(weights)
-    drawn = np.random.Generator(np.random.Philox(key=sampling.seed, counter=place)).random() * sums[-1]
+    drawn = uniform(sampling.seed, place) * sums[-1]
     return min(int(np.count_nonzero(sums <= drawn)), sums.size - 1)
+
+
+def uniform(seed: int, place: int) -> float:
+    """From 0 to below 1, of a seed and a place: a hash, since a generator would have to be there from the
+    first token on."""
+    words = seed.to_bytes(8, "little") + place.to_bytes(8, "little")
+    return (int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "little") >> 11) * 2.0**-53
 
 
 def logprob(logits: Logits, token: int, top: int) -> TokenLogprob:
