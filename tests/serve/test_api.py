@@ -375,3 +375,33 @@ def test_a_client_that_goes_away_frees_its_place() -> None:
                 break
             done.wait(0.02)
         assert not served.service.streams and not served.service.router.running
+
+
+def test_pages_of_other_sites_are_refused(served: Served) -> None:
+    """A web page could else stop a backend in the name of whoever looks at it."""
+    kill = f"{served.base_url}/backends/gpus/kill"
+    for origin in ("https://evil.example", "null"):
+        assert httpx.post(kill, headers={"origin": origin}).json()["error"]["code"] == "cross_origin"
+    assert httpx.get(f"{served.base_url}/models", headers={"origin": served.url}).status_code == 200
+
+
+def test_an_answer_that_takes_too_long() -> None:
+    """The error comes in the stream, as its status has been sent."""
+    with serving([WAFERS], factor=1000.0, options=Options(answer_s=0.5)) as served:
+        ask: dict[str, Any] = {"model": "rule", "messages": HELLO, "logit_bias": {"257": -100}}
+        with pytest.raises(openai.APIStatusError) as failure:
+            served.client().chat.completions.create(**ask)
+        assert failure.value.status_code == 408
+    with serving([WAFERS], factor=10.0, options=Options(answer_s=0.5)) as served:
+        with pytest.raises(openai.APIError, match="longer than is allowed"):
+            for _ in served.client().chat.completions.create(**ask, stream=True):
+                pass
+        served.call(lambda: None)
+        assert not served.service.streams
+
+
+def test_one_prompt_too_long_ends_the_others(served: Served) -> None:
+    found = post(served, "completions", {"model": "rule", "prompt": ["a", "b" * 140_000], "max_tokens": 4000})
+    assert found.json()["error"]["code"] == "context_length_exceeded"
+    served.call(lambda: None)
+    assert not served.service.streams

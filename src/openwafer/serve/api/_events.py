@@ -28,14 +28,15 @@ DONE = b"data: [DONE]\n\n"
 
 class EventStream:
     """An ASGI response of events. `gone` is called when the client goes away, or reads nothing for `write_s`
-    seconds. An error in the middle is an event, since the status has been sent."""
+    seconds, or if the answer takes more than `most_s` seconds. An error in the middle is an event, since the
+    status has been sent."""
 
     def __init__(
         self, events: AsyncIterator[bytes], headers: Mapping[str, str], *, gone: Callable[[], None],
-        write_s: float, failure: Callable[[ApiError], bytes],
+        write_s: float, most_s: float, failure: Callable[[ApiError], bytes],
     ) -> None:  # fmt: skip
         self._events, self._headers, self._gone = events, dict(headers), gone
-        self._write_s, self._failure = write_s, failure
+        self._write_s, self._most_s, self._failure = write_s, most_s, failure
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         self._headers |= headers
@@ -48,18 +49,24 @@ class EventStream:
         watching = asyncio.create_task(self._watch(receive))
         try:
             await self._send_all(send)
-        except (TimeoutError, OSError):
+        except OSError:
             self._gone()
         finally:
             watching.cancel()
 
     async def _send_all(self, send: Send) -> None:
         try:
-            async for data in self._events:
-                await self._write(send, data)
+            async with asyncio.timeout(self._most_s):
+                async for data in self._events:
+                    await self._write(send, data)
         except ApiError as error:
+            self._gone()
             await self._write(send, self._failure(error))
-        except (TimeoutError, OSError, asyncio.CancelledError):
+        except TimeoutError:
+            self._gone()
+            error = ApiError(408, "the answer took longer than is allowed", code="timeout")
+            await self._write(send, self._failure(error))
+        except OSError:
             raise
         except Exception as reason:
             logger.exception("an answer failed")
@@ -69,8 +76,12 @@ class EventStream:
         await self._write(send, b"", more=False)
 
     async def _write(self, send: Send, data: bytes, *, more: bool = True) -> None:
-        async with asyncio.timeout(self._write_s):
-            await send({"type": "http.response.body", "body": data, "more_body": more})
+        """ConnectionError for a client that reads too slowly."""
+        try:
+            async with asyncio.timeout(self._write_s):
+                await send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError:
+            raise ConnectionError("the client reads nothing") from None
 
     async def _watch(self, receive: Receive) -> None:
         """Until the client has gone."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -86,10 +87,11 @@ class Api:
             begun = time.monotonic()
             headers = {"x-request-id": f"req_{secrets.token_hex(12)}"}
             try:
+                _check_origin(request)
                 caller = self._keys.caller(request.headers.get("authorization"))
+                headers |= caller.headers()
                 if request.method == "POST":
                     caller.requests.take(1, "requests")
-                headers |= caller.headers()
                 response = await handler(request, caller)
                 headers |= caller.headers()
             except ApiError as error:
@@ -143,7 +145,13 @@ class Api:
         body = parse_completion(await self._body(request), vendor=self._service.options.vendor)
         asks = asks_of_completion(body, self._service.model(body.model))
         wishes = _wishes(request)
-        streams = [s for ask in asks for s in self._service.begin(ask, caller, wishes, body.n)]
+        streams = list[Stream]()
+        try:
+            for ask in asks:
+                streams += self._service.begin(ask, caller, wishes, body.n)
+        except ApiError:
+            self._service.cancel(streams)
+            raise
         return await self._answer(CompletionWriter(self._service, body, streams), body.stream)
 
     async def _responses(self, request: Request, caller: Caller) -> Any:
@@ -156,7 +164,7 @@ class Api:
     async def _answer(
         self, writer: Writer, is_stream: bool, failure: Callable[[ApiError], bytes] | None = None
     ) -> Any:
-        streams = writer.streams
+        streams, begun = writer.streams, time.monotonic()
         try:
             async with asyncio.timeout(self._service.options.answer_s):
                 if not is_stream:
@@ -171,7 +179,9 @@ class Api:
             raise
         return EventStream(
             _merged(writer), receipt_headers(streams[0]), gone=lambda: self._service.cancel(streams),
-            write_s=self._service.options.write_s, failure=failure or (lambda error: event(error.body)),
+            write_s=self._service.options.write_s,
+            most_s=self._service.options.answer_s - (time.monotonic() - begun),
+            failure=failure or (lambda error: event(error.body)),
         )  # fmt: skip
 
     # --- what there is ---
@@ -266,6 +276,13 @@ async def _merged(writer: Writer) -> AsyncIterator[bytes]:
                 task.cancel()
     if last := writer.last():
         yield last
+
+
+def _check_origin(request: Request) -> None:
+    """A page of another site may not ask in its visitor's name."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise ApiError(403, "requests from pages of other sites are refused", code="cross_origin")
 
 
 def _state(router: Any, name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from openwafer.diag import DiagnosticError
 from openwafer.estimate import Deployment
 from openwafer.serve.backends._protocol import Capacity, Host, Kind
 from openwafer.serve.backends._replica import Rates, Replica, Run
@@ -169,8 +170,12 @@ class EstimatedBackend:
             assert self._host is not None
             self._leave(run.job.handle[0], run)
             return self._host.failed(run.job, str(why))
-        assert run.job.writer is not None
-        reason = run.job.writer.write(logits)
+        assert run.job.writer is not None and self._host is not None
+        try:
+            reason = run.job.writer.write(logits)
+        except DiagnosticError as failure:
+            self._leave(run.job.handle[0], run)
+            return self._host.failed(run.job, failure.diagnostics[0].message)
         run.job.generated += 1
         if reason is not None:
             self._finish(run, reason)

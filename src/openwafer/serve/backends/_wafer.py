@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from openwafer.diag import DiagnosticError
 from openwafer.serve.backends._protocol import Capacity, Host, Kind
 from openwafer.serve.core._clock import Clock, Work
 from openwafer.serve.core._job import Job, Quote
@@ -186,7 +187,12 @@ class WaferBackend:
         if math.isnan(job.first_s):
             job.first_s = self._clock.now
             host.first(job)
-        reason = writer.write(step.logits)
+        try:
+            reason = writer.write(step.logits)
+        except DiagnosticError as failure:
+            lane.job = None
+            host.failed(job, failure.diagnostics[0].message)
+            return None
         job.generated += 1
         if reason is not None:
             lane.job = None

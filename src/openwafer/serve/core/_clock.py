@@ -96,7 +96,7 @@ class PacedClock(Clock):
 
     async def run(self, *, until_idle: bool = False) -> None:
         """For ever; with `until_idle` until nothing more happens."""
-        self._anchor = (self.now, time.monotonic())
+        self._anchor, steps = (self.now, time.monotonic()), 0
         while True:
             self._changed.clear()
             if self.next_s is None and until_idle:
@@ -107,7 +107,7 @@ class PacedClock(Clock):
             work = self._step()
             if work is not None:
                 await self._hold(work)
-            elif self._count % 64 == 0:
+            elif (steps := steps + 1) % 64 == 0:
                 await asyncio.sleep(0)
 
     def _wait(self) -> float | None:
@@ -118,10 +118,13 @@ class PacedClock(Clock):
         return wall + (self.next_s - simulated) * self.factor - time.monotonic()
 
     async def _sleep(self, wait: float | None) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), wait)
-        except TimeoutError:
+        """Until the time has come, or something new is registered."""
+        if wait is None:
+            await self._changed.wait()
             return
+        alarm = asyncio.get_running_loop().call_later(wait, self._changed.set)
+        await self._changed.wait()
+        alarm.cancel()
 
     def _simulated(self) -> float:
         """Never beyond the next event: what happens before it is told first."""
