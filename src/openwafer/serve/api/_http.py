@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib import resources
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -24,28 +22,17 @@ from openwafer.serve.api._chat import ChatWriter, ask_of_chat, parse_chat
 from openwafer.serve.api._completions import CompletionWriter, asks_of_completion, parse_completion
 from openwafer.serve.api._errors import ApiError, bad_request
 from openwafer.serve.api._events import EventStream, event, logger
+from openwafer.serve.api._incoming import check_origin, read_body, wishes_of
 from openwafer.serve.api._keys import Caller, Keys
+from openwafer.serve.api._merged import Writer, merged
 from openwafer.serve.api._metrics import Metrics
-from openwafer.serve.api._parse import parse_body
 from openwafer.serve.api._responses import ResponseWriter
 from openwafer.serve.api._responses_request import ask_of_response, parse_response
 from openwafer.serve.api._schema import openapi
-from openwafer.serve.api._service import Service, Stream, Wishes
+from openwafer.serve.api._service import Service, Stream
 from openwafer.serve.api._tally import receipt_headers
 
 Handler = Callable[[Request, Caller], Awaitable[Any]]
-
-
-class Writer(Protocol):
-    """Makes responses of answers."""
-
-    streams: list[Stream]
-
-    async def whole(self) -> dict[str, Any]: ...
-
-    def events(self, stream: Stream) -> AsyncIterator[bytes]: ...
-
-    def last(self) -> bytes: ...
 
 
 class Api:
@@ -87,7 +74,7 @@ class Api:
             begun = time.monotonic()
             headers = {"x-request-id": f"req_{secrets.token_hex(12)}"}
             try:
-                _check_origin(request)
+                check_origin(request)
                 caller = self._keys.caller(request.headers.get("authorization"))
                 headers |= caller.headers()
                 if request.method == "POST":
@@ -112,39 +99,22 @@ class Api:
 
         return handle
 
-    # --- reading ---
-
-    async def _body(self, request: Request) -> dict[str, Any]:
-        """Within the limits of bytes and time."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise ApiError(415, f"the body is application/json, not {kind[:100] or 'without a type'}")
-        options = self._service.options
-        data = bytearray()
-        try:
-            async with asyncio.timeout(options.body_s):
-                async for part in request.stream():
-                    data += part
-                    if len(data) > options.most_bytes:
-                        raise ApiError(413, f"the body is larger than {options.most_bytes} bytes")
-        except TimeoutError:
-            raise ApiError(408, f"the body took longer than {options.body_s:g} s") from None
-        except ClientDisconnect:
-            raise ApiError(400, "the client went away") from None
-        return parse_body(bytes(data))
-
     # --- answers ---
 
     async def _chat(self, request: Request, caller: Caller) -> Any:
-        body = parse_chat(await self._body(request), vendor=self._service.options.vendor)
+        body = parse_chat(
+            await read_body(request, self._service.options), vendor=self._service.options.vendor
+        )
         ask = ask_of_chat(body, self._service.model(body.model))
-        streams = self._service.begin(ask, caller, _wishes(request), body.n)
+        streams = self._service.begin(ask, caller, wishes_of(request), body.n)
         return await self._answer(ChatWriter(self._service, body, streams), body.stream)
 
     async def _completions(self, request: Request, caller: Caller) -> Any:
-        body = parse_completion(await self._body(request), vendor=self._service.options.vendor)
+        body = parse_completion(
+            await read_body(request, self._service.options), vendor=self._service.options.vendor
+        )
         asks = asks_of_completion(body, self._service.model(body.model))
-        wishes = _wishes(request)
+        wishes = wishes_of(request)
         streams = list[Stream]()
         try:
             for ask in asks:
@@ -155,9 +125,11 @@ class Api:
         return await self._answer(CompletionWriter(self._service, body, streams), body.stream)
 
     async def _responses(self, request: Request, caller: Caller) -> Any:
-        body = parse_response(await self._body(request), vendor=self._service.options.vendor)
+        body = parse_response(
+            await read_body(request, self._service.options), vendor=self._service.options.vendor
+        )
         ask, chat = ask_of_response(body, self._service.model(body.model))
-        (stream,) = self._service.begin(ask, caller, _wishes(request))
+        (stream,) = self._service.begin(ask, caller, wishes_of(request))
         writer = ResponseWriter(self._service, body, chat, stream)
         return await self._answer(writer, body.stream, writer.failure)
 
@@ -178,7 +150,7 @@ class Api:
             self._service.cancel(streams)
             raise
         return EventStream(
-            _merged(writer), receipt_headers(streams[0]), gone=lambda: self._service.cancel(streams),
+            merged(writer), receipt_headers(streams[0]), gone=lambda: self._service.cancel(streams),
             write_s=self._service.options.write_s,
             most_s=self._service.options.answer_s - (time.monotonic() - begun),
             failure=failure or (lambda error: event(error.body)),
@@ -244,75 +216,12 @@ class Api:
         return JSONResponse({"backend": name, "action": action})
 
 
-async def _merged(writer: Writer) -> AsyncIterator[bytes]:
-    """Events of all choices, as they come."""
-    if len(writer.streams) == 1:
-        async for data in writer.events(writer.streams[0]):
-            yield data
-    else:
-        queue: asyncio.Queue[bytes | ApiError | None] = asyncio.Queue()
-
-        async def pump(stream: Stream) -> None:
-            try:
-                async for data in writer.events(stream):
-                    queue.put_nowait(data)
-            except ApiError as error:
-                queue.put_nowait(error)
-            queue.put_nowait(None)
-
-        tasks = [asyncio.create_task(pump(stream)) for stream in writer.streams]
-        try:
-            left = len(tasks)
-            while left:
-                data = await queue.get()
-                if isinstance(data, ApiError):
-                    raise data
-                if data is None:
-                    left -= 1
-                else:
-                    yield data
-        finally:
-            for task in tasks:
-                task.cancel()
-    if last := writer.last():
-        yield last
-
-
-def _check_origin(request: Request) -> None:
-    """A page of another site may not ask in its visitor's name."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise ApiError(403, "requests from pages of other sites are refused", code="cross_origin")
-
-
 def _state(router: Any, name: str) -> str:
     if name in router.down:
         return "down"
     if name in router.draining:
         return "draining"
     return "open breaker" if router.breakers[name].refuses(router.clock.now) else "ready"
-
-
-def _wishes(request: Request) -> Wishes:
-    """`x-openwafer-max-first-token-ms`, `x-openwafer-max-token-ms`, `x-openwafer-downgrade: allow`."""
-    return Wishes(
-        _milliseconds(request, "x-openwafer-max-first-token-ms"),
-        _milliseconds(request, "x-openwafer-max-token-ms"),
-        request.headers.get("x-openwafer-downgrade", "") == "allow",
-    )
-
-
-def _milliseconds(request: Request, name: str) -> float | None:
-    text = request.headers.get(name)
-    if text is None:
-        return None
-    try:
-        value = float(text) / 1000
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise bad_request(name, f"`{name}` is a number of milliseconds above 0, not {text[:40]!r}")
-    return value
 
 
 async def _health(request: Request) -> Response:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from openwafer.serve.backends._protocol import Backend
 from openwafer.serve.core._clock import Clock
-from openwafer.serve.core._job import TIERS, Candidate, Job, Quote, Tier
-from openwafer.serve.router._breaker import Breaker
+from openwafer.serve.core._job import TIERS, Job, Tier
+from openwafer.serve.router._chooser import Chooser
 from openwafer.serve.router._policy import Policy
 from openwafer.serve.router._queue import FairQueue
 
@@ -30,26 +30,20 @@ class Router:
         self, clock: Clock, backends: Sequence[Backend], policy: Policy, *, explains: bool = True,
         watch: Watcher | None = None,
     ) -> None:  # fmt: skip
-        self.clock, self.policy, self._explains = clock, policy, explains
+        self.clock, self.policy = clock, policy
         self.backends = {backend.name: backend for backend in backends}
-        self.breakers = {
-            name: Breaker(policy.breaker.failures, policy.breaker.open_s) for name in self.backends
-        }
-        self.draining: set[str] = set()
-        self.down: set[str] = set()
+        self._chooser = Chooser(clock, self.backends, policy, explains=explains)
+        self.breakers, self.watts = self._chooser.breakers, self._chooser.watts
+        self.draining, self.down = self._chooser.draining, self._chooser.down
         self.running: dict[str, Job] = {}
         self.queues: dict[Tier, FairQueue] = {tier: FairQueue() for tier in TIERS}
         self._flex: dict[str, Job] = {}
         self._watch = watch
         self.waiting = 0
         """Requests in all queues."""
-        self._is_capped = policy.power_cap_w < math.inf
         self._is_moving = False
         for backend in backends:
             backend.attach(self)
-
-    def watts(self) -> float:
-        return sum(backend.watts() for backend in self.backends.values())
 
     def serves(self, model: str) -> list[Backend]:
         return [backend for backend in self.backends.values() if model in backend.models]
@@ -66,7 +60,7 @@ class Router:
 
     def _wait(self, job: Job) -> None:
         if self.queues[job.tier] or not job.candidates:
-            self._look(job)
+            self._chooser.look(job)
         reasons = [c.why_not for c in job.candidates]
         if not any(reason.startswith(_LATER) for reason in reasons):
             return self._end(job, self._why_never(job))
@@ -93,7 +87,7 @@ class Router:
         """Too long."""
         job.wait = -1
         self._leave_queue(job)
-        self._look(job)
+        self._chooser.look(job)
         self._end(job, "error:tier_unavailable")
 
     def _leave_queue(self, job: Job) -> None:
@@ -120,61 +114,9 @@ class Router:
 
     # --- decisions ---
 
-    def _look(self, job: Job) -> Candidate | None:
-        """Asks all backends of the model: the best candidate. The others say why not."""
-        best, least, found = None, math.inf, list[Candidate]()
-        for backend in self.backends.values():
-            if job.model not in backend.models:
-                continue
-            why, quote = self._why_not(backend, job)
-            candidate = Candidate(backend.name, quote, why)
-            found.append(candidate)
-            if not why and quote is not None and (price := self._price(job, quote)) < least:
-                best, least = candidate, price
-        if self._explains:
-            found = [c if c.why_not or c is best else c._replace(why_not="costs more") for c in found]
-        job.candidates = found
-        return best
-
-    def _why_not(self, backend: Backend, job: Job) -> tuple[str, Quote | None]:
-        """An empty reason if it could have the job."""
-        name, limit = backend.name, job.limit
-        if name in self.down:
-            return "down", None
-        if name in self.draining:
-            return "draining", None
-        if self.breakers[name].refuses(self.clock.now):
-            return "open breaker", None
-        if name in job.avoids:
-            return "it failed this answer", None
-        quote = backend.quote(job)
-        if isinstance(quote, str):
-            return quote, None
-        if quote.token_s > limit.token_s:
-            return _too_slow(backend, "a token", quote.token_s, limit.token_s), quote
-        if (
-            math.isnan(job.first_s)
-            and (late := self.clock.now - job.arrived_s + quote.first_s) > limit.first_s
-        ):
-            return _too_slow(backend, "the first token", late, limit.first_s), quote
-        if self._is_capped and job.tier == "flex" and self._is_above_cap(backend, job):
-            return "power cap", quote
-        return "", quote
-
-    def _is_above_cap(self, backend: Backend, job: Job) -> bool:
-        return self.watts() + backend.extra_watts(job) > self.policy.power_cap_w
-
-    def _price(self, job: Job, quote: Quote) -> float:
-        weight = self.policy.objective
-        seconds = quote.first_s + quote.token_s * (job.most_tokens or 1)
-        return (
-            weight.usd * (quote.usd or 0.0) + weight.joules * (quote.joules or 0.0)
-            + weight.grams * (quote.grams or 0.0) + weight.seconds * seconds
-        )  # fmt: skip
-
     def _place(self, job: Job) -> bool:
         """Starts it where it is best."""
-        best = self._look(job)
+        best = self._chooser.look(job)
         if best is None:
             return False
         backend = self.backends[best.backend]
@@ -225,7 +167,7 @@ class Router:
 
     def first(self, job: Job) -> None:
         self._tell("first", job)
-        if self._is_capped and self._flex:
+        if self._chooser.is_capped and self._flex:
             self._shed()
         if self.waiting:
             self.dispatch()
@@ -296,9 +238,3 @@ class Router:
         self.down.add(name)
         self.backends[name].fail(why)
         self.dispatch()
-
-
-def _too_slow(backend: Backend, what: str, seconds: float, most: float) -> str:
-    """It may be faster when it has less to do."""
-    word = "wait" if backend.capacity().running else "slow"
-    return f"{word}: {what} takes {seconds:.3g} s, above {most:.3g} s"
