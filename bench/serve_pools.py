@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from openwafer.diag import DiagnosticError
 from openwafer.serve import EstimatedSpec, Trace, load_policy, run_trace, summary
 from serve_day import DAY_S, day
 
@@ -34,8 +35,11 @@ def hour(count: int, shares: tuple[float, float, float]) -> Trace:
 
 
 def outcome(trace: Trace, specs: list[EstimatedSpec]) -> tuple[float, float, float]:
-    """Part refused, dollars and kWh."""
-    found = summary(run_trace(trace, specs, load_policy()))
+    """Part refused, dollars and kWh; all are refused where the model does not fit."""
+    try:
+        found = summary(run_trace(trace, specs, load_policy()))
+    except DiagnosticError:
+        return 1.0, 0.0, 0.0
     return 1 - found["answered"] / found["requests"], found["usd"], found["joules"] / 3.6e6
 
 

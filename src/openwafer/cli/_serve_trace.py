@@ -63,7 +63,8 @@ def _print(name: str, found: dict[str, Any]) -> None:
         "waited p99, s",
     ]
     title = (
-        f"{name}: {found['requests']:,} requests, {found['simulated_s']:,.0f} simulated seconds "
+        f"{name}: {found['requests']:,} request{'s' * (found['requests'] > 1)}, "
+        f"{found['simulated_s']:,.0f} simulated seconds "
         f"in {found['wall_s']:.1f} s"
     )
     print_table(title, head, rows)
