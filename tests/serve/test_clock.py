@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,3 +93,16 @@ def test_simulated_time_stands_still_during_a_computation() -> None:
 
     asyncio.run(run())
     assert found == [("broken", 0.0), ("arrived", 0.0)]
+
+
+def test_an_event_that_fails_does_not_end_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    found: list[float] = []
+
+    async def run() -> None:
+        clock = PacedClock(1e-3)
+        clock.at(0.0, lambda: 1 / 0)  # type: ignore[return-value,arg-type]
+        clock.at(1.0, lambda: found.append(clock.now))
+        await clock.run(until_idle=True)
+
+    asyncio.run(run())
+    assert found == [1.0] and "ZeroDivisionError" in caplog.text

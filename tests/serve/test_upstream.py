@@ -86,6 +86,10 @@ BROKEN = {
     "no object": (200, b"data: 1\n\n"),
     "an error in the stream": (200, b'data: {"error": {"message": "x"}}\n\n'),
     "nothing": (200, b""),
+    "no choice": (200, b'data: {"choices": [1]}\n\n'),
+    "no text": (200, b'data: {"choices": [{"text": 1}]}\n\n'),
+    "no tokens": (200, b'data: {"choices": [{"text": "a", "token_ids": ["a"]}]}\n\n'),
+    "no list": (200, b'data: {"choices": 1}\n\n'),
     "cut": (200, b'data: {"choices": [{"text": "ab", "token_ids": [97, 98]}]}\n\n'),
 }
 

@@ -19,6 +19,7 @@ from openwafer.serve.core._job import BLOCK_TOKENS, Job, Quote, Writer
 _MEMORY = 1 / 64
 """Weight of the newest answer in what is expected of the next."""
 _JOULES_PER_KWH = 3.6e6
+_MOST_HOMES = 100_000
 
 
 class EstimatedBackend:
@@ -39,6 +40,7 @@ class EstimatedBackend:
         self.system = f"{deployed.system}, {deployed.layout}"
         self.deployed, self._clock, self._source = deployed, clock, source
         self._rates = _rates(deployed, StepTable(deployed, slots))
+        self._context = min(deployed.context, int(deployed.kv_tokens))
         self._slots, self._expected, self._stretch = slots, expected_tokens, 1.0
         self._grams_per_j = None if grams_per_kwh is None else grams_per_kwh * deployed.pue / _JOULES_PER_KWH
         self._priced = deployed.usd_per_hour is not None
@@ -52,7 +54,7 @@ class EstimatedBackend:
         self._host = host
 
     def capacity(self) -> Capacity:
-        return Capacity(self._slots * len(self.replicas), sum(self._loads), self.deployed.context)
+        return Capacity(self._slots * len(self.replicas), sum(self._loads), self._context)
 
     def watts(self) -> float:
         return sum(replica.watts for replica in self.replicas)
@@ -67,7 +69,7 @@ class EstimatedBackend:
     def quote(self, job: Job) -> Quote | str:
         rates, context = self._rates, job.context
         written = self._expected if job.most_tokens is None else min(self._expected, job.most_tokens)
-        if job.prompt_tokens + (job.most_tokens or 1) > self.deployed.context:
+        if job.prompt_tokens + (job.most_tokens or 1) > self._context:
             return "context"
         at, cached = self._picked = self._pick(job)
         replica = self.replicas[at]
@@ -123,10 +125,17 @@ class EstimatedBackend:
         job.handle, job.cached = (at, run), job.cached or cached
         self._loads[at] += 1
         if job.session is not None:
-            self._homes[(job.key, job.session)] = at
+            self._remember((job.key, job.session), at)
         if job.blocks:
-            self._homes[job.blocks[0]] = at
+            self._remember(job.blocks[0], at)
         self.replicas[at].read(run, max(job.context - cached, 1))
+
+    def _remember(self, what: object, at: int) -> None:
+        """Where a session or a prefix was last."""
+        self._homes.pop(what, None)
+        self._homes[what] = at
+        if len(self._homes) > _MOST_HOMES:
+            del self._homes[next(iter(self._homes))]
 
     def stop(self, job: Job) -> None:
         if job.handle is not None:

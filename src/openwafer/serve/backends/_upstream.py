@@ -148,8 +148,8 @@ class UpstreamBackend:
                 if "error" in chunk:
                     raise UpstreamFailed(str(chunk["error"])[:200])
                 for choice in chunk.get("choices", ()):
-                    finish = choice.get("finish_reason")
-                    self._relay(job, choice.get("text") or "", choice.get("token_ids") or [], finish)
+                    text, ids, finish = _parts(choice)
+                    self._relay(job, text, ids, finish)
                     if finish is not None:
                         return "length" if finish == "length" else "stop"
         raise UpstreamFailed("the answer ended without a reason")
@@ -198,6 +198,17 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
             if not isinstance(found, dict):
                 raise UpstreamFailed(f"an event is no object: {data[:100]}")
             yield found
+
+
+def _parts(choice: Any) -> tuple[str, list[int], str | None]:
+    """Text, tokens and end of a choice. Raises `UpstreamFailed`."""
+    if isinstance(choice, dict):
+        text, ids = choice.get("text") or "", choice.get("token_ids") or []
+        finish = choice.get("finish_reason")
+        whole = isinstance(ids, list) and all(type(token) is int and token >= 0 for token in ids)
+        if isinstance(text, str) and whole and (finish is None or isinstance(finish, str)):
+            return text, ids, finish
+    raise UpstreamFailed(f"a choice is not one of a text: {str(choice)[:100]}")
 
 
 def _retry_after_s(headers: httpx.Headers) -> float | None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+logger = logging.getLogger("openwafer.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,19 @@ class PacedClock(Clock):
             if (wait := self._wait()) is None or wait > 0:
                 await self._sleep(wait)
                 continue
-            work = self._step()
+            work = self._step_or_tell()
             if work is not None:
                 await self._hold(work)
             elif (steps := steps + 1) % 64 == 0:
                 await asyncio.sleep(0)
+
+    def _step_or_tell(self) -> Work | None:
+        """An event that fails is logged: others go on."""
+        try:
+            return self._step()
+        except Exception:
+            logger.exception("an event failed")
+            return None
 
     def _wait(self) -> float | None:
         """Seconds on the wall until the next event; None if there is none."""
@@ -140,6 +151,8 @@ class PacedClock(Clock):
             while following is not None:
                 result, failure = await loop.run_in_executor(None, _outcome, following)
                 following = following.then(result, failure)
+        except Exception:
+            logger.exception("an event failed")
         finally:
             self._held = False
         spent = (time.monotonic() - begun) / self.factor
