@@ -1,11 +1,10 @@
 """Wafers only, GPUs only, or both with the router: what do they cost and take at the same service levels?
 
-    python bench/serve_pools.py [--requests 40000] [--wafers cs3] [--gpus h100] [--model llama-3.1-8b]
+    python bench/serve_pools.py [--requests 50000] [--minutes 5] [--wafers cs3] [--gpus h100]
 
-For each mixture of classes the fewest systems are sought that refuse at most one request in a thousand;
-with both, as few
-wafers as the fast class needs and GPUs for the rest. Dollars and joules are those of the whole time, idle
-or not. The traffic is an hour of `bench/serve_day.py`'s day.
+For each mixture of classes the fewest systems are sought that refuse at most one request in a thousand; with
+both, as few wafers as the fast class needs, and GPUs for the rest. Dollars and kilowatts are of the whole
+time, idle or not. The traffic is the day of `bench/serve_day.py`, squeezed into minutes.
 """
 
 from __future__ import annotations
@@ -28,10 +27,11 @@ MIXTURES = {
 TIERS = np.array(["ultrafast", "default", "flex"])
 
 
-def hour(count: int, shares: tuple[float, float, float]) -> Trace:
+def squeezed(count: int, minutes: float, shares: tuple[float, float, float]) -> Trace:
+    """A day in so many minutes."""
     trace = day(count)
     tiers = TIERS[np.random.default_rng(1).choice(3, count, p=shares)]
-    return replace(trace, arrived_s=trace.arrived_s / DAY_S * 3600, tiers=tiers.tolist())
+    return replace(trace, arrived_s=trace.arrived_s / DAY_S * minutes * 60, tiers=tiers.tolist())
 
 
 def outcome(trace: Trace, specs: list[EstimatedSpec]) -> tuple[float, float, float]:
@@ -40,7 +40,9 @@ def outcome(trace: Trace, specs: list[EstimatedSpec]) -> tuple[float, float, flo
         found = summary(run_trace(trace, specs, load_policy()))
     except DiagnosticError:
         return 1.0, 0.0, 0.0
-    return 1 - found["answered"] / found["requests"], found["usd"], found["joules"] / 3.6e6
+    per_hour = 3600 / found["simulated_s"]
+    refused = 1 - found["answered"] / found["requests"]
+    return refused, found["usd"] * per_hour, found["joules"] / 3.6e6 * per_hour
 
 
 def fewest(trace: Trace, base: list[EstimatedSpec], grown: EstimatedSpec) -> list[EstimatedSpec] | None:
@@ -68,16 +70,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=40_000)
-    parser.add_argument("--model", default="llama-3.1-8b")
+    parser.add_argument("--requests", type=int, default=50_000)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--model", default="gpt-oss-120b")
     parser.add_argument("--wafers", default="cs3")
     parser.add_argument("--gpus", default="h100")
     args = parser.parse_args()
     wafer = EstimatedSpec("wafers", args.model, args.wafers, slots=64)
     gpu = EstimatedSpec("gpus", args.model, args.gpus, slots=64)
-    print(f"{'mixture':16} {'pool':10} {'systems':24} {'$':>8} {'kWh':>8}")
+    print(f"{'mixture':16} {'pool':10} {'systems':24} {'$/h':>8} {'kW':>8}")
     for name, shares in MIXTURES.items():
-        trace = hour(args.requests, shares)
+        trace = squeezed(args.requests, args.minutes, shares)
         fast = [i for i, tier in enumerate(trace.tiers or []) if tier == "ultrafast"]
         few = Trace(trace.arrived_s[fast], trace.prompt_tokens[fast], trace.completion_tokens[fast],
                     tiers=["ultrafast"] * len(fast))  # fmt: skip

@@ -65,6 +65,7 @@ def test_what_goes_on_is_ended(number: int) -> None:
         text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
         assert text == wanted.choices[0].message.content and len(text) == 60
         assert process.wait(PATIENCE_S) == (130 if number == signal.SIGINT else 143)
+        assert process.stderr is not None and "Traceback" not in process.stderr.read()
 
 
 def test_a_log_of_receipts(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ def command(
         specs, local, found_policy, found_keys, listen, options, sock=sock, threads=threads, ready=ready,
         log=None if log is None else api.open_log(log),
     )  # fmt: skip
-    asyncio.run(running)
+    if (number := asyncio.run(running)) is not None:
+        signal.raise_signal(number)
 
 
 def _tell(service: Service, port: int, host: str, name: str) -> None:

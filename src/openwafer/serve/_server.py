@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -77,8 +80,9 @@ async def serve(
     specs: Sequence[Spec], local: Local, policy: Policy, keys: Keys, listen: Listen, options: Options, *,
     sock: socket.socket, log: IO[str] | None = None, threads: int = 1,
     ready: Callable[[Service], Any] | None = None,
-) -> None:  # fmt: skip
-    """Serves until it is told to stop (SIGINT, SIGTERM, or `ready`'s service closes the server).
+) -> int | None:  # fmt: skip
+    """Serves until it is told to stop (SIGINT, SIGTERM, or the service that `ready` gets); what goes on is
+    ended first, unless a second signal comes. The number of the signal that came.
 
     Diagnostics: those of `make_backends`."""
     import uvicorn
@@ -98,21 +102,57 @@ async def serve(
         limit_concurrency=listen.most_connections, timeout_keep_alive=30, server_header=False, ws="none",
         timeout_graceful_shutdown=int(max(listen.drain_s, 1)),
     )  # fmt: skip
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        """Leaves signals to us: it would raise them in its task."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    server = Server(config)
+
+    def stop() -> None:
+        server.force_exit, server.should_exit = server.should_exit, True
+
     running = asyncio.create_task(clock.run())
     if ready is not None:
         ready(service)
     serving = asyncio.create_task(server.serve([sock]))
-    service.stop = lambda: setattr(server, "should_exit", True)
+    service.stop = stop
     try:
-        done, _ = await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
+        with _signals(stop) as came:
+            done, _ = await asyncio.wait({running, serving}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
+        return came[0] if came else None
     finally:
         running.cancel()
         for backend in router.backends.values():
             if (close := getattr(backend, "close", None)) is not None:
                 await close()
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM call `stop` in the event loop; the list gets their numbers. Only in the main
+    thread."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, _: Any) -> None:
+        came.append(number)
+        loop.call_soon_threadsafe(stop)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def open_log(path: str | Path) -> IO[str]:
