@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +34,6 @@ class Listen:
     factor: float = 1.0
     most_connections: int = 2000
     drain_s: float = 30.0
-    hosts: tuple[str, ...] = field(default=())
 
 
 def require_serve() -> None:
@@ -96,7 +95,7 @@ async def serve(
     metrics = Metrics(router)
     models = [ServedModel(local.name, local.codec)]
     service = Service(clock, router, models, options, log=log, observers=(metrics,))
-    hosts = None if listen.host not in _LOOPBACK else {*_LOOPBACK, "[::1]", *listen.hosts}
+    hosts = None if listen.host not in _LOOPBACK else {*_LOOPBACK, "[::1]"}
     config = uvicorn.Config(
         Api(service, keys, metrics).app(hosts), log_level="warning", access_log=False, lifespan="off",
         limit_concurrency=listen.most_connections, timeout_keep_alive=30, server_header=False, ws="none",
@@ -113,6 +112,7 @@ async def serve(
     server = Server(config)
 
     def stop() -> None:
+        service.is_draining = True
         server.force_exit, server.should_exit = server.should_exit, True
 
     running = asyncio.create_task(clock.run())

@@ -258,10 +258,3 @@ class Service:
         begun = [self.receipt(s) for s in reversed(self.streams.values()) if s.job.key == caller.name]
         ended = (found for key, found in reversed(self._decisions.values()) if key == caller.name)
         return [*begun[:most], *islice(ended, max(most - len(begun), 0))]
-
-    async def drain(self, most_s: float) -> None:
-        """Takes nothing new, and waits for what goes on."""
-        self.is_draining = True
-        end = time.monotonic() + most_s
-        while self.streams and time.monotonic() < end:
-            await asyncio.sleep(0.02)
