@@ -15,10 +15,10 @@ from openwafer.serve.backends._sources import Source
 from openwafer.serve.backends._step_table import StepTable
 from openwafer.serve.core._clock import Clock, Work
 from openwafer.serve.core._job import BLOCK_TOKENS, Job, Quote, Writer
+from openwafer.serve.core._units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
 _MEMORY = 1 / 64
 """Weight of the newest answer in what is expected of the next."""
-_JOULES_PER_KWH = 3.6e6
 _MOST_HOMES = 100_000
 
 
@@ -42,7 +42,7 @@ class EstimatedBackend:
         self._rates = _rates(deployed, StepTable(deployed, slots))
         self._context = min(deployed.context, int(deployed.kv_tokens))
         self._slots, self._expected, self._stretch = slots, expected_tokens, 1.0
-        self._grams_per_j = None if grams_per_kwh is None else grams_per_kwh * deployed.pue / _JOULES_PER_KWH
+        self._grams_per_j = None if grams_per_kwh is None else grams_per_kwh * deployed.pue / JOULES_PER_KWH
         self._priced = deployed.usd_per_hour is not None
         self.replicas = [Replica(clock, self._rates, self, block_tokens) for _ in range(deployed.replicas)]
         self._loads = [0] * len(self.replicas)
@@ -229,6 +229,6 @@ def logits_of(source: Source, writer: Writer) -> object:
 def _rates(deployed: Deployment, table: StepTable) -> Rates:
     return Rates(
         table=table, prompt_watts=deployed.prompt_watts, idle_watts=deployed.idle_watts,
-        usd_per_s=(deployed.usd_per_hour or 0.0) / 3600, first_s=deployed.first_s,
+        usd_per_s=(deployed.usd_per_hour or 0.0) / SECONDS_PER_HOUR, first_s=deployed.first_s,
         first_steps=deployed.first_steps, kv_tokens=deployed.kv_tokens,
     )  # fmt: skip

@@ -11,11 +11,11 @@ from openwafer.diag import DiagnosticError
 from openwafer.serve.backends._protocol import Capacity, Host, Kind
 from openwafer.serve.core._clock import Clock, Work
 from openwafer.serve.core._job import Job, Quote
+from openwafer.serve.core._units import JOULES_PER_KWH, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from openwafer.nn import Generator
 
-_JOULES_PER_KWH = 3.6e6
 _MEMORY = 1 / 64
 
 
@@ -84,10 +84,10 @@ class WaferBackend:
         self.system = f"{first.session.wafer.name}, {len(lanes)} × {columns} × {rows} PEs"
         part = usage.pes / usage.machine.wafer.pes_sold
         hour = usage.machine.system.price_usd_per_hour
-        self._usd_per_s = None if hour is None else hour * part / 3600
+        self._usd_per_s = None if hour is None else hour * part / SECONDS_PER_HOUR
         self._idle_w = usage.machine.system.power_idle_w * part
         self._busy_w = usage.machine.system.power_busy_w * part
-        self._grams_per_j = None if grams_per_kwh is None else grams_per_kwh * pue / _JOULES_PER_KWH
+        self._grams_per_j = None if grams_per_kwh is None else grams_per_kwh * pue / JOULES_PER_KWH
         self._token_s, self._prompt_s, self._watts = _warmed(self.lanes)
 
     def attach(self, host: Host) -> None:
