@@ -115,3 +115,42 @@ def test_tables_that_are_not_rotations() -> None:
     angle = np.arange(16, dtype=np.float32)[None] * np.ones((4, 1), np.float32)
     with pytest.raises(DiagnosticError, match="rotary-tables"):
         frequencies(0.9 * np.cos(angle), 0.9 * np.sin(angle))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_rewound_text_is_that_of_a_fresh_wafer(name: str) -> None:
+    """To the bit, whichever entries read it and wherever it goes back to."""
+    generator = compile_generation(make(name), CONTEXT, Wafer("wse3", (2, 2)), prefill=8)
+    wanted = {}
+    for length in range(1, len(PROMPT) + 1):
+        generator.reset()
+        wanted[length] = [generator.feed([token]) for token in PROMPT[:length]][-1]
+    for length in range(len(PROMPT)):
+        generator.resume([*PROMPT, 6, 6])
+        generator.rewind(length)
+        assert generator.text == tuple(PROMPT[:length])
+        assert np.array_equal(generator.feed(PROMPT[length:]), wanted[len(PROMPT)])
+        assert np.array_equal(generator.resume(PROMPT[: length + 1]), wanted[length + 1])
+
+
+def test_what_texts_have_in_common_is_not_read_again() -> None:
+    generator = compile_generation(make("llama"), CONTEXT, Wafer("wse3", (2, 2)), prefill=16)
+    costs = []
+    for text in (PROMPT, [*PROMPT, 3], [*PROMPT, 4, 5], PROMPT):
+        before = generator.cycles
+        generator.resume(text)
+        costs.append(generator.cycles - before)
+    prompt, one, two, none = costs
+    assert one < prompt / 2 and none < 1.01 * one
+    assert 1.9 * one < two < 2.1 * one, "decode is cheaper than a prefill for two tokens"
+
+
+def test_rewinding_beyond_the_text() -> None:
+    generator = compile_generation(make("gpt"), CONTEXT, Wafer("wse3", (1, 1)), engine="numpy")
+    generator.feed([1, 2])
+    for length in (3, -1, True):
+        with pytest.raises(DiagnosticError, match="host-argument"):
+            generator.rewind(length)
+    with pytest.raises(DiagnosticError, match="context-full"):
+        generator.resume([1] * (CONTEXT + 1))
+    assert generator.text == (1, 2)

@@ -18,6 +18,7 @@ _COMMANDS: Commands = {
     "generate": ("openwafer.cli.generate", "Continue a text with a model on the wafer."),
     "machine": ("openwafer.cli.machine", "Show the facts of a machine, each with unit, source and status."),
     "run": ("openwafer.cli.run", "Run a host script, with a profile, limits and reports."),
+    "serve": ("openwafer.cli.serve", "Serve a model by OpenAI's API, on wafers and GPUs."),
     "sweep": ("openwafer.cli.sweep", "Estimates over ranges of models, systems and traffic."),
     "train": ("openwafer.cli.train", "Train a small language model on the wafer."),
     "validate": ("openwafer.cli.validate", "Compare estimates with published numbers."),

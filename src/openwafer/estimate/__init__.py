@@ -4,6 +4,7 @@ from openwafer.estimate._bands import Banded
 from openwafer.estimate._config import Layer, ModelConfig
 from openwafer.estimate._constants import document as fitted_constants
 from openwafer.estimate._count import Parameters, count_parameters
+from openwafer.estimate._deployed import Deployment, deploy
 from openwafer.estimate._estimate import Estimate, estimate
 from openwafer.estimate._frontier import Crossing, Frontier, frontier
 from openwafer.estimate._grid import estimate_grid
@@ -19,6 +20,7 @@ from openwafer.machine.systems import Format
 __all__ = [
     "Banded",
     "Crossing",
+    "Deployment",
     "Estimate",
     "Format",
     "Frontier",
@@ -32,6 +34,7 @@ __all__ = [
     "Validation",
     "ValidationRow",
     "count_parameters",
+    "deploy",
     "estimate",
     "estimate_grid",
     "estimate_training",

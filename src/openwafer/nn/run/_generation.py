@@ -44,7 +44,9 @@ class _Step:
 
 
 class Generator:
-    """A text on the wafer that grows: `feed` tokens, get the logits of the one that follows."""
+    """A text on the wafer that grows: `feed` tokens, get the logits of the one that follows.
+
+    `rewind` goes back in it, and `resume` reads another text from where it differs."""
 
     def __init__(
         self, steps: tuple[_Step, _Step], session: Session, context: int, vocabulary: int, live: LiveModel
@@ -55,12 +57,49 @@ class Generator:
         """Ids are below it."""
         self.session = session
         self.context = context
-        self.length = 0
+        self._text: list[int] = []
+        self._cycles: dict[str, int] = {}
+        """Of the last run, by entry."""
+
+    @property
+    def length(self) -> int:
         """Tokens of the text so far."""
+        return len(self._text)
+
+    @property
+    def text(self) -> tuple[int, ...]:
+        """The tokens so far, whose keys and values are in the memory of the PEs."""
+        return tuple(self._text)
 
     def reset(self) -> None:
         """Begins a new text."""
-        self.length = 0
+        self._text.clear()
+
+    def rewind(self, length: int) -> None:
+        """Goes back to the first `length` tokens of the text. Their keys and values stay, so it takes no
+        cycles; what is fed next overwrites those of the others.
+
+        Diagnostics: host-argument."""
+        check_whole("length", length, least=0)
+        if length > self.length:
+            text = f"a text of {self.length} tokens cannot be rewound to {length}"
+            raise error("host-argument", text, help=f"at most {self.length}")
+        del self._text[length:]
+
+    def resume(self, text: Sequence[int]) -> Logits:
+        """The logits [vocabulary] behind a whole `text`. What it has in common with the text on the wafer is
+        not read again; the rest is, in the entries that take the fewest cycles.
+
+        Diagnostics: those of `feed`."""
+        tokens = self._checked(text)
+        self._check_room(0, len(tokens))
+        common = 0
+        for old, new in zip(self._text, tokens[:-1], strict=False):
+            if old != new:
+                break
+            common += 1
+        self.rewind(common)
+        return self.feed(tokens[common:])
 
     def feed(self, tokens: Sequence[int]) -> Logits:
         """Appends tokens; the logits [vocabulary] of the next one.
@@ -69,15 +108,31 @@ class Generator:
         weights-changed."""
         tokens = self._checked(tokens)
         self._refresh()
-        if self.length + len(tokens) > self.context:
-            text = f"{self.length} + {len(tokens)} tokens do not fit into a context of {self.context}"
-            raise error("context-full", text, help="`reset()`, or compile for a longer context")
+        self._check_room(self.length, len(tokens))
         left = tokens
         while left:
-            step = self._decode if len(left) == 1 else self._prefill
+            step = self._cheaper(len(left))
             self._run(step, left[: step.tokens])
             left = left[step.tokens :]
         return unpack_matrix(*self._logits(step), self.session.wafer.mesh)[:, 0]  # pyright: ignore
+
+    def _check_room(self, past: int, count: int) -> None:
+        """Diagnostics: context-full."""
+        if past + count > self.context:
+            text = f"{past} + {count} tokens do not fit into a context of {self.context}"
+            raise error("context-full", text, help="`reset()`, or compile for a longer context")
+
+    def _cheaper(self, left: int) -> _Step:
+        """The entry for the first of `left` tokens: decode, one by one, or prefill, all that it takes.
+
+        As both were measured last on this wafer, in cycles; behind a piece of a prompt, an entry that has not
+        run yet is tried. Engines that count no cycles read one token by decode and all else by prefill."""
+        prefill, decode = (self._cycles.get(s.built.entry.name) for s in (self._prefill, self._decode))
+        if left == 1 or (decode is None and prefill):
+            return self._decode
+        if not prefill or not decode:
+            return self._prefill
+        return self._decode if min(left, self._prefill.tokens) * decode < prefill else self._prefill
 
     def _checked(self, tokens: Any) -> list[int]:
         """Diagnostics: prompt-empty, input-type, id-out-of-range."""
@@ -118,8 +173,10 @@ class Generator:
             assert buffer.layout is not None
             tiles[buffer] = pack(np.array(numbers, np.int32), buffer.layout, self.session.wafer.mesh)
         arguments = {"past": float(self.length), "last": float(len(tokens) - 1)}
+        before = self.cycles
         self.session.run(step.built.entry, tiles, arguments)
-        self.length += len(tokens)
+        self._cycles[step.built.entry.name] = self.cycles - before
+        self._text += tokens
 
     def generate(
         self,

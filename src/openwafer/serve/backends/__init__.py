@@ -1,0 +1,1 @@
+"""Backends: where tokens come from, and what they take."""

@@ -1,0 +1,1 @@
+"""The router: which backend a request goes to, when, and why."""

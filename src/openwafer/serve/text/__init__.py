@@ -1,0 +1,1 @@
+"""Text: tokens and characters, templates, sampling, grammars, tools."""

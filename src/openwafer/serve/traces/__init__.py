@@ -1,0 +1,1 @@
+"""Traces: requests of the past through estimated backends."""
