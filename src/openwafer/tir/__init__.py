@@ -26,7 +26,7 @@ from openwafer.tir._layout import (
     effective_positions,
     row_config,
 )
-from openwafer.tir._limits import MOST_ELEMENTS, MOST_INIT_CYCLES
+from openwafer.tir._limits import LANES, MOST_ELEMENTS, MOST_INIT_CYCLES, MOST_LANES
 from openwafer.tir._tir import (
     INHERITED,
     MEDIUM,
@@ -113,9 +113,11 @@ __all__ = [
     "ELEMENT_BYTES",
     "FILTER_COLUMN",
     "INHERITED",
+    "LANES",
     "MEDIUM",
     "MOST_ELEMENTS",
     "MOST_INIT_CYCLES",
+    "MOST_LANES",
     "POSITIONS",
     "POSITIONS_COLUMN",
     "SWAP_COLUMN",

@@ -223,13 +223,19 @@ def _queue_and_color(
         if bound is None:
             return number, cell or color_number or 0
         return number, unit.queue_cells.get((direction, number), bound.color)
-    unit.bind_queue(direction, number, color_number, node.span, cell)
-    return number, cell or color_number
+    return unit.bind_queue(direction, number, color_number, node.span, cell), cell or color_number
+
+
+FLAGS = {
+    "control": DsdFlag.CONTROL,
+    "wavelet_index_offset": DsdFlag.WAVELET_INDEX,
+    "advance_switch": DsdFlag.ADVANCE_SWITCH,
+}
 
 
 def _flags(ev: Evaluator, node: ast.Builtin, fields: dict[str, Value]) -> int:
     flags = 0
-    for name, bit in (("control", DsdFlag.CONTROL), ("wavelet_index_offset", DsdFlag.WAVELET_INDEX)):
+    for name, bit in FLAGS.items():
         if flag(ev, fields, name, node):
             flags |= bit
     if "simd_mode" in fields:

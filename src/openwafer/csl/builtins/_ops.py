@@ -254,7 +254,7 @@ def _microthread(ev: Evaluator, fields: dict[str, Value], arg: ast.Expr) -> tir.
 @builtin("load_to_dsr")
 def _load_to_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2, 3)
-    return _load(ev, node, 0, 1, 2, (ty.MEM1D, ty.FABIN, ty.FABOUT))
+    return _load(ev, node, 0, 1, 2, (ty.MEM1D, ty.MEM4D, ty.FABIN, ty.FABOUT))
 
 
 @builtin("load_to_dsr_xdsr")

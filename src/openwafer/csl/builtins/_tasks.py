@@ -145,6 +145,8 @@ def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     number = task_number(ev, node.args[0], value, BLOCKABLE[unit.arch])
     if ev.is_emitting():
         ev.emit(tir.SetBlocked(number, node.name == "block", ev.loc(node.span)))
+    elif node.name == "block" and value.is_known and not isinstance(number, tir.Const):
+        unit.blocked_cells.append(number)
     elif node.name == "block":
         unit.blocked.add(known_number(number, node))
     else:

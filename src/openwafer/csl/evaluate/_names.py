@@ -13,6 +13,7 @@ from openwafer.csl.values._addressed import mentions
 from openwafer.csl.values._coerce import coerce
 from openwafer.csl.values._memory import initialize, load, new_static
 from openwafer.csl.values._packed import extract
+from openwafer.csl.values._register_place import read_register
 from openwafer.csl.values._values import (
     BitsPlace,
     Cell,
@@ -21,6 +22,7 @@ from openwafer.csl.values._values import (
     FnValue,
     MemoryPlace,
     Place,
+    RegisterPlace,
     SlotPlace,
     Value,
     ValuePlace,
@@ -94,6 +96,8 @@ def read(ev: Evaluator, place: Place, span: Span) -> Value:
             return Value(place.type, ir=tir.Local(ty.tir_type(place.type), place.slot))
         case MemoryPlace():
             return load(ev, place)
+        case RegisterPlace():
+            return read_register(ev, place, span)
         case BitsPlace():
             return extract(ev, load(ev, place.word), place.type, place.low, span)
         case CellPlace():
@@ -181,12 +185,14 @@ def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
 
 
 def check_params(module: Module, span: Span) -> None:
-    """Raises `unknown-parameter` for values given to parameters that the file does not declare."""
+    """Warns of values given to parameters that the file does not declare.
+
+    Source: “Modules” of the SDK documentation."""
     declared = [n for n, d in module.file.names.items() if isinstance(d, ast.ParamDecl)]
     for name in module.params:
         if name not in declared:
             message = f"{module.file.source.path} has no parameter `{name}`"
-            raise error("unknown-parameter", message, span, help=suggest(name, declared))
+            module.unit.warn("unknown-parameter", message, span, help=suggest(name, declared))
 
 
 def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -240,6 +241,8 @@ def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> 
     """The bits of a scalar as a value of another type of the same width."""
     if isinstance(target, ty.PtrType) or isinstance(value.type, ty.PtrType):
         ir = ev.runtime(value, span)
+        if isinstance(target, ty.PtrType) and not isinstance(value.type, ty.PtrType):
+            target = replace(target, is_from_number=True)
         return Value(target, ir=ir if ir.type == ty.tir_type(target) else tir.Cast(ty.tir_type(target), ir))
     ir = None
     if value.ir is not None or not value.is_known:

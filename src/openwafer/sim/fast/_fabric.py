@@ -7,6 +7,7 @@ from typing import Any
 from openwafer.sim.fast._raw import kernel, load64, popcount, store64, trailing_zeros
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
+    ADVANCE_BIT,
     C_CONFIG,
     C_INPUT,
     C_NEXT,
@@ -58,8 +59,11 @@ from openwafer.sim.fast._state import (
     W_FIRST,
     W_HOP,
     W_HOPS,
+    W_LOST,
+    W_LOST_COUNT,
     W_PART_ITEMS,
     W_PARTS,
+    W_PE_COUNT,
     W_PE_RING,
     W_PES,
     W_PORT_BYTES,
@@ -69,7 +73,7 @@ from openwafer.sim.fast._state import (
     W_TEARDOWN_TASK,
     W_WIDTH,
 )
-from openwafer.sim.fast._switch import carry_out, count, outputs_of
+from openwafer.sim.fast._switch import advance, carry_out, count, outputs_of
 
 RAMP_IN_USED = 1 << 5
 """In the mask of outputs used in a cycle: a wavelet left the PE's output queues."""
@@ -230,6 +234,15 @@ def _tear_down(w: Any, index: Any, color: Any, now: Any) -> Any:
 
 
 @kernel
+def _is_outside(w: Any, index: Any, port: Any) -> Any:
+    """Whether the neighbour at a port lies outside the rectangle."""
+    width = load64(w + W_WIDTH)
+    if port < 2:
+        return index % width == (0 if port == 0 else width - 1)
+    return index < width if port == 2 else index + width >= load64(w + W_PE_COUNT)
+
+
+@kernel
 def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now: Any) -> Any:
     """Copies a wavelet to all outputs, which have room."""
     left = tx & 15
@@ -237,6 +250,12 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
         port = trailing_zeros(left)
         left &= left - 1
         target = load64(channel + C_NEXT + 8 * port)
+        if target == 0 and _is_outside(w, index, port):
+            lost = 1 + (index << 8 | color << 3 | port)
+            if load64(w + W_LOST_COUNT) == 0 or lost < load64(w + W_LOST):
+                store64(w + W_LOST, lost)
+            store64(w + W_LOST_COUNT, load64(w + W_LOST_COUNT) + 1)
+            continue
         if target == 0:
             fault(w, FAULT_UNROUTED, index, -1, color | port << 8, now)
             return
@@ -316,6 +335,8 @@ def _move_from_ramp(
     if (load64(pe + P_OUT_WAIT) >> id) & 1 or is_other:
         wake_pe(w, index, pe, now, now)
     _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)
+    if data & ADVANCE_BIT:
+        advance(w, channel)
 
 
 @kernel

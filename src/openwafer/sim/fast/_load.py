@@ -22,7 +22,7 @@ from openwafer.sim.fast._fifo import ACTIONS
 from openwafer.sim.fast._routes import Routes, register_blocks
 from openwafer.sim.fast._team import TEAM_BYTES
 from openwafer.sim.fast.memory._entry import compiled_memory_op
-from openwafer.tir import COUNTERS, Layout, Program
+from openwafer.tir import COUNTERS, LANES, SWAP_COLUMN, SWAP_X, SWAP_Y, Layout, Program
 from openwafer.tir import lfsr as lfsr
 
 Ints = NDArray[np.int64]
@@ -148,6 +148,9 @@ class World:
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
+        swaps = self.layout.configs[:, SWAP_COLUMN]
+        self.swaps_sent = bool((swaps == SWAP_X | SWAP_Y).any())
+        self.set(st.W_SWAPS_SENT, self.swaps_sent)
         self.set(st.W_REGISTERS, self.keep(register_blocks(fabric)))
         teardown = machine.task.teardown_id
         self.set(st.W_TEARDOWN_TASK, 0 if teardown is None else teardown + 1)
@@ -219,7 +222,8 @@ class World:
             if queue.direction == "out":
                 others = [q.color for q in program.queues if q.direction == "out" and q.id == queue.id]
                 put(st.G_OUTPUT_COLOR, others[0] if len(others) == 1 else -1, queue.id)
-                record[st.G_OUTPUTS_OF // 8 + queue.color] |= 1 << queue.id
+                for color in self._sent_as(queue.color):
+                    record[st.G_OUTPUTS_OF // 8 + color] |= 1 << queue.id
         loaded.queue_bytes = place
         put(st.G_PORT_COUNT, len(program.host_in) + len(program.host_out))
         put(st.G_HOST_OUT, _mask(program.host_out))
@@ -241,9 +245,13 @@ class World:
                 record[(st.G_LOCAL if task.kind == "local" else st.G_DATA) // 8] |= 1 << task.id
                 record[st.G_ENTRY // 8 + task.id] = entry
 
+    def _sent_as(self, color: int) -> tuple[int, ...]:
+        """As which colors routers may see what is sent on a color."""
+        return (color, color ^ 1) if self.swaps_sent else (color,)
+
     def depth(self, direction: str, id: int) -> int:
         queues = self.machine.queues
-        return (queues.input_depth if direction == "in" else queues.output_depth)[id]
+        return (queues.input_depth if direction == "in" else queues.output_depth)[id % LANES]
 
     @staticmethod
     def data_queue(program: Program, id: int) -> int:

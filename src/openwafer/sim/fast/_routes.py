@@ -65,6 +65,8 @@ def register_blocks(fabric: Fabric) -> Ints:
         fabric.switch_config_address,
         fabric.second_switch_config_address,
         fabric.teardown_pending_address,
+        fabric.timestamp_address,
+        fabric.perf_counter_control_address,
     )
     return np.array([-1 if address is None else address for address in addresses], np.int64)
 

@@ -7,6 +7,8 @@ owned by `_fast_load.World`; compiled code sees only addresses, beginning with t
 
 from __future__ import annotations
 
+from openwafer.tir import MOST_LANES
+
 WORD = 8
 LINE = 64
 NEVER = 1 << 62
@@ -27,8 +29,8 @@ def _fields(count: int) -> range:
     W_RELEASED, W_OPEN, W_OPEN_STREAMS, W_HOST_RATE, W_PORT_RECORD_BYTES, W_STREAM_START,
     W_PARTS, W_PART_COUNT, W_PART_ITEMS, W_FIRST, W_BEHIND, W_INNER_FIRST, W_INNER_BEHIND,
     W_TEAM, W_HELPERS, W_HAPPENED, W_ASIDE, W_ITEMS, W_WIDE_ITEMS, W_WIDE, W_CONFIGS, W_PRINT,
-    W_PROFILE, W_PROFILE_STRIDE, W_TEARDOWN_TASK, W_REGISTERS, W_END,
-) = _fields(61)  # fmt: skip
+    W_PROFILE, W_PROFILE_STRIDE, W_TEARDOWN_TASK, W_REGISTERS, W_SWAPS_SENT, W_LOST, W_LOST_COUNT, W_END,
+) = _fields(64)  # fmt: skip
 WORLD_BYTES = -(-(W_END + WORD) // LINE) * LINE
 """TIME is the next cycle to simulate, NOW is 1 + the last cycle in which something happened. Commands from
 RELEASED on wait for one before them; OPEN of the released ones are not done, OPEN_STREAMS of these are
@@ -40,7 +42,9 @@ part's router phase leaves for the leader, ITEMS and WIDE_ITEMS what a round ser
 at least WIDE items. PRINT is the address of `i32 f(i8* pe)`, which notes what a PE asks to have printed.
 PROFILE is that of the PEs' counters (0: no profile), PROFILE_STRIDE the bytes of one PE (`_fast_profile`).
 TEARDOWN_TASK is the id that a teardown activates + 1 (0: none), REGISTERS has the first addresses of the
-blocks of registers: of colors, of switches, second ones, of pending teardowns (-1: none)."""
+blocks of registers: of colors, of switches, second ones, of pending teardowns, time stamp, performance
+counter control (-1: none). SWAPS_SENT says whether a router swaps the colors of what its PE sends. LOST_COUNT
+wavelets left the rectangle, LOST is the least of 1 + (PE << 8 | color << 3 | port)."""
 
 # PE.
 (
@@ -48,7 +52,7 @@ blocks of registers: of colors, of switches, second ones, of pending teardowns (
     P_WHEEL, P_FAR, P_PROGRAM, P_QUEUES, P_OUT_WAIT, P_MEMORY, P_FRAME, P_STATUS,
     P_ACTIVE, P_BLOCKED, P_PICKED, P_ENTRY, P_ARGUMENT, P_COMMAND, P_TAKEN, P_STREAM,
     P_PARAMS, P_LFSR, P_X, P_Y, P_WANTED, P_PORTS, P_FIFOS, P_CONTROLS,
-    P_TORN, _P_33, _P_34, _P_35, _P_36, _P_37, _P_38, _P_39,
+    P_TORN, P_TSC_BASE, P_PERF, _P_35, _P_36, _P_37, _P_38, _P_39,
 ) = _fields(40)  # fmt: skip
 PE_BYTES = _P_39 + WORD
 """FIRST is the datapath's pointer, SEEN the last cycle stepped, PICKED the last id picked, COMMAND the
@@ -56,7 +60,8 @@ next command to look at, TAKEN the one under way (a launch's arguments, a copy),
 use, NEXT when the PE is to be stepped, STREAM whether the command stream is blocked, OUT_WAIT a mask of
 output queues whose room a slot waits for, WANTED the slot that the main thread tries to start on, PORTS
 its host ports (0: none), FIFOS its FIFOs (0: none), CONTROLS how many control wavelets its input queues
-hold, TORN a mask of colors that went into teardown mode. WHEEL and FAR belong to the schedule."""
+hold, TORN a mask of colors that went into teardown mode, TSC_BASE the cycle in which the counter of its time
+stamp register was 0, PERF its performance counter control. WHEEL and FAR belong to the schedule."""
 
 IDLE, BUSY, WAITING, HALTED = 0, 1, 2, 3
 """P_STATE; HALTED after a fault."""
@@ -101,12 +106,12 @@ RAMP_BIT = 1 << RAMP
 Q_STATE, Q_POPPED, Q_ENTRIES = _fields(3)
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
-CONTROL_BIT, COLOR_SHIFT, COLOR_MASK = 1 << 32, 33, 31
-"""In an output queue the color stands above the control bit."""
+CONTROL_BIT, COLOR_SHIFT, COLOR_MASK, ADVANCE_BIT = 1 << 32, 33, 31, 1 << 38
+"""In an output queue the color stands above the control bit, and above it that the switch advances then."""
 COUNT_MASK, DEPTH_SHIFT = 0xFFFF, 32
 
 # Program. Offsets of queues are within the PE's queue block; -1: not bound.
-TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, 8, 32, 64
+TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, MOST_LANES, 32, 64
 G_LOCAL, G_DATA, G_MEMORY_BYTES, G_NUMBER, G_DSRS, G_ENTRY = _fields(6)
 G_TASK_QUEUE = G_ENTRY + WORD * TASK_IDS
 G_INPUT = G_TASK_QUEUE + WORD * TASK_IDS
@@ -150,7 +155,7 @@ OUT_COLOR_SHIFT, OUT_ID_MASK = 8, 255
 ENDLESS = -1
 UNBOUND = -1
 REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX, ONCE, ASYNCHRONOUS = 1, 2, 4, 8, 16, 32, 64
-ENDS_BY_CONTROL, USES_FIFO, CLASS_SHIFT = 128, 256, 16
+ENDS_BY_CONTROL, USES_FIFO, ADVANCES, CLASS_SHIFT = 128, 256, 512, 16
 """S_FLAGS; the bits above them are the priority class. ONCE: the pointer destination is written at the end
 only. SAVED holds, for each operand, address of a DSR record << 16 | its new base (0: none). ON_CONTROL is a
 task id + 1 to activate | one to unblock << 32. FIFO_… are addresses of FIFOs, 0 for none."""
