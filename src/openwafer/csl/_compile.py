@@ -281,7 +281,7 @@ class _Programs:
     def _register_colors(self, configs: dict[tuple[int, ...], int], config_of: NDArray[np.int16]) -> None:
         """Where code uses configuration registers, every color has its own: without a route all are zero."""
         for index, program in enumerate(self.programs):
-            if any(isinstance(n, (tir.ReadConfig, tir.WriteConfig)) for n in tir.walk(program.functions)):
+            if _uses_registers(program):
                 here = (self.program_of == index)[..., None] & (config_of < 0)
                 config_of[here] = configs.setdefault(config_row(NO_ROUTE), len(configs))
 
@@ -302,6 +302,11 @@ class _Programs:
                 )
                 raise error("color-set-twice", message)
             config_of[here, config.color] = configs.setdefault(config_row(config), len(configs))
+
+
+def _uses_registers(program: tir.Program) -> bool:
+    every = (s for function in program.functions for s in tir.statements(function.body))
+    return any(isinstance(s, (tir.ReadConfig, tir.WriteConfig)) for s in every)
 
 
 def _check_swaps(configs: NDArray[np.int32], config_of: NDArray[np.int16]) -> None:

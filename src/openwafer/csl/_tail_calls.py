@@ -39,7 +39,7 @@ def merge_tail_calls(
 def callees(body: Body) -> dict[int, int]:
     """The functions that statements call, each with the line of its first call."""
     found: dict[int, int] = {}
-    for node in tir.walk(body):
+    for node in tir.statements(body):
         if isinstance(node, tir.Call):
             found.setdefault(node.function, node.loc)
     return found

@@ -143,7 +143,7 @@ def _program_fault(layout: Layout, program: Program) -> str | None:
 def _address_fault(program: Program) -> str | None:
     """Symbols lie one behind the other, at their alignments."""
     end = SYSTEM_BYTES
-    for symbol in program.symbols:
+    for symbol in sorted(program.symbols, key=lambda s: s.address):
         if symbol.address < end or symbol.address % max(symbol.align, 1):
             return f"symbol `{symbol.name[:60]}` lies at {symbol.address}, what is before it ends at {end}"
         end = symbol.address + symbol.size

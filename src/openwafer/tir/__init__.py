@@ -102,6 +102,7 @@ from openwafer.tir._trips import trip_bound
 from openwafer.tir._walk import (
     any_node,
     is_static,
+    statements,
     walk,
 )
 
@@ -200,6 +201,7 @@ __all__ = [
     "is_static",
     "lfsr",
     "row_config",
+    "statements",
     "trip_bound",
     "walk",
 ]

@@ -205,10 +205,14 @@ def _check_table(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> 
 def check_queue(unit: ProgramUnit, direction: str, number: int, span: Span) -> None:
     """With `--memcpy` some queues belong to it. Source: “memcpy” in the SDK documentation.
 
-    An output queue of WSE-2 belongs to no color; public programs share the one of memcpy."""
+    Queues of WSE-2 belong to no color; public programs share those of memcpy, in turns."""
     host = unit.machine.host
-    outputs = () if unit.arch == "wse2" else host.memcpy_output_queues
-    taken = host.memcpy_input_queues if direction == "in" else outputs
+    taken = host.memcpy_input_queues if direction == "in" else host.memcpy_output_queues
+    if unit.arch == "wse2" and unit.options.memcpy and number in taken:
+        if direction == "in":
+            message = f"input queue {number} is that of `--memcpy` too: copies wait while it is in use"
+            unit.warn("shared-with-memcpy", message, span)
+        return
     if unit.options.memcpy and number in taken:
         message = f"{direction}put queue {number} belongs to `--memcpy`"
         numbers = ", ".join(map(str, taken))

@@ -55,13 +55,18 @@ def _unary(ev: Evaluator, node: ast.Unary, expected: ty.Type | None) -> Value:
     return unary(ev, node.op, ev.expr(node.operand, expected), node.span)
 
 
+SHIFTS = ("<<", ">>")
+ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^")
+"""Operators with operands of one type, which is that of the result: a hint for literals among them."""
+
+
 @expr_rule(ast.Binary)
 def _binary(ev: Evaluator, node: ast.Binary, expected: ty.Type | None) -> Value:
     if node.op == "and" or node.op == "or":
         return _logical(ev, node)
-    a = ev.expr(node.left)
+    a = ev.expr(node.left, expected if node.op in ARITHMETIC else None)
     mark = ev.mark()
-    b = ev.expr(node.right)
+    b = ev.expr(node.right, None if node.op in SHIFTS or ty.is_comptime_only(a.type) else a.type)
     return binary(ev, node.op, ev.keep_order(a, mark), b, node.span)
 
 

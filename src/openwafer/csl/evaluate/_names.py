@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openwafer import tir
 from openwafer.csl.evaluate._eval import Evaluator, expr_rule, is_constant
+from openwafer.csl.evaluate._extern import external
 from openwafer.csl.evaluate._unit import LayoutUnit, ProgramUnit
 from openwafer.csl.syntax import _ast as ast
 from openwafer.csl.syntax._edition import check_removed
@@ -162,6 +163,8 @@ def _declare(ev: Evaluator, decl: ast.Decl, name: str) -> Place:
         case ast.ParamDecl():
             value = param_value(ev, decl)
             return ValuePlace(value.type, value)
+        case ast.FnDecl(storage="extern"):
+            return external(ev, decl, _fn_type(ev, decl), _exported_place)
         case ast.FnDecl():
             value = Value(ty.FnType((), ty.VOID), FnValue(ev.module, decl))
             value.type = _fn_type(ev, decl)
@@ -170,6 +173,10 @@ def _declare(ev: Evaluator, decl: ast.Decl, name: str) -> Place:
             return _global_variable(ev, decl)
         case _:
             return _color(ev, name, decl.span)
+
+
+def _exported_place(module: Module, decl: ast.VarDecl | ast.FnDecl) -> Place:
+    return global_place(Evaluator(module.unit, module), module, decl.name, decl.span)
 
 
 def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
@@ -230,7 +237,8 @@ def _color(ev: Evaluator, name: str, span: Span) -> Place:
 
 def _global_variable(ev: Evaluator, decl: ast.VarDecl) -> Place:
     if decl.storage == "extern":
-        raise error("not-supported-extern", f"extern `{decl.name}` is not supported yet", decl.span)
+        declared = None if decl.type is None else ev.type_expr(decl.type)
+        return external(ev, decl, declared, _exported_place)
     target = ev.type_expr(decl.type) if decl.type is not None else None
     value = None if decl.value is None else ev.expr(decl.value, target)
     if value is not None and target is not None:

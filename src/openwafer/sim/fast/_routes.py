@@ -22,7 +22,7 @@ from openwafer.tir import (
     config_row,
     effective_positions,
     row_config,
-    walk,
+    statements,
 )
 
 Ints = NDArray[np.int64]
@@ -96,7 +96,7 @@ def _needs_own_row(
 
 
 def _writes_registers(functions: tuple[tir.Function, ...]) -> bool:
-    return any(isinstance(n, tir.WriteConfig) for f in functions for n in walk(f.body))
+    return any(isinstance(s, tir.WriteConfig) for f in functions for s in statements(f.body))
 
 
 def _switches(configs: Ints) -> Ints:
