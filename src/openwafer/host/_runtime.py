@@ -256,7 +256,8 @@ class SdkRuntime:
         """An array that all PEs of the rectangle have, and that is long enough where the image tells it."""
         export = self._symbols.array(symbol, written=written)
         self._symbols.check_present(export.name, transfer.rectangle)
-        self._symbols.check_extent(export.name, transfer.rectangle, transfer.length, transfer.element_bytes)
+        moved = (transfer.length, transfer.element_bytes)
+        self._symbols.check_extent(export.name, transfer.rectangle, *moved, written=written)
         return export
 
     def _advance(self, engine: Engine, ticket: int | None, max_cycles: int | None = None) -> None:
