@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -126,7 +126,7 @@ class _Cycle:
     def _body(self, member: int, f: tir.Function, first: int) -> Body:
         """The statements of a function of the cycle with its own slots and labels."""
         if f.result != self.result:
-            raise self._not_last(member, next(iter(callees(f.body))), f.loc)
+            raise self._not_last(member, next(iter(callees(f.body))))
         moved = _renumbered(f.body, self.slots[member], first)
         done = self._statements(member, moved, _Place(f.result == "void"))
         return (*done, tir.Return(None)) if f.result == "void" else done
@@ -139,7 +139,7 @@ class _Cycle:
             match statement:
                 case tir.Call(function=function) if function in self.slots:
                     if not (inner.is_last or _gives(statement, rest)):
-                        raise self._not_last(member, function, statement.loc)
+                        raise self._not_last(member, function)
                     return (*result, *self._jump(statement))
                 case tir.If(cond=cond, then=then, otherwise=otherwise):
                     parts = (self._statements(member, part, inner) for part in (then, otherwise))
@@ -169,18 +169,17 @@ class _Cycle:
         state = tir.Set(STATE, tir.Const("u16", self.members.index(call.function)), call.loc)
         return (*saved, *passed, state, tir.Continue(self.loop))
 
-    def _not_last(self, caller: int, callee: int, loc: int) -> Exception:
-        at = self.members.index(callee)
+    def _not_last(self, caller: int, callee: int) -> Exception:
+        at = self.members.index(caller)
         names = [self.functions[m].name for m in (*self.members[at:], *self.members[: at + 1])]
         path = " → ".join(f"`{name}`" for name in names)
-        message = f"`{self.functions[callee].name}` calls itself; CSL has no recursion"
-        if len(self.members) > 1:
-            message = f"{path} is a cycle of calls; CSL has no recursion"
-        span = self.spans.get(callee)
-        where = self.spans.get(caller)
-        labels = [Label(where, "its call is not the last thing done here")] if where else []
+        message = f"{path} is a cycle of calls; CSL has no recursion"
+        if len(self.members) == 1:
+            message = f"`{names[0]}` calls itself; CSL has no recursion"
+        where = self.spans.get(callee)
+        labels = [Label(where, "called, and not as the last thing done")] if where and len(names) > 2 else []
         help = "a cycle works where each function's call of the next is the last thing that it does"
-        return error("recursion", message, span, labels=labels if where != span else (), help=help)
+        return error("recursion", message, self.spans.get(caller), labels=labels, help=help)
 
 
 def _gives(call: tir.Call, rest: Body) -> bool:
@@ -221,8 +220,7 @@ _LABELLED = (tir.Loop, tir.Block, tir.Break, tir.Continue)
 def _renumbered(node: Any, slots: list[int], first: int) -> Any:
     """The same statements with other slots, and with labels from `first` on."""
     if isinstance(node, tuple):
-        items: tuple[Any, ...] = node
-        return tuple(_renumbered(item, slots, first) for item in items)
+        return tuple(_renumbered(item, slots, first) for item in cast("tuple[Any, ...]", node))
     if not isinstance(node, msgspec.Struct):
         return node
     changed = {
