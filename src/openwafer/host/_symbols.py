@@ -72,9 +72,10 @@ class Symbols:
         Diagnostics: unknown-host-symbol, host-symbol-kind, host-symbol-not-on-pe."""
         export = self._export(symbol)
         if export.kind != "func":
-            raise error(
-                "host-symbol-kind", f"`{export.name}` is an array of type {export.type}, not a function"
-            )
+            message = f"`{export.name}` is a variable of type {export.type}, not a function"
+            names = [e.name for e in self._layout.exports if e.kind == "func"]
+            help = f"functions are {', '.join(f'`{name}`' for name in names)}" if names else _EXPORT
+            raise error("host-symbol-kind", message, help=help)
         for program in self._of_program:
             found = program.get(export.name)
             if found is not None and found.kind == "func":

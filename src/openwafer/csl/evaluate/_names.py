@@ -67,7 +67,12 @@ def _lookup_global(ev: Evaluator, name: str, span: Span) -> Place:
     if found is not None:
         check_removed(ev.unit.options, name, ev.module.file.path, span)
         return found
-    raise error("unknown-name", f"unknown name `{name}`", span, help=suggest(name, _known_names(ev)))
+    help = _PRINTING if name in _PRINTS else suggest(name, _known_names(ev))
+    raise error("unknown-name", f"unknown name `{name}`", span, help=help)
+
+
+_PRINTS = ("printf", "print", "println", "puts")
+_PRINTING = 'PEs print with `const print = @import_module("<simprint>");`, as `print.fmt("x = {d}", .{ x })`'
 
 
 def _primitive(name: str) -> Place | None:
@@ -202,6 +207,15 @@ def check_params(module: Module, span: Span) -> None:
             module.unit.warn("unknown-parameter", message, span, help=suggest(name, declared))
 
 
+def _missing(module: Module) -> str | None:
+    """How the parameters of a layout are given, all that have no value yet."""
+    if not isinstance(module.unit, LayoutUnit) or module.instance:
+        return None
+    declared = (d for d in module.file.names.values() if isinstance(d, ast.ParamDecl))
+    names = [d.name for d in declared if d.default is None and d.name not in module.params]
+    return f"give it with --params={','.join(f'{name}:…' for name in names)}"
+
+
 def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
     """The given value of a parameter, in its declared type; else its default; else `missing-parameter`."""
     given = ev.module.params.get(decl.name)
@@ -209,7 +223,7 @@ def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
     if given is None:
         if decl.default is None:
             message = f"parameter `{decl.name}` of {ev.module.file.source.path} has no value"
-            raise error("missing-parameter", message, decl.span)
+            raise error("missing-parameter", message, decl.span, help=_missing(ev.module))
         given = ev.expr(decl.default, target)
     if target is None:
         return given

@@ -40,7 +40,8 @@ def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Val
         return _compare(ev, op, a, b, span)
     t, a, b = unify(ev, op, a, b, span)
     if not (ty.is_number(t) or (t is ty.BOOL and op in "&|^")):
-        raise error("bad-operand", f"`{op}` needs numbers, found {a.type} and {b.type}", span)
+        message = f"`{op}` needs numbers, found {a.type} and {b.type}"
+        raise error("bad-operand", message, span, help=_of_arrays(op, t))
     if a.is_known and b.is_known:
         if t is ty.BOOL:
             known = bool(numbers.binary(op, ty.COMPTIME_INT, int(a.known), int(b.known)))
@@ -133,6 +134,21 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
 def _holds(wide: ty.IntType, narrow: ty.IntType) -> bool:
     """Whether every value of `narrow` fits into the wider `wide`."""
     return wide.bits > narrow.bits and (wide.signed == narrow.signed or wide.signed)
+
+
+_ARRAY_OPERATIONS: dict[str, dict[str, str]] = {
+    "+": {"f32": "fadds", "f16": "faddh", "i16": "add16", "u16": "add16"},
+    "-": {"f32": "fsubs", "f16": "fsubh", "i16": "sub16", "u16": "sub16"},
+    "*": {"f32": "fmuls", "f16": "fmulh"},
+}
+"""The DSD operation that does to arrays what an operator does to numbers."""
+
+
+def _of_arrays(op: str, t: ty.Type) -> str | None:
+    if not isinstance(t, ty.ArrayType):
+        return None
+    name = _ARRAY_OPERATIONS.get(op, {}).get(str(t.element))
+    return f"for arrays: `@{name}(dest, a, b)` on DSDs of them" if name else "take the elements one by one"
 
 
 def _compare(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Value:
