@@ -17,6 +17,8 @@ from openwafer.diag import error
 from openwafer.tir import DsdFlag, DsdKind, DsdWord
 
 SIMD_MODES = {
+    "simd_off": 0,
+    "simd_max": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,
     "simd_32": DsdFlag.SIMD_32,
     "simd_64": DsdFlag.SIMD_64,
     "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,

@@ -215,7 +215,7 @@ def _typed_literal(ev: Evaluator, node: ast.TupleLit, t: ty.Type) -> Value:
     items = [coerce(ev, ev.expr(e, t.element), t.element, e.span) for e in node.elements]
     if all(v.ir is None and isinstance(v.known, (bool, int, float, str)) for v in items):
         return Value(t, [v.known for v in items])
-    if all(v.is_known for v in items) and not ev.is_emitting():
+    if not ev.is_emitting() and (all(v.is_known for v in items) or ty.is_dsd(t.element)):
         return Value(t, items)
     return _array_in_memory(ev, t, items, node.span)
 

@@ -17,6 +17,7 @@ from openwafer.csl.values._values import (
     BitsPlace,
     CellPlace,
     FieldsPlace,
+    FnValue,
     MemoryPlace,
     Place,
     Ref,
@@ -85,6 +86,8 @@ def address_of(ev: Evaluator, place: Place, span: Span) -> Value:
             return pointer_to(place)
         case CellPlace(path=()):
             return Value(ty.PtrType(place.type, False, place.const), Ref(place.cell))
+        case ValuePlace(value=Value(known=FnValue() as fn)):
+            return Value(ty.PtrType(place.type, False, True), fn)
         case ValuePlace() if isinstance(ev.unit, LayoutUnit):
             raise error("no-address", "a constant has no address in a layout", span)
         case ValuePlace() if not ty.is_comptime_only(place.type) and place.type is not ty.VOID:
@@ -167,6 +170,8 @@ def _deref(ev: Evaluator, pointer: Value, span: Span) -> Place:
     t = pointer.type
     if not isinstance(t, ty.PtrType) or t.many:
         raise error("not-a-pointer", f"`.*` needs a pointer to one element, found {t}", span)
+    if isinstance(pointer.known, FnValue):
+        return ValuePlace(t.element, Value(t.element, pointer.known))
     if isinstance(pointer.known, Ref):
         base = pointer.known.base
         if not isinstance(base, Static):

@@ -126,9 +126,23 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
             return x
         if ty.is_id(x) and y is ty.COMPTIME_INT:
             return x
-        if isinstance(x, ty.PtrType) and isinstance(y, ty.PtrType) and x.element == y.element:
-            return x
-    return None
+    return _common_pointer(a, b) if isinstance(a, ty.PtrType) and isinstance(b, ty.PtrType) else None
+
+
+def _pointed(t: ty.PtrType) -> ty.Type:
+    """What a pointer points to, one element of it if that is an array."""
+    return t.element.element if isinstance(t.element, ty.ArrayType) and not t.many else t.element
+
+
+def _common_pointer(a: ty.PtrType, b: ty.PtrType) -> ty.PtrType | None:
+    """The pointer type to which both coerce: to const if one is; to many elements if they point to arrays of
+    different lengths."""
+    const = a.const or b.const
+    if a.element == b.element and a.many == b.many:
+        return ty.PtrType(a.element, a.many, const)
+    elements = [_pointed(t) for t in (a, b)]
+    are_many = all(t.many or isinstance(t.element, ty.ArrayType) for t in (a, b))
+    return ty.PtrType(elements[0], True, const) if are_many and elements[0] == elements[1] else None
 
 
 def _holds(wide: ty.IntType, narrow: ty.IntType) -> bool:

@@ -241,6 +241,8 @@ def is_comptime_only(t: Type) -> bool:
         return any(is_comptime_only(f) for _, f in t.fields)
     if isinstance(t, ArrayType):
         return is_comptime_only(t.element)
+    if isinstance(t, PtrType):
+        return isinstance(t.element, FnType)
     return isinstance(t, (FnType, RangeType))
 
 
