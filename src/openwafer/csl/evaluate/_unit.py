@@ -146,6 +146,8 @@ class ProgramUnit(Unit):
         self.fifo_spans: list[Span] = []
         self.host_in: dict[int, Span] = {}
         self.host_out: dict[int, Span] = {}
+        self.binds_colors = False
+        """Whether tasks are bound to colors, as before release 1.0."""
         self.blocked: set[int] = set()
         self.blocked_cells: list[tir.Expr] = []
         """Colors that are blocked from the start, as expressions of cells, where they differ by PE."""
