@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_samples import SOURCE
 
+from openwafer.cli._conform_list import read_list
 from openwafer.cli._errors import run_command
 from openwafer.cli._examples import copy_example, find_examples
 from openwafer.cli.conform import command
@@ -202,3 +203,51 @@ def test_both_engines_must_agree(tmp_path: Path, results) -> None:
         "wrong wse2": "the reference engine: AssertionError: wrong",
     }
     assert found["same wse2"]["cycles"] == 7
+
+
+LIST = """
+[[repository]]
+name = "somebody/theirs"
+commit = "0123456789abcdef"
+program = [
+    {{ folder = "kernels", arch = "wse2", command = "cs_python run.py", name = "small" }},
+    {{ folder = "kernels", arch = "wse3", command = "false", expect = "{expect}" }},
+    {{ folder = "not/there", arch = "wse2", command = "true" }},
+]
+"""
+
+
+def listed(tmp_path: Path, expect: str) -> tuple[Path, Path]:
+    root = tmp_path / "copies"
+    example(root / "theirs", "kernels", "exit 3", run=STOP)
+    (tmp_path / "list.toml").write_text(LIST.format(expect=expect))
+    return root, tmp_path / "list.toml"
+
+
+def test_a_list_says_what_runs(tmp_path: Path, results) -> None:
+    root, file = listed(tmp_path, "exit code 1")
+    code, found = results(root, "--list", str(file))
+    assert code == 0
+    assert {name: (r["result"], r["reason"]) for name, r in found.items()} == {
+        "theirs/kernels/small wse2": ("pass", ""),
+        "theirs/kernels wse3": ("pass", "as expected: exit code 1"),
+    }
+
+
+def test_another_failure_than_the_list_expects(tmp_path: Path, results) -> None:
+    root, file = listed(tmp_path, "deadlock")
+    code, found = results(root, "--list", str(file))
+    assert (code, found["theirs/kernels wse3"]["result"]) == (1, "fail")
+
+
+def test_a_wrong_list(tmp_path: Path, results, capsys: pytest.CaptureFixture[str]) -> None:
+    root, file = listed(tmp_path, "pass")
+    file.write_text(file.read_text().replace("commit =", "comit ="))
+    assert results(root, "--list", str(file))[0] == 1
+    assert "conform-list" in capsys.readouterr().err
+
+
+def test_the_list_of_this_project_is_right() -> None:
+    """Every entry has what it needs; nothing of it is here to be run."""
+    path = Path(__file__).parents[1] / "conformance.toml"
+    assert read_list(path, Path("nowhere")) == []

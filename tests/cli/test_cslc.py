@@ -11,7 +11,7 @@ import openwafer.csl
 from openwafer.cli._errors import run_command
 from openwafer.cli.cslc import arguments, command
 from openwafer.csl import CompileOptions, Layout
-from openwafer.diag import error
+from openwafer.diag import Diagnostic, error
 from openwafer.machine import load_machine
 
 WSE2 = ["--fabric-dims=8,3", "--fabric-offsets=4,1", "--memcpy", "--channels=1"]
@@ -26,9 +26,19 @@ class Compiler:
         self.layout = tiny_layout()
         self.failure: Exception | None = None
         self.prints: list[str] = []
+        self.warnings: list[Diagnostic] = []
 
-    def __call__(self, path: str, options: CompileOptions, *, printed: Callable[[str], None]) -> Layout:
+    def __call__(
+        self,
+        path: str,
+        options: CompileOptions,
+        *,
+        printed: Callable[[str], None],
+        warned: Callable[[Diagnostic], None],
+    ) -> Layout:
         self.path, self.options = path, options
+        for warning in self.warnings:
+            warned(warning)
         for line in self.prints:
             printed(line)
         if self.failure is not None:
@@ -221,3 +231,22 @@ def test_help(tmp_path: Path) -> None:
     assert result.returncode == 0
     for flag in [*FLAGS, "memcpy", "verbose"]:
         assert f"--{flag}" in result.stdout
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_warnings_fail_only_where_asked_for(
+    compiler: Compiler, capsys: pytest.CaptureFixture[str], strict: bool
+) -> None:
+    compiler.warnings = [Diagnostic("unknown-parameter", "no parameter `x`", severity="warning")]
+    code = cslc("layout.csl", *WSE2, *(["--warnings-as-errors"] if strict else []))
+    assert code == int(strict)
+    told = "error" if strict else "warning"
+    assert f"{told}[unknown-parameter]: no parameter `x`" in capsys.readouterr().err
+
+
+def test_flags_without_an_effect_and_formats_to_come(
+    compiler: Compiler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cslc("layout.csl", *WSE2, "--max-parallelism=2", "-g0", "--fp16-format=f16") == 0
+    assert cslc("layout.csl", *WSE2, "--fp16-format=bf16") == 1
+    assert "not-supported-fp16" in capsys.readouterr().err

@@ -145,6 +145,7 @@ CASES: dict[str, Case] = {
             "simd_mode": SIMD,
             "control": FLAG,
             "wavelet_index_offset": FLAG,
+            "advance_switch": FLAG,
         },
         {"extent": "4", "fabric_color": "c", "output_queue": "oq"},
         arch=FABRIC_ARCH,

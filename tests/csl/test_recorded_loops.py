@@ -100,7 +100,6 @@ WRONG = {
     "divide-by-zero": "EACH { code(x, 0, .{ .a = 5 / (6 - x) }); code(x, 1, .{}); }",
     "id-out-of-range": "EACH { code(x, 0, .{ .c = @get_color(x + 18) }); code(x, 1, .{}); }",
     "tile-without-code": "EACH { code(x, 0, .{}); if (x != 6) { code(x, 1, .{}); } }",
-    "unknown-parameter": "EACH { code(x, 0, .{}); code(x, 1, .{ .z = x }); }",
     "int-out-of-range": "for (@range(comptime_int, 70000)) |x| { const k: u16 = x;"
     " if (x < n) { code(x, 0, .{}); } }",
 }

@@ -165,7 +165,7 @@ REPLACED: dict[str, dict[str, Any]] = {
     "Task.kind is timed": {"tasks": (tir.Task(8, "timed", 0, ()),)},
     "the parameters of `go` are not": {"exports": (tir.Export("go", "func", 0, "void", ("Addr",)),)},
     "of data task 4": {"tasks": (tir.Task(4, "data", 0, ("u32",)),)},
-    "Queue.id is 8": {"queues": (tir.Queue("in", 8, 1),)},
+    "Queue.id is 64": {"queues": (tir.Queue("in", 64, 1),)},
     "Queue.color is 31": {"queues": (tir.Queue("in", 2, 31),)},
     "Queue.direction is up": {"queues": (tir.Queue("up", 2, 1),)},
     "80 B in a buffer of 16 B": {"fifos": (tir.Fifo(0, 20, 4),)},

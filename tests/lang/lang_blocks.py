@@ -50,6 +50,7 @@ class Block:
     options: dict[str, str]
     files: dict[str, str]
     error: Expected | None = None
+    warning: Expected | None = None
     prints: list[str] = field(default_factory=list)
     results: dict[str, list[str]] = field(default_factory=dict)
 
@@ -103,7 +104,7 @@ def read(path: Path) -> list[Block]:
     return blocks
 
 
-_NOTE = re.compile(r"//\s*(\^*)\s*(error|prints|result)\b:?\s*(.*)$")
+_NOTE = re.compile(r"//\s*(\^*)\s*(error|warning|prints|result)\b:?\s*(.*)$")
 
 
 def _block(
@@ -123,24 +124,25 @@ def _block(
         else:
             id, _, message = rest.removeprefix("[").partition("]")
             where = (number - 1, note.start(1) + 1, len(carets)) if carets else (number, 0, 0)
-            block.error = Expected(id, *where, message.strip())
+            setattr(block, kind, Expected(id, *where, message.strip()))
     return block
 
 
-def compile_block(block: Block) -> tuple[Image, list[str]]:
-    """The image, and what `@comptime_print` wrote as `line: text`."""
+def compile_block(block: Block) -> tuple[Image, list[str], list[Diagnostic]]:
+    """The image, what `@comptime_print` wrote as `line: text`, and the warnings."""
     arch = block.options.get("arch", "wse2")
     params = dict(p.split(":") for p in block.options.get("params", "").split(",") if p)
     options = CompileOptions(arch=arch, params=params, edition=block.options.get("edition"))
     told: list[str] = []
-    layout = compile_layout("layout.csl", options, printed=told.append)
+    warned: list[Diagnostic] = []
+    layout = compile_layout("layout.csl", options, printed=told.append, warned=warned.append)
     marks = (re.match(rf"{re.escape(block.file)}:(\d+):\d+: (.*)", line, re.S) for line in told)
-    return build(layout, arch), [f"{m[1]}: {m[2]}" for m in marks if m]
+    return build(layout, arch), [f"{m[1]}: {m[2]}" for m in marks if m], warned
 
 
-def check_error(block: Block, found: Diagnostic) -> None:
-    expected = block.error
-    assert expected is not None
+def check_place(block: Block, expected: Expected | None, found: Diagnostic) -> None:
+    """Whether a diagnostic is the one that a comment expects, at its place."""
+    assert expected is not None, render(found)
     assert found.id == expected.id, render(found)
     if expected.message:
         assert found.message == expected.message

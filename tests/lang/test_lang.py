@@ -21,9 +21,12 @@ def test_block(block: blocks.Block, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     if block.error is not None:
         with pytest.raises(DiagnosticError) as caught:
             blocks.compile_block(block)
-        blocks.check_error(block, caught.value.diagnostics[0])
+        blocks.check_place(block, block.error, caught.value.diagnostics[0])
         return
-    image, printed = blocks.compile_block(block)
+    image, printed, warned = blocks.compile_block(block)
+    assert len(warned) == (block.warning is not None)
+    for warning in warned:
+        blocks.check_place(block, block.warning, warning)
     assert printed == block.prints
     if block.results:
         engines = [blocks.run(image, name) for name in ("reference", "fast")]

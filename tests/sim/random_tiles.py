@@ -15,7 +15,7 @@ from random_programs import REGION, TYPES, Scalars, Vectors
 
 from openwafer import tir
 from openwafer.machine import Fabric
-from openwafer.tir import DSD_OPS, ELEMENT_BYTES, DsdFlag, DsdKind, DsdWord
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, LANES, DsdFlag, DsdKind, DsdWord
 from tir_kit import Kit, binary, const, count_to, delay, dsd_op, local, mem1d, record, u16
 
 LINES = tuple((file, line) for file in ("layout.csl", "pe.csl") for line in range(1, 12))
@@ -207,8 +207,13 @@ class Tile(Scalars, Vectors):
         return [*loads, run, *([change] if rng.random() < 0.5 else []), run]
 
     def set_register(self) -> Statements:
-        """Reads a configuration register, or writes one of a color with a route here."""
+        """Reads a configuration register, or writes one of a color with a route here, or the counter."""
         rng, fabric = self.rng, self.fabric
+        if rng.random() < 0.3:
+            timestamp, control = fabric.timestamp_address, fabric.perf_counter_control_address
+            address = u16(rng.choice([control or 0, *((timestamp or 0) + k for k in range(3))]))
+            read = [tir.ReadConfig(WORD_SLOT, address, 0), tir.Store(self.data, local("u16", WORD_SLOT))]
+            return [*read, tir.WriteConfig(address, u16(rng.randrange(1 << 16)), 0), *self.pause(), *read]
         if not self.colors:
             return []
         color = rng.choice(self.colors)
@@ -287,8 +292,13 @@ class Tile(Scalars, Vectors):
         return record(DsdKind.CIRCBUF, base=base, extent0=n, stride0=size, **ends, **words)
 
     def queue(self, direction: str, color: int) -> int | None:
-        """A queue bound to a color; None if there is no more."""
+        """A queue bound to a color, or on WSE-2 a further lane of one; None if there is no more."""
         free = self.queues[direction]
+        taken = [queue.id for queue in self.kit.queues if queue.direction == "in"]
+        if direction == "in" and self.kit.arch == "wse2" and taken and self.rng.random() < 0.3:
+            lane = max(id for id in taken if id % LANES == taken[0] % LANES) + LANES
+            self.kit.queue("in", lane, color)
+            return lane
         if not free:
             return None
         self.kit.queue(direction, free[-1], color)

@@ -19,8 +19,18 @@ from openwafer import tir
 from openwafer.image import Image
 from openwafer.sim import _control as control
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
-from openwafer.tir import DSD_OPS, ELEMENT_BYTES, SWAP_X, ColorConfig, DsdFlag, DsdKind, Filter, FilterKind
-from tir_kit import RAMP, E, W, binary, const, dsd_op, image, local, mem1d, record, u16
+from openwafer.tir import (
+    DSD_OPS,
+    ELEMENT_BYTES,
+    SWAP_X,
+    SWAP_Y,
+    ColorConfig,
+    DsdFlag,
+    DsdKind,
+    Filter,
+    FilterKind,
+)
+from tir_kit import RAMP, E, N, S, W, binary, const, dsd_op, image, local, mem1d, record, u16
 
 ENDLESS = 0x7FFF
 HOST_IN, HOST_OUT = 21, 22
@@ -77,6 +87,8 @@ class Wafer:
             self.tiles[place].colors = list(of_color)
         if self.rng.random() < 0.03:
             self.forget_a_route()
+        if self.rng.random() < 0.2:
+            self.leave()
         programs = {place: self.program(tile) for place, tile in self.tiles.items()}
         rows = [[programs[x, y] for x in range(self.width)] for y in range(self.height)]
         cells = {place: [self.rng.randrange(1 << 32), self.rng.randrange(1 << 16)] for place in programs}
@@ -91,6 +103,17 @@ class Wafer:
         place = self.rng.choice(list(self.routes))
         if self.routes[place]:
             del self.routes[place][self.rng.choice(list(self.routes[place]))]
+
+    def leave(self) -> None:
+        """Some color also goes where no PE is."""
+        x, y = place = self.rng.choice(list(self.routes))
+        beyond = {W: x == 0, E: x == self.width - 1, N: y == 0, S: y == self.height - 1}
+        outside = [port for port, is_beyond in beyond.items() if is_beyond]
+        plain = [c for c, route in self.routes[place].items() if isinstance(route, tuple)]
+        if outside and plain:
+            color = self.rng.choice(plain)
+            rx, tx = self.routes[place][color]  # type: ignore[misc]
+            self.routes[place][color] = (rx, tx | self.rng.choice(outside))
 
     # --- streams ----------------------------------------------------------------------------
 
@@ -159,6 +182,8 @@ class Wafer:
         flags = rng.choice([0, 0, int(DsdFlag.WAVELET_INDEX)]) if ELEMENT_BYTES[stream.type] == 2 else 0
         if flags:
             index = rng.randrange(1 << 16)
+        if rng.random() < 0.15:
+            flags |= int(DsdFlag.ADVANCE_SWITCH)
         out = self.fabric(DsdKind.FABOUT, queue, stream, flags)
         types = [row.src0, row.src][: row.sources]
         sources: list[Any] = [tile.memory(type, stream.elements) for type in types]
@@ -218,16 +243,17 @@ class Wafer:
             return
         arriving, length = red, rng.choice([1, 5, 20])
         for x in range(self.width):
-            here = SWAP_X if x and rng.random() < 0.6 else 0
-            arriving ^= 1 if here else 0
+            both = SWAP_X | SWAP_Y
+            here = rng.choice((SWAP_X, both)) if rng.random() < 0.6 else 0
+            here = here if x or here == both else 0
+            sent, arriving = arriving, arriving ^ (1 if here else 0)
             rx, tx = (W if x else RAMP), (E if x + 1 < self.width else 0) | (RAMP if x else 0)
             for color in (red, blue):
                 self.routes[x, y][color] = ColorConfig(color, ((rx, tx),), swap=here)
-            stream = Stream(arriving, [(x, y)], [(x, y)], length)
             if x:
-                self.take((x, y), stream)
+                self.take((x, y), Stream(arriving, [(x, y)], [(x, y)], length))
             else:
-                self.send_both(stream)
+                self.send_both(Stream(sent, [(x, y)], [(x, y)], length))
 
     def send_both(self, stream: Stream) -> None:
         """Wavelets of two colors from one output queue."""

@@ -18,12 +18,17 @@ _DEFAULT_ARCH = "wse2"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One script: `name` is its folder below the root that was searched."""
+    """One run: `name` is its folder below the root that was searched.
+
+    It is a script of the folder or, from a list, a command line; `expect` is "pass", or what the reason of an
+    expected failure contains."""
 
     name: str
     arch: str
     folder: Path
     script: str
+    command: str = ""
+    expect: str = "pass"
 
     @property
     def title(self) -> str:
@@ -33,7 +38,7 @@ class Example:
 def find_examples(root: Path, arch: str | None = None, only: str | None = None) -> list[Example]:
     """The examples below `root`, by name; `only` is matched with the name and with its last part."""
     scripts = sorted(script for script in root.rglob("commands*.sh") if script.is_file())
-    return [example for script in scripts if _is_wanted(example := _example(root, script), arch, only)]
+    return [example for script in scripts if is_wanted(example := _example(root, script), arch, only)]
 
 
 def _example(root: Path, script: Path) -> Example:
@@ -45,7 +50,7 @@ def _example(root: Path, script: Path) -> Example:
     return Example(name, arch, script.parent, script.name)
 
 
-def _is_wanted(example: Example, arch: str | None, only: str | None) -> bool:
+def is_wanted(example: Example, arch: str | None, only: str | None) -> bool:
     if arch is not None and example.arch != arch:
         return False
     last = example.name.rsplit("/", 1)[-1]

@@ -28,6 +28,13 @@ _STYLES = {"pass": "green", "fail": "bold red", "not yet supported": "yellow"}
 @click.command()
 @recorded("conform")
 @click.argument("root", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--list",
+    "list_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run what this TOML file lists, from the copies below DIR, in place of every `commands*.sh`.",
+)
 @click.option("--arch", default=None, help="Only scripts of this architecture.")
 @click.option("--only", metavar="GLOB", default=None, help="Only folders whose name or path matches.")
 @click.option(
@@ -43,6 +50,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "not yet supported": "yellow"}
 @click.option("--verbose", is_flag=True, help="Show the output of what failed.")
 def command(
     root: Path,
+    list_path: Path | None,
     arch: str | None,
     only: str | None,
     json_path: Path | None,
@@ -55,14 +63,16 @@ def command(
 
     Exit code 1 if any fails; what is not yet supported is counted apart.
     """
+    from openwafer.cli._conform_list import read_list
     from openwafer.cli._examples import find_examples
     from openwafer.cli._system import require_posix
     from openwafer.diag import error
 
     require_posix("`conform` runs scripts with `bash`, in process groups")
-    examples = find_examples(root, arch, only)
+    examples = read_list(list_path, root, arch, only) if list_path else find_examples(root, arch, only)
     if not examples:
-        raise error("no-examples", f"no `commands*.sh` below `{root}` fits")
+        what = f"nothing of `{list_path}`" if list_path else "no `commands*.sh`"
+        raise error("no-examples", f"{what} below `{root}` fits")
     if json_path is not None:
         write_report(json_path, "", "a")  # before a long run, not behind it
     outcomes = _run_all(examples, jobs or os.cpu_count() or 1, engine, timeout)

@@ -14,7 +14,7 @@ from openwafer.cli._errors import run_command
 from openwafer.cli._output import say
 from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._value_type import ValueType
-from openwafer.diag import showable
+from openwafer.diag import Diagnostic, DiagnosticError, error, show_warning, showable
 
 
 class _Pair(ValueType[tuple[int, int]]):
@@ -69,6 +69,14 @@ _NATURAL = click.IntRange(min=0)
 @click.option(
     "--edition", type=click.Choice(["1.4", "2.10"]), help="Edition of CSL; what any of them has if not given."
 )
+@click.option(
+    "--fp16-format",
+    type=click.Choice(["f16", "cb16", "bf16"]),
+    help="Format of 16-bit floats; f16 if not given.",
+)
+@click.option("--warnings-as-errors", is_flag=True, help="Fail where something is warned of.")
+@click.option("--max-parallelism", type=_NATURAL, help="Taken and of no effect: one process compiles.")
+@click.option("-g0", "no_debug", is_flag=True, help="Taken and of no effect: images keep their lines.")
 @click.option("--verbose", is_flag=True, help="Say what was made.")
 @click.option("-o", "output", default="out", show_default=True, help="The image directory.")
 def command(**flags: Any) -> None:
@@ -86,6 +94,10 @@ def _compile(
     colors: Sequence[dict[str, str]],
     output: str,
     verbose: bool,
+    fp16_format: str | None,
+    warnings_as_errors: bool,
+    max_parallelism: int | None,
+    no_debug: bool,
     **others: Any,
 ) -> None:
     """Compiles and writes; what is wrong is a diagnostic."""
@@ -96,7 +108,10 @@ def _compile(
     from openwafer.image import build
 
     start = time.perf_counter()
+    if fp16_format not in (None, "f16"):
+        raise error("not-supported-fp16", f"{fp16_format} at run time is not supported yet")
     facts = _machine(arch, machine)
+    warnings: list[Diagnostic] = []
     options = CompileOptions(
         arch=facts.arch,
         fabric_dims=fabric_dims,
@@ -108,7 +123,10 @@ def _compile(
     options = replace(options, fabric_offsets=fabric_offsets or default_offsets(options, facts))
     check_options(options, facts)
     with _progress(f"compiling {layout}"):
-        compiled = compile_layout(layout, options, printed=say)
+        told = warnings.append if warnings_as_errors else show_warning
+        compiled = compile_layout(layout, options, printed=say, warned=told)
+        if warnings:
+            raise DiagnosticError(replace(warning, severity="error") for warning in warnings)
         check_layout(compiled, options, facts)
         image = build(compiled, facts, _metadata(layout, options))
         _write(image, output)
@@ -120,7 +138,6 @@ def _compile(
 
 def _write(image: Any, output: str) -> None:
     """Diagnostics: name-not-utf8, and those of `image.write`."""
-    from openwafer.diag import error
     from openwafer.image import write
 
     try:
@@ -133,7 +150,6 @@ def _write(image: Any, output: str) -> None:
 
 def _machine(arch: str | None, machine: str | None) -> Any:
     """The facts for which a program is compiled, and which its image carries."""
-    from openwafer.diag import error
     from openwafer.machine import load_machine
 
     name = machine or arch or "wse2"

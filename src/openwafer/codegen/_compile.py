@@ -69,11 +69,20 @@ def _compiled(key: str, make: Callable[[], ObjectFile], use_cache: bool) -> Comp
     return _link(made, is_cached=False)
 
 
+_START: dict[str, Any] = {
+    **dict.fromkeys(
+        ("queues", "colors", "locations", "blocked", "activated", "high", "host_in", "host_out"), ()
+    ),
+    "main_priority": tir.MEDIUM,
+}
+
+
 def code_of(program: tir.Program) -> tir.Program:
-    """The program without what its machine code does not depend on: queues and routes, where its sources lie,
-    and the names of its symbols, in which that stands. Equal results have equal machine code."""
+    """The program without what its machine code does not depend on: queues and routes, what is blocked or
+    active at the start, priorities, where its sources lie, and the names of its symbols, in which that
+    stands. Equal results have equal machine code."""
     symbols = tuple(msgspec.structs.replace(symbol, name="") for symbol in program.symbols)
-    return msgspec.structs.replace(program, name="", queues=(), colors=(), locations=(), symbols=symbols)
+    return msgspec.structs.replace(program, name="", symbols=symbols, **_START)
 
 
 def bind_memory_op(address: int) -> None:

@@ -18,22 +18,26 @@ from openwafer.csl._program import compile_program
 from openwafer.csl._rules import RULES
 from openwafer.csl.evaluate._eval import Evaluator
 from openwafer.csl.evaluate._unit import LayoutUnit, ProgramUnit
+from openwafer.csl.layout._alike import merge_alike
 from openwafer.csl.layout._groups import Group, group_tiles
-from openwafer.csl.layout._varying import Cells, Rows, encode_cells, matching, parts_of, queue_colors
+from openwafer.csl.layout._varying import Cells, Rows, different_colors, encode_cells, matching, parts_of
 from openwafer.csl.syntax import _ast as ast
 from openwafer.csl.syntax._edition import check_edition
 from openwafer.csl.syntax._files import FileLoader
 from openwafer.csl.syntax._literals import LiteralError, number_value
 from openwafer.csl.values import _types as ty
 from openwafer.csl.values._values import Value
-from openwafer.diag import error, suggest
+from openwafer.diag import Diagnostic, error, show_warning, suggest
 from openwafer.machine import load_machine
 from openwafer.tir import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
 
 Progress = Callable[[str], None]
+Warned = Callable[[Diagnostic], None]
 Members = list[list[tuple[int, int]]]
 """The PEs of rows."""
 RECURSION_LIMIT = 20_000
+NO_ROUTE = tir.ColorConfig(0, ((0, 0), None, None, None))
+"""A color that goes nowhere."""
 
 
 def _say_nothing(_: str) -> None:
@@ -41,10 +45,14 @@ def _say_nothing(_: str) -> None:
 
 
 def compile_layout(
-    path: str, options: CompileOptions, progress: Progress | None = None, printed: Progress | None = None
+    path: str,
+    options: CompileOptions,
+    progress: Progress | None = None,
+    printed: Progress | None = None,
+    warned: Warned | None = None,
 ) -> Layout:
     """Compiles the layout file `path`. `progress` is told what is being done, `printed` each line of
-    `@comptime_print`.
+    `@comptime_print`, `warned` each warning: by default they go to standard error.
 
     Diagnostics of the first error are raised."""
     assert RULES
@@ -54,13 +62,23 @@ def compile_layout(
     files = FileLoader(options.import_path)
     unit = LayoutUnit(files, options, machine)
     tell("layout")
-    with _deep_recursion(), _without_collector():
+    with _telling(unit, warned or show_warning), _deep_recursion(), _without_collector():
         _execute(unit, path, options)
         _check_tiles(unit, path)
         show = printed or _say_nothing
         for line in unit.printed:
             show(line)
         return _Programs(unit, tell, show).layout()
+
+
+@contextmanager
+def _telling(unit: LayoutUnit, warned: Warned) -> Generator[None]:
+    """Tells the warnings at the end, well or not."""
+    try:
+        yield
+    finally:
+        for warning in unit.warnings.values():
+            warned(warning)
 
 
 @contextmanager
@@ -164,6 +182,7 @@ class _Programs:
     def layout(self) -> Layout:
         for group in group_tiles(self.tiles.batches):
             self._compile_group(group)
+        self._merge()
         configs, config_of = self._routes()
         options, rectangle = self.unit.options, self.rectangle
         return Layout(
@@ -203,16 +222,20 @@ class _Programs:
         for line in unit.printed:
             self.show(line)
         self.guards, self.queue_cells = unit.guards, unit.queue_cells
+        self.blocked_cells = unit.blocked_cells
         return program
 
     def _place_by_queues(self, program: tir.Program, cells: Cells, members: Members, at: Rows) -> None:
-        """Places the PEs of rows: one program for each way in which their queues are bound to colors."""
-        for colors, chosen in queue_colors(self.queue_cells, cells, at):
-            bound = dict(zip(self.queue_cells, colors, strict=True))
+        """Places the PEs of rows: one program for each way in which their queues are bound to colors, and
+        their colors blocked."""
+        exprs = (*self.queue_cells.values(), *self.blocked_cells)
+        for colors, chosen in different_colors(exprs, cells, at):
+            bound = dict(zip(self.queue_cells, colors, strict=False))
+            blocked = {*program.blocked, *colors[len(self.queue_cells) :]}
             queues = tuple(
                 tir.Queue(q.direction, q.id, bound.pop((q.direction, q.id), q.color)) for q in program.queues
             )
-            variant = msgspec.structs.replace(program, queues=queues)
+            variant = msgspec.structs.replace(program, queues=queues, blocked=tuple(sorted(blocked)))
             self._place(variant, [members[row] for row in chosen.tolist()], encode_cells(cells, chosen))
 
     def _place(self, program: tir.Program, members: Members, words: NDArray[np.uint32]) -> None:
@@ -221,6 +244,21 @@ class _Programs:
         places = np.array(list(chain.from_iterable(members)), np.int32)
         self.program_of[places[:, 1], places[:, 0]] = index
         self.parts.append((places, np.repeat(words, list(map(len, members)), axis=0)))
+
+    def _merge(self) -> None:
+        """Programs that are alike become one, with cells for what differs."""
+        if len(self.programs) < 2:
+            return
+        kinds, parts = merge_alike(self.programs), self.parts
+        self.parts = []
+        for index, kind in enumerate(kinds):
+            base, _, _ = kind.program.name.rpartition("#")
+            self.programs[index] = msgspec.structs.replace(kind.program, name=f"{base}#{index}")
+            for member, words in zip(kind.members, kind.words, strict=True):
+                places, cells = parts[member]
+                self.program_of[places[:, 1], places[:, 0]] = index
+                self.parts.append((places, np.hstack([cells, np.tile(words, (len(places), 1))])))
+        del self.programs[len(kinds) :]
 
     def _cells(self) -> NDArray[np.uint32]:
         width = max((words.shape[1] for _, words in self.parts), default=0)
@@ -235,9 +273,17 @@ class _Programs:
         configs = dict(self.unit.configs)
         for index, program in enumerate(self.programs):
             self._local_routes(index, program, configs, config_of)
+        self._register_colors(configs, config_of)
         table = np.array(list(configs), np.int32).reshape(-1, len(CONFIG_COLUMNS))
         _check_swaps(table, config_of)
         return table, config_of
+
+    def _register_colors(self, configs: dict[tuple[int, ...], int], config_of: NDArray[np.int16]) -> None:
+        """Where code uses configuration registers, every color has its own: without a route all are zero."""
+        for index, program in enumerate(self.programs):
+            if _uses_registers(program):
+                here = (self.program_of == index)[..., None] & (config_of < 0)
+                config_of[here] = configs.setdefault(config_row(NO_ROUTE), len(configs))
 
     def _local_routes(
         self,
@@ -256,6 +302,11 @@ class _Programs:
                 )
                 raise error("color-set-twice", message)
             config_of[here, config.color] = configs.setdefault(config_row(config), len(configs))
+
+
+def _uses_registers(program: tir.Program) -> bool:
+    every = (s for function in program.functions for s in tir.statements(function.body))
+    return any(isinstance(s, (tir.ReadConfig, tir.WriteConfig)) for s in every)
 
 
 def _check_swaps(configs: NDArray[np.int32], config_of: NDArray[np.int16]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openwafer import tir
+from openwafer.csl._tail_calls import merge_tail_calls
 from openwafer.csl.builtins._registers import bind_teardown_handlers
 from openwafer.csl.evaluate._call import compile_function
 from openwafer.csl.evaluate._eval import Evaluator
@@ -96,8 +97,8 @@ def _check_task_ids(unit: ProgramUnit) -> None:
 
 
 def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Program:
-    functions = [f for f in unit.functions if f is not None]
-    _check_recursion(unit, functions)
+    made = [f for f in unit.functions if f is not None]
+    functions = [*merge_tail_calls(made, unit.function_spans)]
     init: int | None = None
     if unit.init.has_code():
         init = len(functions)
@@ -125,39 +126,3 @@ def _finish(unit: ProgramUnit, root: Module, cells: tuple[str, ...]) -> tir.Prog
         high=tuple(sorted(unit.high)),
         main_priority=unit.main_priority,
     )
-
-
-def _check_recursion(unit: ProgramUnit, functions: list[tir.Function]) -> None:
-    """CSL has no recursion: frames are static."""
-    calls = [_callees(f.body) for f in functions]
-    done: set[int] = set()
-
-    def visit(index: int, path: tuple[int, ...]) -> None:
-        if index in path:
-            message = f"`{functions[index].name}` calls itself; CSL has no recursion"
-            raise error("recursion", message, unit.function_spans.get(index))
-        if index not in done:
-            for callee in calls[index]:
-                visit(callee, (*path, index))
-            done.add(index)
-
-    for index in range(len(functions)):
-        visit(index, ())
-
-
-def _callees(body: tuple[tir.Stmt, ...]) -> set[int]:
-    found: set[int] = set()
-    stack = list(body)
-    while stack:
-        match stack.pop():
-            case tir.Call(function=function):
-                found.add(function)
-            case tir.If(then=then, otherwise=otherwise):
-                stack += [*then, *otherwise]
-            case tir.Loop(body=inner, step=step):
-                stack += [*inner, *step]
-            case tir.Block(body=inner):
-                stack += inner
-            case _:
-                pass
-    return found

@@ -8,7 +8,7 @@ from openwafer.diag._render import print_diagnostics, render, to_json
 from openwafer.diag._showable import encodable, json_text, showable
 from openwafer.diag._source import Source, Span
 from openwafer.diag._suggest import suggest
-from openwafer.diag._warn import warn, warn_once
+from openwafer.diag._warn import show_warning, warn, warn_once
 from openwafer.diag._write import not_written, write_report
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "notice",
     "print_diagnostics",
     "render",
+    "show_warning",
     "showable",
     "suggest",
     "to_json",

@@ -1,4 +1,4 @@
-"""Warnings that concern no line of a file: told at once on standard error, and the work goes on."""
+"""Warnings: told on standard error, and the work goes on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from openwafer.diag._render import print_diagnostics
 
 def warn(id: str, message: str, *, notes: Sequence[str] = (), help: str | None = None) -> None:
     """Prints a warning. A closed standard error is no error."""
-    warning = Diagnostic(id, message, severity="warning", notes=tuple(notes), help=help)
+    show_warning(Diagnostic(id, message, severity="warning", notes=tuple(notes), help=help))
+
+
+def show_warning(warning: Diagnostic) -> None:
+    """Prints a warning on standard error."""
     try:
         print_diagnostics(DiagnosticError([warning]))
     except (OSError, ValueError):

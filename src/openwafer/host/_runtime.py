@@ -17,6 +17,7 @@ from openwafer.host._arguments import raw_words, typed_words
 from openwafer.host._arrays import Words, destination, from_device, to_device
 from openwafer.host._core import as_array, check_place, save_core, symbol_address, write_core
 from openwafer.host._engine import start_engine
+from openwafer.host._lost import warn_of_lost
 from openwafer.host._machine import for_machine
 from openwafer.host._missing import Missing
 from openwafer.host._platform import (
@@ -114,6 +115,7 @@ class SdkRuntime:
         self._advance(engine, None)
         self._settle()
         self._state = "stopped"
+        warn_of_lost(engine.stats())
         save_core(engine, self._image, self._directory, self._config)
         write_profile(engine, self._layout.sources)
         write_stats(engine, self._image)
@@ -256,7 +258,8 @@ class SdkRuntime:
         """An array that all PEs of the rectangle have, and that is long enough where the image tells it."""
         export = self._symbols.array(symbol, written=written)
         self._symbols.check_present(export.name, transfer.rectangle)
-        self._symbols.check_extent(export.name, transfer.rectangle, transfer.length, transfer.element_bytes)
+        moved = (transfer.length, transfer.element_bytes)
+        self._symbols.check_extent(export.name, transfer.rectangle, *moved, written=written)
         return export
 
     def _advance(self, engine: Engine, ticket: int | None, max_cycles: int | None = None) -> None:

@@ -58,6 +58,9 @@ def _enumerations() -> dict[str, Any]:
 _MODULES: dict[str, Callable[[], dict[str, Any]]] = {
     _PYBIND: _runtime,
     "cerebras.sdk.sdk_utils": _utils,
+    "cerebras.sdk.runtime.runtime_utils": lambda: _missing(
+        "portmap", "convert_input_tensor", "prepare_output_tensor", "format_output_tensor"
+    ),
     "cerebras.sdk.debug.debug_util": lambda: {"debug_util": debug_util},
     "cerebras.sdk.client": lambda: _missing(
         "appliance", "SdkCompiler", "SdkLauncher", "SdkRuntime", "sdk_utils"

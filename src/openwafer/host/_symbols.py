@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
-from openwafer.diag import DiagnosticError, error, suggest
+from openwafer.diag import DiagnosticError, error, suggest, warn_once
 from openwafer.host._extent import exported_bytes
 from openwafer.tir import Export
 
@@ -32,6 +32,7 @@ class Symbols:
         self._ids = {export.name: i for i, export in enumerate(layout.exports)}
         self._of_program = [{e.name: e for e in program.exports} for program in layout.programs]
         self._bytes: dict[int, dict[str, int]] = {}
+        self._of_code: dict[tuple[object, ...], dict[str, int]] = {}
 
     def id(self, name: Any) -> int:
         """The id of a name. Diagnostics: unknown-host-symbol."""
@@ -71,9 +72,10 @@ class Symbols:
         Diagnostics: unknown-host-symbol, host-symbol-kind, host-symbol-not-on-pe."""
         export = self._export(symbol)
         if export.kind != "func":
-            raise error(
-                "host-symbol-kind", f"`{export.name}` is an array of type {export.type}, not a function"
-            )
+            message = f"`{export.name}` is a variable of type {export.type}, not a function"
+            names = [e.name for e in self._layout.exports if e.kind == "func"]
+            help = f"functions are {', '.join(f'`{name}`' for name in names)}" if names else _EXPORT
+            raise error("host-symbol-kind", message, help=help)
         for program in self._of_program:
             found = program.get(export.name)
             if found is not None and found.kind == "func":
@@ -95,17 +97,29 @@ class Symbols:
             help=_EXPORT,
         )
 
-    def check_extent(self, name: str, rectangle: Rectangle, length: int, element_bytes: int) -> None:
-        """Diagnostics: memcpy-beyond-array, when a PE's array ends before the copy does."""
+    def check_extent(
+        self, name: str, rectangle: Rectangle, length: int, element_bytes: int, *, written: bool
+    ) -> None:
+        """Diagnostics: memcpy-beyond-array, when a PE's array ends before the copy does. A warning where the
+        host reads less than an element beyond it, as of a 16-bit variable that it reads as 32 bits."""
         r = rectangle
         for number in np.unique(self._layout.program_of[r.y : r.y + r.h, r.x : r.x + r.w]):
             size = self._bytes_of_program(int(number)).get(name)
-            if size is not None and length * element_bytes > size:
+            if size is None or length * element_bytes <= size:
+                continue
+            if written or length * element_bytes - size >= element_bytes:
                 raise self._beyond(int(number), name, size, length, element_bytes)
+            bits = 8 * element_bytes
+            message = f"`{name}` has {size:,} bytes: a copy of {bits}-bit elements reads on behind it"
+            warn_once("memcpy-beyond-array", message)
 
     def _bytes_of_program(self, number: int) -> dict[str, int]:
         if number not in self._bytes:
-            self._bytes[number] = exported_bytes(self._layout.programs[number])
+            program = self._layout.programs[number]
+            key = (id(program.functions), program.symbols, program.exports)
+            if key not in self._of_code:
+                self._of_code[key] = exported_bytes(program)
+            self._bytes[number] = self._of_code[key]
         return self._bytes[number]
 
     def _beyond(self, number: int, name: str, size: int, length: int, element_bytes: int) -> DiagnosticError:

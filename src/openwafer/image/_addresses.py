@@ -12,23 +12,39 @@ SYSTEM_BYTES = 256
 """Bytes at the bottom of the memory that hold no symbol: address 0 stays free, so that a pointer that was
 never set is told from a valid one, and what the `memcpy` runtime keeps on the PE has a place."""
 
+DSD_TYPES = ("mem1d_dsd", "mem4d_dsd", "circbuf_dsd", "fabin_dsd", "fabout_dsd")
+RECORD_BYTES = 32
+
 SHOWN_SYMBOLS = 10
 """How many of the largest symbols a `memory-overflow` lists."""
 
 
 def assign_addresses(program: Program, machine: Machine) -> Program:
-    """The program with byte addresses in its symbols: in order, each at its alignment, from `SYSTEM_BYTES`.
+    """The program with byte addresses in its symbols: in order, each at its alignment, from `SYSTEM_BYTES`;
+    DSDs last. The machine keeps DSDs in registers and code: what a program writes beyond the end of an array
+    runs into the next array, not into them. Their records are whole periods of the banks, so that arrays keep
+    theirs.
 
     Diagnostics: memory-overflow, when they end above `memory.bytes_per_pe`."""
+    addresses: dict[int, int] = {}
     address = SYSTEM_BYTES
-    placed: list[Symbol] = []
-    for symbol in program.symbols:
+    for index, symbol in enumerate(program.symbols):
         address = _align(address, symbol.align)
-        placed.append(msgspec.structs.replace(symbol, address=address))
-        address += symbol.size
+        if not _holds_dsds(symbol):
+            addresses[index] = address
+            address += symbol.size
+    for index, symbol in enumerate(program.symbols):
+        if _holds_dsds(symbol):
+            addresses[index] = address = _align(address, symbol.align)
+            address += symbol.size
+    placed = [msgspec.structs.replace(s, address=addresses[i]) for i, s in enumerate(program.symbols)]
     if address > machine.memory.bytes_per_pe:
         raise _overflow(program, address, machine.memory.bytes_per_pe)
     return msgspec.structs.replace(program, symbols=tuple(placed))
+
+
+def _holds_dsds(symbol: Symbol) -> bool:
+    return symbol.type.rpartition("]")[2] in DSD_TYPES and symbol.size % RECORD_BYTES == 0
 
 
 def used_bytes(program: Program) -> int:

@@ -26,7 +26,7 @@ MOST_OFFSET = 1 << 16
 Test: TypeAlias = Callable[[Layout, Any], bool]
 
 COLUMNS: Mapping[str, tuple[int, int]] = {
-    "current": (0, 3), "ring": (0, 1), "pop_mode": (0, 3), "teardown": (0, 1), "swap": (0, 2),
+    "current": (0, 3), "ring": (0, 1), "pop_mode": (0, 3), "teardown": (0, 1), "swap": (0, 3),
     "rx0": (0, 31), "tx0": (0, 31), **dict.fromkeys(("rx1", "tx1", "rx2", "tx2", "rx3", "tx3"), (-1, 31)),
     "filter": (0, 3), "count_data": (0, 1), "count_control": (0, 1), "filter_control": (0, 1),
     "counter": (0, 0xFFFF), "limit1": (-1, 0xFFFF), "limit2": (-1, 0xFFFF), "maximum": (0, 0xFFFF),
@@ -143,7 +143,7 @@ def _program_fault(layout: Layout, program: Program) -> str | None:
 def _address_fault(program: Program) -> str | None:
     """Symbols lie one behind the other, at their alignments."""
     end = SYSTEM_BYTES
-    for symbol in program.symbols:
+    for symbol in sorted(program.symbols, key=lambda s: s.address):
         if symbol.address < end or symbol.address % max(symbol.align, 1):
             return f"symbol `{symbol.name[:60]}` lies at {symbol.address}, what is before it ends at {end}"
         end = symbol.address + symbol.size

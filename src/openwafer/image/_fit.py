@@ -10,7 +10,7 @@ from openwafer.diag import DiagnosticError, error
 from openwafer.image._addresses import used_bytes
 from openwafer.image._image import Image
 from openwafer.machine import Machine
-from openwafer.tir import Program
+from openwafer.tir import LANES, MOST_LANES, Program
 
 SHOWN_FAULTS = 5
 
@@ -56,7 +56,8 @@ def _program_faults(program: Program, machine: Machine) -> Iterator[str]:
         yield f"its data end at {used_bytes(program):,} B, a PE has {machine.memory.bytes_per_pe:,} B"
     counts = {"in": len(machine.queues.input_depth), "out": len(machine.queues.output_depth)}
     for queue in program.queues:
-        if queue.id >= counts[queue.direction]:
+        is_lane = queue.direction == "in" and program.arch == "wse2" and queue.id < MOST_LANES
+        if (queue.id % LANES if is_lane else queue.id) >= counts[queue.direction]:
             yield f"{queue.direction}put queue {queue.id}, of {counts[queue.direction]}"
     routed = (*(c.color for c in program.colors), *(q.color for q in program.queues))
     colors = [c for c in (*routed, *program.host_in, *program.host_out) if c >= machine.fabric.colors]

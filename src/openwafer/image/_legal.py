@@ -43,7 +43,7 @@ MOST_ARGUMENTS = 16
 """Words that a launch or a task passes (`codegen._abi.Ctx.ARGS`)."""
 LAST_TASK, LAST_CONTROL = 30, 63
 """31 is the id by which the command stream takes part in the picking of tasks."""
-LAST_COLOR, LAST_QUEUE = 30, 7
+LAST_COLOR, LAST_QUEUE = 30, tir.MOST_LANES - 1
 MEMORY_BYTES = 1 << 16
 """Addresses are 16 bits."""
 MOST_PARTS = 1 << 16
@@ -191,7 +191,7 @@ PROGRAM: Mapping[type[Any], Entry] = {
     tir.ColorConfig: _entry(
         together.color_config,
         color=_COLOR, positions=each(optional(pair(_MASK, _MASK)), 4), current=between(0, 3), ring=anything,
-        pop_mode=between(0, 3), teardown=anything, filter=optional(part), swap=between(0, 2),
+        pop_mode=between(0, 3), teardown=anything, filter=optional(part), swap=between(0, 3),
     ),
     tir.Program: _entry(
         together.program,

@@ -36,6 +36,7 @@ from openwafer.image._fit import fit_faults
 from openwafer.image._image import Image
 from openwafer.image._metadata import metadata_fault
 from openwafer.machine import Machine, from_document
+from openwafer.tir import Function, Program
 
 T = TypeVar("T")
 SHOWN = 300
@@ -158,7 +159,7 @@ def _layout(header: Header, body: Body, arrays: dict[str, Any]) -> Layout:
         fabric_dims=header.fabric_dims,
         fabric_offsets=header.fabric_offsets,
         params=header.params,
-        programs=body.programs,
+        programs=_sharing(body.programs),
         exports=tuple(e.export() for e in body.exports),
         sources=body.sources,
         **arrays,
@@ -171,3 +172,13 @@ _RECOMPILE = "compile again with `cslc`"
 def _corrupt(directory: Path, fault: str) -> DiagnosticError:
     shown = fault if len(fault) <= SHOWN else f"{fault[:SHOWN]}…"
     return error("image-corrupt", f"`{directory}` is damaged: {shown}", help=_RECOMPILE)
+
+
+def _sharing(programs: tuple[Program, ...]) -> tuple[Program, ...]:
+    """The programs, those with equal functions with the same ones: whoever walks code does it once."""
+    known: dict[bytes, tuple[Function, ...]] = {}
+    shared: list[Program] = []
+    for program in programs:
+        functions = known.setdefault(msgspec.msgpack.encode(program.functions), program.functions)
+        shared.append(msgspec.structs.replace(program, functions=functions))
+    return tuple(shared)

@@ -97,6 +97,8 @@ class Fabric:
     color_config_address: int | None = _integer("address", 0, 65_535, optional=True)
     switch_config_address: int | None = _integer("address", 0, 65_535, optional=True)
     second_switch_config_address: int | None = _integer("address", 0, 65_535, optional=True)
+    timestamp_address: int | None = _integer("address", 0, 65_535, optional=True)
+    perf_counter_control_address: int | None = _integer("address", 0, 65_535, optional=True)
     teardown_pending_address: int | None = _integer("address", 0, 65_535, optional=True)
 
 

@@ -104,12 +104,17 @@ def check_command(command: Command) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PeStats:
-    """Sums over all PEs since the start, in the unit of the name."""
+    """Sums over all PEs since the start, in the unit of the name.
+
+    `lost_wavelets` left the rectangle; the first of them by PE (row by row), color and port is `lost`: x, y,
+    color, port W E N S."""
 
     steps: int = 0
     wavelet_hops: int = 0
     dsd_elements: int = 0
     busy_cycles: int = 0
+    lost_wavelets: int = 0
+    lost: tuple[int, int, int, int] | None = None
     extra: dict[str, int] = field(default_factory=dict[str, int])
 
 

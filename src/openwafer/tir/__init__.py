@@ -26,7 +26,7 @@ from openwafer.tir._layout import (
     effective_positions,
     row_config,
 )
-from openwafer.tir._limits import MOST_ELEMENTS, MOST_INIT_CYCLES
+from openwafer.tir._limits import LANES, MOST_ELEMENTS, MOST_INIT_CYCLES, MOST_LANES
 from openwafer.tir._tir import (
     INHERITED,
     MEDIUM,
@@ -102,6 +102,7 @@ from openwafer.tir._trips import trip_bound
 from openwafer.tir._walk import (
     any_node,
     is_static,
+    statements,
     walk,
 )
 
@@ -113,9 +114,11 @@ __all__ = [
     "ELEMENT_BYTES",
     "FILTER_COLUMN",
     "INHERITED",
+    "LANES",
     "MEDIUM",
     "MOST_ELEMENTS",
     "MOST_INIT_CYCLES",
+    "MOST_LANES",
     "POSITIONS",
     "POSITIONS_COLUMN",
     "SWAP_COLUMN",
@@ -198,6 +201,7 @@ __all__ = [
     "is_static",
     "lfsr",
     "row_config",
+    "statements",
     "trip_bound",
     "walk",
 ]

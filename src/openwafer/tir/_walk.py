@@ -23,6 +23,23 @@ def walk(node: Any) -> Iterator[Any]:
             stack += [part for part in reversed(parts) if isinstance(part, (tuple, msgspec.Struct))]
 
 
+def statements(body: tuple[tir.Stmt, ...]) -> Iterator[tir.Stmt]:
+    """The statements of a body and all in them, in no particular order; faster than `walk`."""
+    stack = list(body)
+    while stack:
+        statement = stack.pop()
+        yield statement
+        match statement:
+            case tir.If(then=then, otherwise=otherwise):
+                stack += (*then, *otherwise)
+            case tir.Loop(body=inner, step=step):
+                stack += (*inner, *step)
+            case tir.Block(body=inner):
+                stack += inner
+            case _:
+                pass
+
+
 def is_static(expr: tir.Expr) -> bool:
     """Whether the expression is the same in the whole life of a PE: nothing but constants, parameter cells,
     coordinates and addresses of symbols."""

@@ -17,6 +17,8 @@ from openwafer.diag import error
 from openwafer.tir import DsdFlag, DsdKind, DsdWord
 
 SIMD_MODES = {
+    "simd_off": 0,
+    "simd_max": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,
     "simd_32": DsdFlag.SIMD_32,
     "simd_64": DsdFlag.SIMD_64,
     "simd_32_or_64": DsdFlag.SIMD_32 | DsdFlag.SIMD_64,
@@ -223,13 +225,19 @@ def _queue_and_color(
         if bound is None:
             return number, cell or color_number or 0
         return number, unit.queue_cells.get((direction, number), bound.color)
-    unit.bind_queue(direction, number, color_number, node.span, cell)
-    return number, cell or color_number
+    return unit.bind_queue(direction, number, color_number, node.span, cell), cell or color_number
+
+
+FLAGS = {
+    "control": DsdFlag.CONTROL,
+    "wavelet_index_offset": DsdFlag.WAVELET_INDEX,
+    "advance_switch": DsdFlag.ADVANCE_SWITCH,
+}
 
 
 def _flags(ev: Evaluator, node: ast.Builtin, fields: dict[str, Value]) -> int:
     flags = 0
-    for name, bit in (("control", DsdFlag.CONTROL), ("wavelet_index_offset", DsdFlag.WAVELET_INDEX)):
+    for name, bit in FLAGS.items():
         if flag(ev, fields, name, node):
             flags |= bit
     if "simd_mode" in fields:

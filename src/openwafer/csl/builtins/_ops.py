@@ -254,7 +254,8 @@ def _microthread(ev: Evaluator, fields: dict[str, Value], arg: ast.Expr) -> tir.
 @builtin("load_to_dsr")
 def _load_to_dsr(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2, 3)
-    return _load(ev, node, 0, 1, 2, (ty.MEM1D, ty.FABIN, ty.FABOUT))
+    older = () if ev.unit.options.edition == "2.10" else (ty.MEM4D,)
+    return _load(ev, node, 0, 1, 2, (ty.MEM1D, *older, ty.FABIN, ty.FABOUT))
 
 
 @builtin("load_to_dsr_xdsr")

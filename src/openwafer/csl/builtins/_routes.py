@@ -101,12 +101,9 @@ def _in_order_of_ports(mask: int) -> int:
 
 def _swap(ev: Evaluator, routes: dict[str, Value], node: ast.Builtin) -> int:
     is_x, is_y = (flag(ev, routes, name, node) for name in ("color_swap_x", "color_swap_y"))
-    if is_x and is_y:
-        message = "swapping a color in both directions is not supported yet"
-        raise error("not-supported-color-swap", message, node.span)
     if (is_x or is_y) and ev.unit.arch != "wse2":
         raise error("color-swap", "only WSE-2 swaps colors", node.span)
-    return SWAP_X if is_x else SWAP_Y if is_y else 0
+    return SWAP_X * is_x | SWAP_Y * is_y
 
 
 def fields_of(value: Value, span: Span) -> dict[str, Value]:

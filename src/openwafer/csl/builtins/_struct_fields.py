@@ -92,10 +92,18 @@ FABIN = Struct(
 )
 FABOUT = Struct(
     "a fabout_dsd",
-    ("extent", "fabric_color", "output_queue", "control", "wavelet_index_offset", "priority", "simd_mode"),
+    (
+        "extent",
+        "fabric_color",
+        "output_queue",
+        "control",
+        "wavelet_index_offset",
+        "priority",
+        "simd_mode",
+        "advance_switch",
+    ),
     arch={"priority": "wse3"},
     unsupported={
-        "advance_switch": "not-supported-dsd",
         "control_transform": "not-supported-dsd",
         "zero": "not-supported-dsd",
     },

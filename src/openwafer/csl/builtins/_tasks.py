@@ -26,7 +26,7 @@ def _void() -> Value:
 @builtin("bind_local_task", "bind_data_task", "bind_control_task")
 def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 2)
-    unit = program_unit(ev, node)
+    program_unit(ev, node)
     kind = node.name.split("_")[1]
     task = ev.expr(node.args[0])
     if not isinstance(task.known, FnValue) or task.known.decl.kind != "task":
@@ -35,18 +35,39 @@ def _bind(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     value = ev.expr(node.args[1])
     if value.type is not wanted:
         raise error("type-mismatch", f"expected {wanted}, found {value.type}", node.args[1].span)
-    number = int(ev.decide(value, node.args[1].span, "a task id"))
-    _check_params(task.known, kind, node)
+    return _bind_as(ev, node, task.known, kind, int(ev.decide(value, node.args[1].span, "a task id")))
+
+
+@builtin("bind_task")
+def _bind_task(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
+    """As releases before 1.0 bind: a task to a color, with an argument as one of its wavelets, else as a
+    local task with the color's number."""
+    arity(node, 2)
+    program_unit(ev, node).binds_colors = True
+    task = ev.expr(node.args[0])
+    if not isinstance(task.known, FnValue) or task.known.decl.kind != "task":
+        raise error("type-mismatch", f"`@{node.name}` needs a task, found {task.type}", node.args[0].span)
+    value = ev.expr(node.args[1])
+    if value.type is not ty.COLOR:
+        raise error("type-mismatch", f"expected color, found {value.type}", node.args[1].span)
+    kind = "data" if task.known.decl.params else "local"
+    return _bind_as(ev, node, task.known, kind, int(ev.decide(value, node.args[1].span, "a color")))
+
+
+def _bind_as(ev: Evaluator, node: ast.Builtin, fn: FnValue, kind: str, number: int) -> Value:
+    unit = ev.program
+    _check_params(fn, kind, node)
     _check_free(unit, kind, number, node)
     key = number + (64 if kind == "control" else 0)
     if key in unit.tasks:
         first = Label(unit.task_spans[key], "first bound here")
-        raise error("task-id-bound-twice", f"{wanted} {number} is bound twice", node.span, labels=[first])
-    index = instance(ev, task.known, node.span)
-    params = tuple(_param_type(ev, task.known, p) for p in task.known.decl.params)
+        message = f"{kind}_task_id {number} is bound twice"
+        raise error("task-id-bound-twice", message, node.span, labels=[first])
+    index = instance(ev, fn, node.span)
+    params = tuple(_param_type(ev, fn, p) for p in fn.decl.params)
     if kind == "control" and params and params[0] not in ("u16", "i16", "f16"):
         message = f"the data of a control wavelet have 16 bits, found {params[0]}"
-        raise error("bad-task-parameter", message, task.known.decl.params[0].span)
+        raise error("bad-task-parameter", message, fn.decl.params[0].span)
     unit.tasks[key] = tir.Task(number, kind, index, params)
     unit.task_spans[key] = node.span
     return _void()
@@ -120,7 +141,8 @@ BLOCKABLE: dict[str, tuple[ty.Type, ...]] = {
 def _activate(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 1)
     unit = program_unit(ev, node)
-    number = task_number(ev, node.args[0], ev.expr(node.args[0]), ACTIVATABLE)
+    allowed = (*ACTIVATABLE, ty.COLOR) if unit.binds_colors else ACTIVATABLE
+    number = task_number(ev, node.args[0], ev.expr(node.args[0]), allowed)
     if ev.is_emitting():
         ev.emit(tir.Activate(number, ev.loc(node.span)))
     else:
@@ -145,6 +167,8 @@ def _block(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     number = task_number(ev, node.args[0], value, BLOCKABLE[unit.arch])
     if ev.is_emitting():
         ev.emit(tir.SetBlocked(number, node.name == "block", ev.loc(node.span)))
+    elif node.name == "block" and value.is_known and not isinstance(number, tir.Const):
+        unit.blocked_cells.append(number)
     elif node.name == "block":
         unit.blocked.add(known_number(number, node))
     else:
@@ -203,10 +227,14 @@ def _check_table(ev: Evaluator, fields: dict[str, Value], node: ast.Builtin) -> 
 def check_queue(unit: ProgramUnit, direction: str, number: int, span: Span) -> None:
     """With `--memcpy` some queues belong to it. Source: “memcpy” in the SDK documentation.
 
-    An output queue of WSE-2 belongs to no color; public programs share the one of memcpy."""
+    Queues of WSE-2 belong to no color; public programs share those of memcpy, in turns."""
     host = unit.machine.host
-    outputs = () if unit.arch == "wse2" else host.memcpy_output_queues
-    taken = host.memcpy_input_queues if direction == "in" else outputs
+    taken = host.memcpy_input_queues if direction == "in" else host.memcpy_output_queues
+    if unit.arch == "wse2" and unit.options.memcpy and number in taken:
+        if direction == "in":
+            message = f"input queue {number} is that of `--memcpy` too: copies wait while it is in use"
+            unit.warn("shared-with-memcpy", message, span)
+        return
     if unit.options.memcpy and number in taken:
         message = f"{direction}put queue {number} belongs to `--memcpy`"
         numbers = ", ".join(map(str, taken))
@@ -300,7 +328,7 @@ def _rpc(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Value:
     arity(node, 1)
     program_unit(ev, node)
     value = ev.expr(node.args[0])
-    if value.type is not ty.DATA_TASK_ID:
+    if value.type not in (ty.DATA_TASK_ID, ty.COLOR):
         raise error("type-mismatch", f"expected data_task_id, found {value.type}", node.args[0].span)
     return _void()
 

@@ -149,7 +149,7 @@ def _get_int(ev: Evaluator, node: ast.Builtin, expected: ty.Type | None) -> Valu
         return value
     if isinstance(value.type, ty.EnumType):
         return Value(value.type.tag, value.known, value.ir)
-    if ty.is_id(value.type):
+    if ty.is_id(value.type) or ty.is_dsr(value.type):
         return Value(ty.U16, value.known, value.ir)
     raise error("type-mismatch", f"`@get_int` of a {value.type}", node.args[0].span)
 

@@ -55,13 +55,18 @@ def _unary(ev: Evaluator, node: ast.Unary, expected: ty.Type | None) -> Value:
     return unary(ev, node.op, ev.expr(node.operand, expected), node.span)
 
 
+SHIFTS = ("<<", ">>")
+ARITHMETIC = ("+", "-", "*", "/", "%", "&", "|", "^")
+"""Operators with operands of one type, which is that of the result: a hint for literals among them."""
+
+
 @expr_rule(ast.Binary)
 def _binary(ev: Evaluator, node: ast.Binary, expected: ty.Type | None) -> Value:
     if node.op == "and" or node.op == "or":
         return _logical(ev, node)
-    a = ev.expr(node.left)
+    a = ev.expr(node.left, expected if node.op in ARITHMETIC else None)
     mark = ev.mark()
-    b = ev.expr(node.right)
+    b = ev.expr(node.right, None if node.op in SHIFTS or ty.is_comptime_only(a.type) else a.type)
     return binary(ev, node.op, ev.keep_order(a, mark), b, node.span)
 
 
@@ -210,7 +215,7 @@ def _typed_literal(ev: Evaluator, node: ast.TupleLit, t: ty.Type) -> Value:
     items = [coerce(ev, ev.expr(e, t.element), t.element, e.span) for e in node.elements]
     if all(v.ir is None and isinstance(v.known, (bool, int, float, str)) for v in items):
         return Value(t, [v.known for v in items])
-    if all(v.is_known for v in items) and not ev.is_emitting():
+    if not ev.is_emitting() and (all(v.is_known for v in items) or ty.is_dsd(t.element)):
         return Value(t, items)
     return _array_in_memory(ev, t, items, node.span)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from openwafer import tir
 from openwafer.csl.evaluate._eval import Evaluator, expr_rule, is_constant
+from openwafer.csl.evaluate._extern import external
 from openwafer.csl.evaluate._unit import LayoutUnit, ProgramUnit
 from openwafer.csl.syntax import _ast as ast
 from openwafer.csl.syntax._edition import check_removed
@@ -13,6 +14,7 @@ from openwafer.csl.values._addressed import mentions
 from openwafer.csl.values._coerce import coerce
 from openwafer.csl.values._memory import initialize, load, new_static
 from openwafer.csl.values._packed import extract
+from openwafer.csl.values._register_place import read_register
 from openwafer.csl.values._values import (
     BitsPlace,
     Cell,
@@ -21,6 +23,7 @@ from openwafer.csl.values._values import (
     FnValue,
     MemoryPlace,
     Place,
+    RegisterPlace,
     SlotPlace,
     Value,
     ValuePlace,
@@ -64,7 +67,12 @@ def _lookup_global(ev: Evaluator, name: str, span: Span) -> Place:
     if found is not None:
         check_removed(ev.unit.options, name, ev.module.file.path, span)
         return found
-    raise error("unknown-name", f"unknown name `{name}`", span, help=suggest(name, _known_names(ev)))
+    help = _PRINTING if name in _PRINTS else suggest(name, _known_names(ev))
+    raise error("unknown-name", f"unknown name `{name}`", span, help=help)
+
+
+_PRINTS = ("printf", "print", "println", "puts")
+_PRINTING = 'PEs print with `const print = @import_module("<simprint>");`, as `print.fmt("x = {d}", .{ x })`'
 
 
 def _primitive(name: str) -> Place | None:
@@ -94,6 +102,8 @@ def read(ev: Evaluator, place: Place, span: Span) -> Value:
             return Value(place.type, ir=tir.Local(ty.tir_type(place.type), place.slot))
         case MemoryPlace():
             return load(ev, place)
+        case RegisterPlace():
+            return read_register(ev, place, span)
         case BitsPlace():
             return extract(ev, load(ev, place.word), place.type, place.low, span)
         case CellPlace():
@@ -158,6 +168,8 @@ def _declare(ev: Evaluator, decl: ast.Decl, name: str) -> Place:
         case ast.ParamDecl():
             value = param_value(ev, decl)
             return ValuePlace(value.type, value)
+        case ast.FnDecl(storage="extern"):
+            return external(ev, decl, _fn_type(ev, decl), _exported_place)
         case ast.FnDecl():
             value = Value(ty.FnType((), ty.VOID), FnValue(ev.module, decl))
             value.type = _fn_type(ev, decl)
@@ -166,6 +178,10 @@ def _declare(ev: Evaluator, decl: ast.Decl, name: str) -> Place:
             return _global_variable(ev, decl)
         case _:
             return _color(ev, name, decl.span)
+
+
+def _exported_place(module: Module, decl: ast.VarDecl | ast.FnDecl) -> Place:
+    return global_place(Evaluator(module.unit, module), module, decl.name, decl.span)
 
 
 def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
@@ -181,12 +197,23 @@ def _fn_type(ev: Evaluator, decl: ast.FnDecl) -> ty.FnType:
 
 
 def check_params(module: Module, span: Span) -> None:
-    """Raises `unknown-parameter` for values given to parameters that the file does not declare."""
+    """Warns of values given to parameters that the file does not declare.
+
+    Source: “Modules” of the SDK documentation."""
     declared = [n for n, d in module.file.names.items() if isinstance(d, ast.ParamDecl)]
     for name in module.params:
         if name not in declared:
             message = f"{module.file.source.path} has no parameter `{name}`"
-            raise error("unknown-parameter", message, span, help=suggest(name, declared))
+            module.unit.warn("unknown-parameter", message, span, help=suggest(name, declared))
+
+
+def _missing(module: Module) -> str | None:
+    """How the parameters of a layout are given, all that have no value yet."""
+    if not isinstance(module.unit, LayoutUnit) or module.instance:
+        return None
+    declared = (d for d in module.file.names.values() if isinstance(d, ast.ParamDecl))
+    names = [d.name for d in declared if d.default is None and d.name not in module.params]
+    return f"give it with --params={','.join(f'{name}:…' for name in names)}"
 
 
 def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
@@ -196,7 +223,7 @@ def param_value(ev: Evaluator, decl: ast.ParamDecl) -> Value:
     if given is None:
         if decl.default is None:
             message = f"parameter `{decl.name}` of {ev.module.file.source.path} has no value"
-            raise error("missing-parameter", message, decl.span)
+            raise error("missing-parameter", message, decl.span, help=_missing(ev.module))
         given = ev.expr(decl.default, target)
     if target is None:
         return given
@@ -224,7 +251,8 @@ def _color(ev: Evaluator, name: str, span: Span) -> Place:
 
 def _global_variable(ev: Evaluator, decl: ast.VarDecl) -> Place:
     if decl.storage == "extern":
-        raise error("not-supported-extern", f"extern `{decl.name}` is not supported yet", decl.span)
+        declared = None if decl.type is None else ev.type_expr(decl.type)
+        return external(ev, decl, declared, _exported_place)
     target = ev.type_expr(decl.type) if decl.type is not None else None
     value = None if decl.value is None else ev.expr(decl.value, target)
     if value is not None and target is not None:

@@ -12,13 +12,16 @@ from openwafer.csl.values import _types as ty
 from openwafer.csl.values._coerce import coerce
 from openwafer.csl.values._memory import field_place, load, new_static, offset_addr, pointer_to, store
 from openwafer.csl.values._packed import inserted
+from openwafer.csl.values._register_place import REGISTER_BITS, write_register
 from openwafer.csl.values._values import (
     BitsPlace,
     CellPlace,
     FieldsPlace,
+    FnValue,
     MemoryPlace,
     Place,
     Ref,
+    RegisterPlace,
     SlotPlace,
     Static,
     Value,
@@ -83,6 +86,8 @@ def address_of(ev: Evaluator, place: Place, span: Span) -> Value:
             return pointer_to(place)
         case CellPlace(path=()):
             return Value(ty.PtrType(place.type, False, place.const), Ref(place.cell))
+        case ValuePlace(value=Value(known=FnValue() as fn)):
+            return Value(ty.PtrType(place.type, False, True), fn)
         case ValuePlace() if isinstance(ev.unit, LayoutUnit):
             raise error("no-address", "a constant has no address in a layout", span)
         case ValuePlace() if not ty.is_comptime_only(place.type) and place.type is not ty.VOID:
@@ -165,6 +170,8 @@ def _deref(ev: Evaluator, pointer: Value, span: Span) -> Place:
     t = pointer.type
     if not isinstance(t, ty.PtrType) or t.many:
         raise error("not-a-pointer", f"`.*` needs a pointer to one element, found {t}", span)
+    if isinstance(pointer.known, FnValue):
+        return ValuePlace(t.element, Value(t.element, pointer.known))
     if isinstance(pointer.known, Ref):
         base = pointer.known.base
         if not isinstance(base, Static):
@@ -172,6 +179,8 @@ def _deref(ev: Evaluator, pointer: Value, span: Span) -> Place:
         same = pointer.known.offset == 0 and base.type == t.element
         addr = tir.Addr(base.symbol, pointer.known.offset)
         return MemoryPlace(t.element, addr, t.const, base if same else None, 0)
+    if t.is_from_number and ty.bit_width(t.element) == REGISTER_BITS:
+        return RegisterPlace(t.element, ev.runtime(pointer, span), t.const)
     return MemoryPlace(t.element, ev.runtime(pointer, span), t.const)
 
 
@@ -303,7 +312,12 @@ def check_assignable(place: Place, span: Span) -> None:
     match place:
         case SlotPlace() | FieldsPlace():
             return
-        case MemoryPlace(const=const) | CellPlace(const=const) | BitsPlace(word=MemoryPlace(const=const)):
+        case (
+            MemoryPlace(const=const)
+            | RegisterPlace(const=const)
+            | CellPlace(const=const)
+            | BitsPlace(word=MemoryPlace(const=const))
+        ):
             if not const:
                 return
         case ValuePlace():
@@ -324,6 +338,8 @@ def assign(ev: Evaluator, place: Place, value: Value, span: Span) -> None:
             ev.emit(tir.Set(place.slot, ev.runtime(value, span)))
         case MemoryPlace():
             store(ev, place, _read_first(ev, value), span)
+        case RegisterPlace():
+            write_register(ev, place, value, span)
         case BitsPlace():
             store(ev, place.word, inserted(ev, load(ev, place.word), value, place.low, span), span)
         case FieldsPlace():

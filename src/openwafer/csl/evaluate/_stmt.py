@@ -181,7 +181,7 @@ def _assign(ev: Evaluator, node: ast.Assign) -> Signal | None:
     else:
         old = read(ev, place, node.target.span)
         mark = ev.mark()
-        operand = ev.expr(node.value)
+        operand = ev.expr(node.value, None if node.op in ("<<=", ">>=") else place.type)
         value = binary(ev, node.op[:-1], ev.keep_order(old, mark), operand, node.span)
     assign(ev, place, value, node.value.span)
     return None

@@ -18,9 +18,9 @@ from openwafer.csl.values import _types as ty
 from openwafer.csl.values._addressed import addressed_names
 from openwafer.csl.values._builder import FnBuilder
 from openwafer.csl.values._values import FnValue, RangeValue, Ref, Static, Value
-from openwafer.diag import Label, Span, error
+from openwafer.diag import Diagnostic, Label, Span, error
 from openwafer.machine import Machine
-from openwafer.tir import ExportName
+from openwafer.tir import LANES, MOST_LANES, ExportName
 
 if TYPE_CHECKING:
     from openwafer.csl.layout._loop_trace import Trace
@@ -68,6 +68,8 @@ class Unit:
         self.call_depth = 0
         self.steps = 0
         self.printed: list[str] = []
+        self.warnings: dict[object, Diagnostic] = {}
+        """By what makes two the same: id, message and place."""
 
     def addressed_names(self, decl: ast.FnDecl) -> frozenset[str]:
         """`addressed_names` of a declaration, found once."""
@@ -75,6 +77,11 @@ class Unit:
         if known is None:
             known = self.addressed[id(decl)] = (decl, addressed_names(decl))
         return known[1]
+
+    def warn(self, id: str, message: str, span: Span | None, *, help: str | None = None) -> None:
+        """A warning, told once when the compilation ends, well or not."""
+        warning = Diagnostic(id, message, span, severity="warning", help=help)
+        self.warnings.setdefault((id, message, span), warning)
 
     def module(self, name: str, importer: str | None, params: dict[str, Value], span: Span | None) -> Module:
         """The instance of file `name` with these parameters: one for each distinct (path, parameters)."""
@@ -119,6 +126,7 @@ class ProgramUnit(Unit):
     def __init__(self, layout: LayoutUnit) -> None:
         super().__init__(layout.files, layout.options, layout.machine)
         self.rectangle = layout.rectangle
+        self.warnings = layout.warnings
         self.export_names = layout.exports
         self.export_types = layout.export_types
         self.symbols: list[tir.Symbol] = []
@@ -138,7 +146,11 @@ class ProgramUnit(Unit):
         self.fifo_spans: list[Span] = []
         self.host_in: dict[int, Span] = {}
         self.host_out: dict[int, Span] = {}
+        self.binds_colors = False
+        """Whether tasks are bound to colors, as before release 1.0."""
         self.blocked: set[int] = set()
+        self.blocked_cells: list[tir.Expr] = []
+        """Colors that are blocked from the start, as expressions of cells, where they differ by PE."""
         self.unblocked: dict[int, Span] = {}
         self.high: set[int] = set()
         self.main_priority = tir.MEDIUM
@@ -175,39 +187,58 @@ class ProgramUnit(Unit):
 
     def bind_queue(
         self, direction: str, number: int, color: int, span: Span, cell: tir.Expr | None = None
-    ) -> None:
-        """Ties a queue to a color, for the whole program; `cell` is the color as an expression of cells."""
+    ) -> int:
+        """Ties a queue to a color, for the whole program; `cell` is the color as an expression of cells.
+
+        Returns the queue's id: on WSE-2 that of a further lane for a second color that comes in."""
         bound = self.queues.get((direction, number))
         if bound is None:
             self.queues[direction, number] = tir.Queue(direction, number, color)
             self.bind_spans[direction, number] = span
             if cell is not None:
                 self.queue_cells[direction, number] = cell
-            return
+            return number
         before = self.queue_cells.get((direction, number))
         if cell != before:
             pairs = ((cell, color), (before, bound.color))
             self.guards += [Guard(c, decided) for c, decided in pairs if c is not None]
         if bound.color != color and self.arch == "wse2" and direction == "out":
             self.further_outputs[number, color] = tir.Queue(direction, number, color)
+        elif bound.color != color and self.arch == "wse2" and number + LANES < MOST_LANES:
+            return self.bind_queue(direction, number + LANES, color, span)
         elif bound.color != color:
             first = Label(self.bind_spans[direction, number], f"bound to color {bound.color} here")
             message = f"{direction}put queue {number} is bound to color {color} and to color {bound.color}"
             raise error("queue-two-colors", message, span, labels=[first])
+        return number
 
     def queue_of(self, direction: str, color: int, span: Span) -> int:
-        """The queue of a color where the program names none: the one bound to it, else a free one."""
+        """The queue of a color where the program names none: the one bound to it, else a free one, else,
+        on WSE-2, the one with the fewest colors."""
         for (kind, number), queue in self.queues.items():
             if kind == direction and (kind, number) in self.queue_cells:
                 self.guards.append(Guard(self.queue_cells[kind, number], queue.color))
             if kind == direction and queue.color == color:
                 return number
+        if direction == "out" and (number := self._sends(color)) is not None:
+            return number
         depths = self.machine.queues.input_depth if direction == "in" else self.machine.queues.output_depth
         for number in range(len(depths) - 1, 0, -1):
             if (direction, number) not in self.queues:
-                self.bind_queue(direction, number, color, span)
-                return number
+                return self.bind_queue(direction, number, color, span)
+        if self.arch == "wse2":
+            number = min(range(1, len(depths)), key=lambda n: self._count_of_colors(direction, n))
+            return self.bind_queue(direction, number, color, span)
         raise error("no-free-queue", f"no {direction}put queue is left for color {color}", span)
+
+    def _sends(self, color: int) -> int | None:
+        """The queue that sends a color besides another."""
+        return next((number for number, other in self.further_outputs if other == color), None)
+
+    def _count_of_colors(self, direction: str, number: int) -> int:
+        if direction == "out":
+            return sum(n == number for n, _ in self.further_outputs)
+        return sum(d == "in" and n % LANES == number for d, n in self.queues)
 
 
 def fingerprint(value: object) -> object:

@@ -7,6 +7,7 @@ the same share the program; the rest are compiled again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,14 +139,14 @@ def _passing(guard: Guard, columns: list[Column]) -> NDArray[np.bool_]:
         return np.zeros(1, np.bool_)
 
 
-def queue_colors(
-    queues: dict[tuple[str, int], tir.Expr], cells: Cells, at: Rows
-) -> list[tuple[tuple[int, ...], Rows]]:
-    """The ways in which queues are bound to colors, and the rows of each."""
-    if not queues:
+def different_colors(exprs: Iterable[tir.Expr], cells: Cells, at: Rows) -> list[tuple[tuple[int, ...], Rows]]:
+    """The values that expressions of colors have together, and the rows of each: how queues are bound to
+    colors, and which colors are blocked."""
+    exprs = tuple(exprs)
+    if not exprs:
         return [((), at)]
     columns = [column[at] for column in cells.columns]
-    colors = [np.broadcast_to(evaluate(expr, columns), len(at)) for expr in queues.values()]
+    colors = [np.broadcast_to(evaluate(expr, columns), len(at)) for expr in exprs]
     found: dict[tuple[int, ...], list[int]] = {}
     for row, bound in zip(at.tolist(), zip(*colors, strict=True), strict=True):
         found.setdefault(tuple(map(int, bound)), []).append(row)

@@ -22,8 +22,8 @@ LIBRARY = resources.files("openwafer.csl") / "lib"
 
 
 class FileLoader:
-    """Resolves import paths: relative to the importing file, then along the import path; `<name>` is the
-    library."""
+    """Resolves import paths: relative to the importing file, then to the folder in which the compiler runs,
+    then along the import path; `<name>` is the library."""
 
     def __init__(self, import_path: tuple[str, ...] = ()) -> None:
         self.import_path = import_path
@@ -47,13 +47,14 @@ class FileLoader:
             return _library_path(name, span)
         places = [
             Path(importer).parent if importer and not importer.startswith("<") else Path(),
+            Path(),
             *map(Path, self.import_path),
         ]
         for place in places:
             for candidate in (place / name, place / f"{name}.csl"):
                 if candidate.is_file():
                     return os.path.abspath(candidate)
-        tried = tuple(f"looked in {place.resolve()}" for place in places)
+        tried = tuple(dict.fromkeys(f"looked in {place.resolve()}" for place in places))
         raise error("file-not-found", f"no file `{name}`", span, notes=tried)
 
 

@@ -115,8 +115,17 @@ class DeclParser(StmtParser):
             return self._variable(start, storage)
         if self.kind not in ("fn", "task"):
             last = next(reversed(modifiers), None)
-            self.fail_expected(f"a declaration after `{last}`" if last else "a declaration")
+            what = f"a declaration after `{last}`" if last else "a declaration"
+            self.fail_expected(what, help=self._as_function())
         return self._fn(start, storage, inline="inline" in modifiers)
+
+    def _as_function(self) -> str | None:
+        """How a function is written, where one stands as in C: `void run()`."""
+        kinds = [token.kind for token in self.tokens[self.position : self.position + 3]]
+        if kinds != ["ident", "ident", "("]:
+            return None
+        result, name = (token.text for token in self.tokens[self.position : self.position + 2])
+        return f"functions are written `fn {name}(…) {result} {{ … }}`"
 
     def _fn(self, start: int, storage: str, *, inline: bool) -> ast.FnDecl:
         kind = self.advance().kind

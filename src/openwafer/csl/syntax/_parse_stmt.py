@@ -182,6 +182,7 @@ class StmtParser(ExprParser):
         if self.kind != "(":
             self.fail_expected("`(` after `for`")
         opener = self.advance()
+        self._check_range(opener)
         iterable = self.expr()
         first = self.expr() if self.accept(",") else None
         self.expect_close(")", opener, "after the range of the loop")
@@ -194,6 +195,25 @@ class StmtParser(ExprParser):
             self.fail("syntax-loop-variables", message, self.span(start))
         body = self._body()
         return ast.For(iterable, first, variables, body, label, inline, by_pointer, span=self.span(start))
+
+    def _check_range(self, opener: Token) -> None:
+        """Refuses `for (var i = 0; …)` and `for (int i = 0; …)`, with what stands for it."""
+        following = self.peek()
+        is_typed = self.kind == "ident" and following.kind == "ident"
+        if self.kind in ("var", "const") or is_typed:
+            name = following.text if following.kind == "ident" else "i"
+            span = self.span_of(opener).to(self.span_of(self.token))
+            self._skip_brackets()
+            help = f"as `for (@range(i16, n)) |{name}| {{ … }}`"
+            message = "`for` runs over a range or an array, not up to a condition"
+            self.fail("syntax-for-range", message, span, help=help)
+
+    def _skip_brackets(self) -> None:
+        """Goes behind the closing bracket of one that has been taken."""
+        depth = 1
+        while depth and self.kind != "eof":
+            depth += {"(": 1, ")": -1}.get(self.kind, 0)
+            self.advance()
 
     def _loop_variable(self) -> str:
         if self.tokens[self.position - 1].kind == "|":

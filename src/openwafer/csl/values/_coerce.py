@@ -109,6 +109,8 @@ def finite_float(value: Value, span: Span | None) -> float:
 
 def _to_pointer(value: Value, target: ty.PtrType, span: Span | None) -> Value:
     source = value.type
+    if isinstance(target.element, ty.FnType) and isinstance(source, ty.FnType):
+        return Value(target, _to_function(value, target.element, span).known)
     if not isinstance(source, ty.PtrType):
         raise mismatch(target, value, span)
     if source.const and not target.const:
@@ -136,10 +138,18 @@ def _points_to(source: ty.PtrType, target: ty.PtrType) -> bool:
 
 
 def _to_function(value: Value, target: ty.FnType, span: Span | None) -> Value:
-    params = value.type.params if isinstance(value.type, ty.FnType) else None
-    if isinstance(value.known, FnValue) and params is not None and len(params) == len(target.params):
+    source = value.type
+    if isinstance(value.known, FnValue) and isinstance(source, ty.FnType) and _fits(source, target):
         return value
     raise mismatch(target, value, span)
+
+
+def _fits(source: ty.FnType, target: ty.FnType) -> bool:
+    """Whether a function has the parameters and the result of a type; `anytype` stands for any."""
+    parts = ((*fn.params, fn.result) for fn in (source, target))
+    pairs = list(zip(*parts, strict=False))
+    same_count = len(source.params) == len(target.params)
+    return same_count and all(ty.ANYTYPE in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _to_struct(

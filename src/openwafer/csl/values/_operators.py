@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ def binary(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Val
         return _compare(ev, op, a, b, span)
     t, a, b = unify(ev, op, a, b, span)
     if not (ty.is_number(t) or (t is ty.BOOL and op in "&|^")):
-        raise error("bad-operand", f"`{op}` needs numbers, found {a.type} and {b.type}", span)
+        message = f"`{op}` needs numbers, found {a.type} and {b.type}"
+        raise error("bad-operand", message, span, help=_of_arrays(op, t))
     if a.is_known and b.is_known:
         if t is ty.BOOL:
             known = bool(numbers.binary(op, ty.COMPTIME_INT, int(a.known), int(b.known)))
@@ -124,14 +126,43 @@ def common_type(a: ty.Type, b: ty.Type) -> ty.Type | None:
             return x
         if ty.is_id(x) and y is ty.COMPTIME_INT:
             return x
-        if isinstance(x, ty.PtrType) and isinstance(y, ty.PtrType) and x.element == y.element:
-            return x
-    return None
+    return _common_pointer(a, b) if isinstance(a, ty.PtrType) and isinstance(b, ty.PtrType) else None
+
+
+def _pointed(t: ty.PtrType) -> ty.Type:
+    """What a pointer points to, one element of it if that is an array."""
+    return t.element.element if isinstance(t.element, ty.ArrayType) and not t.many else t.element
+
+
+def _common_pointer(a: ty.PtrType, b: ty.PtrType) -> ty.PtrType | None:
+    """The pointer type to which both coerce: to const if one is; to many elements if they point to arrays of
+    different lengths."""
+    const = a.const or b.const
+    if a.element == b.element and a.many == b.many:
+        return ty.PtrType(a.element, a.many, const)
+    elements = [_pointed(t) for t in (a, b)]
+    are_many = all(t.many or isinstance(t.element, ty.ArrayType) for t in (a, b))
+    return ty.PtrType(elements[0], True, const) if are_many and elements[0] == elements[1] else None
 
 
 def _holds(wide: ty.IntType, narrow: ty.IntType) -> bool:
     """Whether every value of `narrow` fits into the wider `wide`."""
     return wide.bits > narrow.bits and (wide.signed == narrow.signed or wide.signed)
+
+
+_ARRAY_OPERATIONS: dict[str, dict[str, str]] = {
+    "+": {"f32": "fadds", "f16": "faddh", "i16": "add16", "u16": "add16"},
+    "-": {"f32": "fsubs", "f16": "fsubh", "i16": "sub16", "u16": "sub16"},
+    "*": {"f32": "fmuls", "f16": "fmulh"},
+}
+"""The DSD operation that does to arrays what an operator does to numbers."""
+
+
+def _of_arrays(op: str, t: ty.Type) -> str | None:
+    if not isinstance(t, ty.ArrayType):
+        return None
+    name = _ARRAY_OPERATIONS.get(op, {}).get(str(t.element))
+    return f"for arrays: `@{name}(dest, a, b)` on DSDs of them" if name else "take the elements one by one"
 
 
 def _compare(ev: Evaluator, op: str, a: Value, b: Value, span: Span | None) -> Value:
@@ -240,6 +271,8 @@ def bitcast(ev: Evaluator, value: Value, target: ty.Type, span: Span | None) -> 
     """The bits of a scalar as a value of another type of the same width."""
     if isinstance(target, ty.PtrType) or isinstance(value.type, ty.PtrType):
         ir = ev.runtime(value, span)
+        if isinstance(target, ty.PtrType) and not isinstance(value.type, ty.PtrType):
+            target = replace(target, is_from_number=True)
         return Value(target, ir=ir if ir.type == ty.tir_type(target) else tir.Cast(ty.tir_type(target), ir))
     ir = None
     if value.ir is not None or not value.is_known:

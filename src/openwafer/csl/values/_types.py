@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -62,6 +63,8 @@ class PtrType(Type):
     element: Type
     many: bool
     const: bool
+    is_from_number: bool = dataclasses.field(default=False, compare=False)
+    """Whether a number was made a pointer: it may point to a configuration register."""
 
     def __str__(self) -> str:
         return f"{'[*]' if self.many else '*'}{'const ' if self.const else ''}{self.element}"
@@ -238,6 +241,8 @@ def is_comptime_only(t: Type) -> bool:
         return any(is_comptime_only(f) for _, f in t.fields)
     if isinstance(t, ArrayType):
         return is_comptime_only(t.element)
+    if isinstance(t, PtrType):
+        return isinstance(t.element, FnType)
     return isinstance(t, (FnType, RangeType))
 
 

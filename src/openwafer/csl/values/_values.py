@@ -161,6 +161,16 @@ class MemoryPlace:
 
 
 @dataclass(slots=True, frozen=True, eq=False)
+class RegisterPlace:
+    """16 bits at the address that `addr` computes: behind the PE's memory those of a configuration register,
+    at two bytes a word."""
+
+    type: ty.Type
+    addr: tir.Expr
+    const: bool = False
+
+
+@dataclass(slots=True, frozen=True, eq=False)
 class BitsPlace:
     """A field of a packed struct in memory: the bits from `low` on of the integer `word`."""
 
@@ -196,4 +206,4 @@ class ValuePlace:
     owner: Any = field(default=None)
 
 
-Place = SlotPlace | MemoryPlace | BitsPlace | CellPlace | FieldsPlace | ValuePlace
+Place = SlotPlace | MemoryPlace | RegisterPlace | BitsPlace | CellPlace | FieldsPlace | ValuePlace

@@ -27,8 +27,9 @@ from openwafer.sim.fast._state import (
 )
 from openwafer.sim.fast._switch import POSITION_MASK, route_at, switch_record
 
-COLOR, SWITCH, SECOND_SWITCH, PENDING, NOTHING = range(5)
-PENDING_WORDS, WORD_BITS, WORD, COLORS_MASK = 2, 16, 0xFFFF, 31
+COLOR, SWITCH, SECOND_SWITCH, PENDING, TIMESTAMP, PERF, NOTHING = range(7)
+WORD_BITS, WORD, COLORS_MASK = 16, 0xFFFF, 31
+PENDING_WORDS, TIMESTAMP_WORDS, PERF_WORDS = 2, 3, 1
 FIELD_BITS, FIELD_MASK = registers.FIELD_BITS, (1 << registers.FIELD_BITS) - 1
 RING_SHIFT, CURRENT_SHIFT = registers.RING_SHIFT, registers.CURRENT_SHIFT
 _color_word, _word_rx, _word_tx = map(kernel, (registers.color_word, registers.word_rx, registers.word_tx))
@@ -58,9 +59,13 @@ def _block_of(w: Any, router: Any, address: Any) -> Any:
         number = address - first
         if first < 0 or number < 0:
             continue
-        if block == PENDING and number < PENDING_WORDS:
-            return block, number
-        if block != PENDING and number <= COLORS_MASK and (load64(router + Router.COLORS) >> number) & 1:
+        if block >= PENDING:
+            words = (
+                PENDING_WORDS if block == PENDING else TIMESTAMP_WORDS if block == TIMESTAMP else PERF_WORDS
+            )
+            if number < words:
+                return block, number
+        elif number <= COLORS_MASK and (load64(router + Router.COLORS) >> number) & 1:
             return block, number
     return NOTHING, 0
 
@@ -103,6 +108,10 @@ def read_config(w: Any, pe: Any, address: Any, loc: Any, now: Any) -> Any:
         torn = load64(pe + Pe.TORN)
         value = (torn >> (WORD_BITS * number)) & WORD
         store64(pe + Pe.TORN, torn & ~(WORD << (WORD_BITS * number)))
+    elif block == TIMESTAMP:
+        value = ((now - load64(pe + Pe.TSC_BASE)) >> (WORD_BITS * number)) & WORD
+    elif block == PERF:
+        value = load64(pe + Pe.PERF)
     elif block == NOTHING:
         fault(w, FAULT_NO_REGISTER, load64(pe + Pe.INDEX), loc, address, now)
         return False
@@ -153,6 +162,13 @@ def write_config(w: Any, pe: Any, address: Any, value: Any, loc: Any, now: Any) 
     index = load64(pe + Pe.INDEX)
     router = router_record(w, index)
     block, number = _block_of(w, router, address)
+    if block == TIMESTAMP:
+        count, shift = now - load64(pe + Pe.TSC_BASE), WORD_BITS * number
+        store64(pe + Pe.TSC_BASE, now - (count & ~(WORD << shift) | value << shift))
+        return True
+    if block == PERF:
+        store64(pe + Pe.PERF, value)
+        return True
     if block in (PENDING, NOTHING):
         fault(w, FAULT_NO_REGISTER, index, loc, address, now)
         return False

@@ -198,6 +198,14 @@ class FastEngine:
         """See `Engine.printed`."""
         return self._log.lines()
 
+    def _first_lost(self) -> tuple[int, int, int, int] | None:
+        noted = self.world.parts[:, st.World.LOST // 8]
+        if not noted.any():
+            return None
+        first = int(noted[noted > 0].min()) - 1
+        y, x = divmod(first >> 8, self.world.width)
+        return x, y, first >> 3 & 31, first & 7
+
     def stats(self) -> PeStats:
         world = self.world
         return PeStats(
@@ -205,6 +213,8 @@ class FastEngine:
             wavelet_hops=world.total(st.World.HOPS),
             dsd_elements=world.total(st.World.ELEMENTS) + int(world.ctx[:, Ctx.ELEMENTS].sum()),
             busy_cycles=world.total(st.World.BUSY),
+            lost_wavelets=world.total(st.World.LOST_COUNT),
+            lost=self._first_lost(),
         )
 
 

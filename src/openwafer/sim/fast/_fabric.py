@@ -8,6 +8,7 @@ from openwafer.sim._constants import NEVER
 from openwafer.sim.fast._raw import kernel, load64, popcount, store64, trailing_zeros
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
+    ADVANCE_BIT,
     CHANNEL_HEAD_BYTES,
     COLOR_MASK,
     COLOR_SHIFT,
@@ -29,7 +30,7 @@ from openwafer.sim.fast._state import (
     Router,
     World,
 )
-from openwafer.sim.fast._switch import carry_out, count, outputs_of
+from openwafer.sim.fast._switch import advance, carry_out, count, outputs_of
 
 RAMP_IN_USED = 1 << 5
 """In the mask of outputs used in a cycle: a wavelet left the PE's output queues."""
@@ -190,6 +191,15 @@ def _tear_down(w: Any, index: Any, color: Any, now: Any) -> Any:
 
 
 @kernel
+def _is_outside(w: Any, index: Any, port: Any) -> Any:
+    """Whether the neighbour at a port lies outside the rectangle."""
+    width = load64(w + World.WIDTH)
+    if port < 2:
+        return index % width == (0 if port == 0 else width - 1)
+    return index < width if port == 2 else index + width >= load64(w + World.PE_COUNT)
+
+
+@kernel
 def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now: Any) -> Any:
     """Copies a wavelet to all outputs, which have room."""
     left = tx & 15
@@ -197,6 +207,12 @@ def _send(w: Any, index: Any, color: Any, channel: Any, tx: Any, data: Any, now:
         port = trailing_zeros(left)
         left &= left - 1
         target = load64(channel + Channel.NEXT + 8 * port)
+        if target == 0 and _is_outside(w, index, port):
+            lost = 1 + (index << 8 | color << 3 | port)
+            if load64(w + World.LOST_COUNT) == 0 or lost < load64(w + World.LOST):
+                store64(w + World.LOST, lost)
+            store64(w + World.LOST_COUNT, load64(w + World.LOST_COUNT) + 1)
+            continue
         if target == 0:
             fault(w, FAULT_UNROUTED, index, -1, color | port << 8, now)
             return
@@ -276,6 +292,8 @@ def _move_from_ramp(
     if (load64(pe + Pe.OUT_WAIT) >> id) & 1 or is_other:
         wake_pe(w, index, pe, now, now)
     _send(w, index, color, channel, tx, _sent_on(w, index, color, channel, data, now), now)
+    if data & ADVANCE_BIT:
+        advance(w, channel)
 
 
 @kernel

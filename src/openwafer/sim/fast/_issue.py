@@ -12,6 +12,7 @@ from openwafer.sim.fast._ops import NO_RESULT, UNSUPPORTED, WALKER_BYTES, slot_r
 from openwafer.sim.fast._profile import begin_operation
 from openwafer.sim.fast._raw import kernel, load16, load32, load64, store16, store32, store64
 from openwafer.sim.fast._state import (
+    ADVANCES,
     ASYNCHRONOUS,
     CLASS_SHIFT,
     ENDLESS,
@@ -55,10 +56,11 @@ from openwafer.sim.fast.memory._operand import (
     record_length,
     start_walker,
 )
-from openwafer.tir import MEDIUM, DsdFlag
+from openwafer.tir import LANES, MEDIUM, DsdFlag
 
 SIMD = int(DsdFlag.SIMD_32 | DsdFlag.SIMD_64)
 CONTROL, WAVELET_INDEX = int(DsdFlag.CONTROL), int(DsdFlag.WAVELET_INDEX)
+ADVANCE_SWITCH = int(DsdFlag.ADVANCE_SWITCH)
 ASYNC, SAVE_ADDRESS = int(DsdFlag.ASYNC), int(DsdFlag.SAVE_ADDRESS)
 PRIORITY_LOW, PRIORITY_HIGH = int(DsdFlag.PRIORITY_LOW), int(DsdFlag.PRIORITY_HIGH)
 HIGH, LOW = 5, 1
@@ -146,6 +148,8 @@ def _slot_number(w: Any, request: Any, dest: Any, src0: Any, src1: Any) -> Any:
         return SYNCHRONOUS
     if given != 0:
         number = given - 1
+    else:
+        number %= LANES
     return -1 if number >= load64(w + World.MICROTHREADS) else number
 
 
@@ -215,6 +219,8 @@ def _flags(op: Any, dest: Any, src0: Any, src1: Any) -> Any:
         given = load16(dest + RECORD_FLAGS)
         if given & CONTROL:
             flags |= SENDS_CONTROL
+        if given & ADVANCE_SWITCH:
+            flags |= ADVANCES
         if given & WAVELET_INDEX and dest_bytes(op) == 2:
             flags |= SENDS_INDEX
     return flags

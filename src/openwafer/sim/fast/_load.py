@@ -23,7 +23,7 @@ from openwafer.sim.fast._fifo import ACTIONS
 from openwafer.sim.fast._routes import Routes, register_blocks
 from openwafer.sim.fast._team import TEAM_BYTES
 from openwafer.sim.fast.memory._entry import compiled_memory_op
-from openwafer.tir import COUNTERS, Layout, Program
+from openwafer.tir import COUNTERS, LANES, SWAP_COLUMN, SWAP_X, SWAP_Y, Layout, Program
 from openwafer.tir import lfsr as lfsr
 
 Ints = NDArray[np.int64]
@@ -149,6 +149,9 @@ class LoadedWafer:
         }  # fmt: skip
         for field, value in facts.items():
             self.set(field, value)
+        swaps = self.layout.configs[:, SWAP_COLUMN]
+        self.swaps_sent = bool((swaps == SWAP_X | SWAP_Y).any())
+        self.set(st.World.SWAPS_SENT, self.swaps_sent)
         self.set(st.World.REGISTERS, self.keep(register_blocks(fabric)))
         teardown = machine.task.teardown_id
         self.set(st.World.TEARDOWN_TASK, 0 if teardown is None else teardown + 1)
@@ -222,7 +225,8 @@ class LoadedWafer:
             if queue.direction == "out":
                 others = [q.color for q in program.queues if q.direction == "out" and q.id == queue.id]
                 put(st.Program.OUTPUT_COLOR, others[0] if len(others) == 1 else -1, queue.id)
-                record[st.Program.OUTPUTS_OF // 8 + queue.color] |= 1 << queue.id
+                for color in self._sent_as(queue.color):
+                    record[st.Program.OUTPUTS_OF // 8 + color] |= 1 << queue.id
         loaded.queue_bytes = place
         put(st.Program.PORT_COUNT, len(program.host_in) + len(program.host_out))
         put(st.Program.HOST_OUT, _mask(program.host_out))
@@ -244,9 +248,13 @@ class LoadedWafer:
                 record[(st.Program.LOCAL if task.kind == "local" else st.Program.DATA) // 8] |= 1 << task.id
                 record[st.Program.ENTRY // 8 + task.id] = entry
 
+    def _sent_as(self, color: int) -> tuple[int, ...]:
+        """As which colors routers may see what is sent on a color."""
+        return (color, color ^ 1) if self.swaps_sent else (color,)
+
     def depth(self, direction: str, id: int) -> int:
         queues = self.machine.queues
-        return (queues.input_depth if direction == "in" else queues.output_depth)[id]
+        return (queues.input_depth if direction == "in" else queues.output_depth)[id % LANES]
 
     @staticmethod
     def data_queue(program: Program, id: int) -> int:

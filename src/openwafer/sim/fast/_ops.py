@@ -8,6 +8,7 @@ from openwafer.codegen import Fault, Req
 from openwafer.sim._constants import NEVER
 from openwafer.sim.fast import _profile as profile
 from openwafer.sim.fast._fabric import (
+    channel_record,
     fault,
     has_room,
     head_place,
@@ -32,6 +33,8 @@ from openwafer.sim.fast._fifo import (
 from openwafer.sim.fast._raw import kernel, load64, store16, store32, store64
 from openwafer.sim.fast._schedule import schedule
 from openwafer.sim.fast._state import (
+    ADVANCE_BIT,
+    ADVANCES,
     ASYNCHRONOUS,
     COLOR_MASK,
     COLOR_SHIFT,
@@ -52,21 +55,26 @@ from openwafer.sim.fast._state import (
     SENDS_INDEX,
     SLOT_BYTES,
     STEPPING,
+    SWAP_SHIFT,
     UNBOUND,
     USES_FIFO,
     Pe,
     Program,
     Router,
     Slot,
+    Switch,
     World,
 )
+from openwafer.sim.fast._switch import switch_record
 from openwafer.sim.fast.memory._alu import ADDC16, alu
 from openwafer.sim.fast.memory._element_step import OUT_OF_BOUNDS, read_operand, write_place
 from openwafer.sim.fast.memory._op import dest_bytes, src0_bytes, src1_bytes
 from openwafer.sim.fast.memory._operand import FABIN, KIND, NONE, PLACE, POINTER, RECORD_BASE, advance_walker
+from openwafer.tir import SWAP_X, SWAP_Y
 
 UNSUPPORTED, OUT_OF_MEMORY = int(Fault.UNSUPPORTED), int(Fault.MEMORY)
 WALKER_BYTES = 64
+BOTH_SWAPS = SWAP_X | SWAP_Y
 NO_RESULT = -1
 """Slot.TOTAL before the first element of a destination that is written once."""
 
@@ -146,11 +154,23 @@ def take_wavelet(w: Any, pe: Any, queue: Any, now: Any) -> Any:
 
 
 @kernel
-def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
+def _sent_as(w: Any, router: Any, color: Any) -> Any:
+    """The color of what a PE sends: the other one of its pair where that swaps in both directions."""
+    pair = color ^ 1
+    if color > COLOR_MASK or (load64(router + Router.COLORS) >> pair) & 1 == 0:
+        return color
+    counts = load64(switch_record(w, channel_record(w, router, pair)) + Switch.COUNTS)
+    return pair if (counts >> SWAP_SHIFT) & BOTH_SWAPS == BOTH_SWAPS else color
+
+
+@kernel
+def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, is_last: Any, now: Any) -> Any:
     """Puts a wavelet into the output queue of a slot; False if the PE has no route for it."""
     id, queue, index = load64(slot + Slot.OUT_ID), load64(slot + Slot.OUT), load64(pe + Pe.INDEX)
     color, id = id >> OUT_COLOR_SHIFT, id & OUT_ID_MASK
     router = router_record(w, index)
+    if load64(w + World.SWAPS_SENT) != 0:
+        color = _sent_as(w, router, color)
     is_color = color <= COLOR_MASK
     has_route = is_color and (load64(router + Router.COLORS) >> color) & 1 != 0
     to_host = is_color and (load64(load64(pe + Pe.PROGRAM) + Program.HOST_OUT) >> color) & 1 != 0
@@ -159,6 +179,8 @@ def _send_wavelet(w: Any, pe: Any, slot: Any, data: Any, now: Any) -> Any:
         return False
     if load64(slot + Slot.FLAGS) & SENDS_CONTROL:
         data |= CONTROL_BIT
+    if is_last and load64(slot + Slot.FLAGS) & ADVANCES:
+        data |= ADVANCE_BIT
     ready = now + 1 + load64(w + World.RAMP_UP)
     if push(queue, data | color << COLOR_SHIFT, ready) and has_route:
         store64(router + Router.OUT, load64(router + Router.OUT) | 1 << id)
@@ -238,7 +260,7 @@ def step_slot(w: Any, pe: Any, slot: Any, now: Any) -> Any:
     if out != 0:
         if flags & SENDS_INDEX and flags & PACKED == 0:
             sent |= load64(slot + Slot.INDEX) << 16
-        if not _send_wavelet(w, pe, slot, sent, now):
+        if not _send_wavelet(w, pe, slot, sent, left == count, now):
             return
     store64(w + World.ELEMENTS, load64(w + World.ELEMENTS) + count)
     if left != ENDLESS:

@@ -22,7 +22,7 @@ from openwafer.tir import (
     config_row,
     effective_positions,
     row_config,
-    walk,
+    statements,
 )
 
 Ints = NDArray[np.int64]
@@ -65,6 +65,8 @@ def register_blocks(fabric: Fabric) -> Ints:
         fabric.switch_config_address,
         fabric.second_switch_config_address,
         fabric.teardown_pending_address,
+        fabric.timestamp_address,
+        fabric.perf_counter_control_address,
     )
     return np.array([-1 if address is None else address for address in addresses], np.int64)
 
@@ -94,7 +96,7 @@ def _needs_own_row(
 
 
 def _writes_registers(functions: tuple[tir.Function, ...]) -> bool:
-    return any(isinstance(n, tir.WriteConfig) for f in functions for n in walk(f.body))
+    return any(isinstance(s, tir.WriteConfig) for f in functions for s in statements(f.body))
 
 
 def _switches(configs: Ints) -> Ints:

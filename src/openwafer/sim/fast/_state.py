@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 
 from openwafer.sim._constants import RAMP
+from openwafer.tir import MOST_LANES
 
 WORD = 8
 LINE = 64
@@ -79,9 +80,12 @@ class World(enum.IntEnum):
     PROFILE_STRIDE = 456  # bytes of the counters of one PE
     TEARDOWN_TASK = 464  # id that a teardown activates + 1, 0 for none
     # address of the first addresses of the blocks of registers: of colors, of switches, second ones, of
-    # pending teardowns (-1: none)
+    # pending teardowns, time stamp, performance counter control (-1: none)
     REGISTERS = 472
-    END = 480  # end of the fields
+    SWAPS_SENT = 480  # whether a router swaps the colors of what its PE sends
+    LOST = 488  # least of 1 + (PE << 8 | color << 3 | port) of wavelets that left the rectangle
+    LOST_COUNT = 496  # wavelets that left the rectangle
+    END = 504  # end of the fields
 
 
 WORLD_BYTES = -(-(World.END + WORD) // LINE) * LINE
@@ -123,6 +127,8 @@ class Pe(enum.IntEnum):
     FIFOS = 240  # address of its FIFOs, 0 for none
     CONTROLS = 248  # control wavelets in its input queues
     TORN = 256  # mask of colors that went into teardown mode
+    TSC_BASE = 264  # cycle in which the counter of its time stamp register was 0
+    PERF = 272  # performance counter control
 
 
 PE_BYTES = 40 * WORD
@@ -200,11 +206,11 @@ class Queue(enum.IntEnum):
 
 ENTRY_BYTES = 2 * WORD
 """Data (control bit at bit 32), then the cycle from which it may move."""
-CONTROL_BIT, COLOR_SHIFT, COLOR_MASK = 1 << 32, 33, 31
-"""In an output queue the color stands above the control bit."""
+CONTROL_BIT, COLOR_SHIFT, COLOR_MASK, ADVANCE_BIT = 1 << 32, 33, 31, 1 << 38
+"""In an output queue the color stands above the control bit, and above it that the switch advances then."""
 COUNT_MASK, DEPTH_SHIFT = 0xFFFF, 32
 
-TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, 8, 32, 64
+TASK_IDS, QUEUE_IDS, COLOR_IDS, CONTROL_IDS = 32, MOST_LANES, 32, 64
 
 
 class Program(enum.IntEnum):
@@ -218,19 +224,19 @@ class Program(enum.IntEnum):
     ENTRY = 40  # code of each task id
     TASK_QUEUE = 296  # queue whose wavelets are picked at the place of each id
     INPUT = 552  # place of each input queue in the queue block, -1 if not bound
-    OUTPUT = 616  # place of each output queue in the queue block, -1 if not bound
-    OUTPUT_COLOR = 680  # color of each output queue, -1 for several
-    OUTPUTS_OF = 744  # mask of output queues of each color
-    PORT_COUNT = 1000  # host ports of each PE
-    HOST_OUT = 1008  # mask of colors to the host
-    PLACES = 1016  # mask of ids with a queue
-    HIGH = 1024  # mask of task ids of high priority
-    MAIN_CLASS = 1032  # priority class of the main thread
-    CONTROL_ENTRY = 1040  # code of each control task, 0 if not bound
-    TASK_ROWS = 1552  # address of TASK_COUNT pairs of an entry and the row of its function in a profile
-    TASK_COUNT = 1560  # pairs at TASK_ROWS
-    COPY_ROW = 1568  # row of host copies in a profile
-    FIFO_COUNT = 1576  # FIFOs of each PE
+    OUTPUT = 1064  # place of each output queue in the queue block, -1 if not bound
+    OUTPUT_COLOR = 1576  # color of each output queue, -1 for several
+    OUTPUTS_OF = 2088  # mask of output queues of each color
+    PORT_COUNT = 2344  # host ports of each PE
+    HOST_OUT = 2352  # mask of colors to the host
+    PLACES = 2360  # mask of ids with a queue
+    HIGH = 2368  # mask of task ids of high priority
+    MAIN_CLASS = 2376  # priority class of the main thread
+    CONTROL_ENTRY = 2384  # code of each control task, 0 if not bound
+    TASK_ROWS = 2896  # address of TASK_COUNT pairs of an entry and the row of its function in a profile
+    TASK_COUNT = 2904  # pairs at TASK_ROWS
+    COPY_ROW = 2912  # row of host copies in a profile
+    FIFO_COUNT = 2920  # FIFOs of each PE
 
 
 PROGRAM_BYTES = Program.FIFO_COUNT + WORD
@@ -275,7 +281,7 @@ OUT_COLOR_SHIFT, OUT_ID_MASK = 8, 255
 ENDLESS = -1
 UNBOUND = -1
 REDUCES0, REDUCES1, PACKED, SENDS_CONTROL, SENDS_INDEX, ONCE, ASYNCHRONOUS = 1, 2, 4, 8, 16, 32, 64
-ENDS_BY_CONTROL, USES_FIFO, CLASS_SHIFT = 128, 256, 16
+ENDS_BY_CONTROL, USES_FIFO, ADVANCES, CLASS_SHIFT = 128, 256, 512, 16
 """Bits of `Slot.FLAGS`. ONCE: the pointer destination is written at the end only."""
 
 

@@ -101,6 +101,17 @@ def route_at(switch: Any, position: Any) -> Any:
 
 
 @kernel
+def advance(w: Any, channel: Any) -> Any:
+    """Goes to the next position, as ADVANCE does."""
+    config, switch = load64(channel + Channel.CONFIG), switch_record(w, channel)
+    before = config & POSITION_MASK
+    after = _next_position(switch, before)
+    store64(channel + Channel.CONFIG, config - before + after)
+    if config & CONFIG_TEARDOWN == 0:
+        store64(channel + Channel.ROUTE, route_at(switch, after))
+
+
+@kernel
 def carry_out(w: Any, channel: Any, data: Any) -> Any:
     """Carries out the first command of a control wavelet; what is sent on."""
     command, config = _first_command(data), load64(channel + Channel.CONFIG)

@@ -41,7 +41,7 @@ class Pe(Protocol):
 
     def pop(self, queue: int) -> int: ...
 
-    def push(self, queue: int, data: int, control: bool, color: int) -> None: ...
+    def push(self, queue: int, data: int, control: bool, color: int, advance: bool = False) -> None: ...
 
     def pop_fifo(self, fifo: Fifo) -> int: ...
 
@@ -181,6 +181,7 @@ class Operation:
         self.result = True
         self.length = self._length()
         self.done = 0
+        self.is_last = False
         self.function = element_function(row.name)
         self.simd = 2 if self._is_packed() else 1
         scalars = [o for o in sources if o.kind == DsdKind.SCALAR]
@@ -248,6 +249,7 @@ class Operation:
         """Handles the next `count` elements, fewer at the end; one step handles `next_count()`."""
         if self.length is not None:
             count = min(count, self.length - self.done)
+        self.is_last = self.length is not None and self.done + count >= self.length
         for _ in range(count):
             self._element(pe)
         self.done += count
@@ -308,4 +310,6 @@ class Operation:
 
     def _push(self, pe: Pe, data: int) -> None:
         self.dest.half = None
-        pe.push(self.dest.queue, data, self.dest.has(DsdFlag.CONTROL), self.dest.record[DsdWord.COLOR])
+        advance = self.is_last and self.dest.has(DsdFlag.ADVANCE_SWITCH)
+        color = self.dest.record[DsdWord.COLOR]
+        pe.push(self.dest.queue, data, self.dest.has(DsdFlag.CONTROL), color, advance)

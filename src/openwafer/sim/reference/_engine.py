@@ -185,6 +185,11 @@ class ReferenceEngine:
         """See `Engine.printed`."""
         return self._log.lines()
 
+    def _first_lost(self) -> tuple[int, int, int, int] | None:
+        lost = [(r.y, r.x, *min(r.lost)) for r in self._routers.values() if r.lost]
+        y, x, color, port = min(lost) if lost else (-1, -1, -1, -1)
+        return (x, y, color, port) if lost else None
+
     def stats(self) -> PeStats:
         pes = list(self._pes.values())
         return PeStats(
@@ -192,4 +197,6 @@ class ReferenceEngine:
             wavelet_hops=sum(router.hops for router in self._routers.values()),
             dsd_elements=sum(pe.elements for pe in pes),
             busy_cycles=sum(pe.busy_cycles for pe in pes),
+            lost_wavelets=sum(len(router.lost) for router in self._routers.values()),
+            lost=self._first_lost(),
         )

@@ -94,6 +94,8 @@ class Router:
         self.queues = {(c, p): Queue(facts.depth) for c in routes for p in range(RAMP)}
         self.first = 0
         self.hops = 0
+        self.lost: list[tuple[int, int]] = []
+        """Color and port of each wavelet that left the rectangle."""
 
     def step(self, now: int, schedule: Schedule) -> bool:
         """One cycle; returns whether a wavelet moved. A fault is raised after the turn of all colors."""
@@ -178,6 +180,8 @@ class Router:
             schedule(upstream, now + 1)
         for output in outputs:
             self._send(color, output, wavelet, now, schedule)
+        if wavelet.advance:
+            switch.advance()
 
     def _send(self, color: int, output: int, wavelet: Wavelet, now: int, schedule: Schedule) -> None:
         if output == RAMP:
@@ -187,7 +191,10 @@ class Router:
             target: Router | Ramp = self.ramp
         else:
             queue, other = self._next_queue(color, output), self.neighbours[output]
-            if queue is None or other is None:
+            if other is None:
+                self.lost.append((color, output))
+                return
+            if queue is None:
                 raise Fault("unrouted-wavelet", self._unrouted(color, output))
             ready, target = now + self.facts.hop, other
             self.hops += 1

@@ -11,7 +11,7 @@ from openwafer.machine import Machine
 from openwafer.sim.reference._dsd import Actions, Fault, Operand, Operation, pointer_record, scalar_record
 from openwafer.sim.reference._expr import Expression, Slots
 from openwafer.sim.reference._run import Pe, Run, Start, apply_actions, pass_time
-from openwafer.tir import DSD_OPS, ELEMENT_BYTES, DsdFlag, DsdKind, DsdWord
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, LANES, DsdFlag, DsdKind, DsdWord
 
 Compile: TypeAlias = Callable[[tir.Expr], Expression]
 
@@ -63,7 +63,7 @@ class DsdStatement:
         if not (self.node.is_async or from_dsr) or not operation.fabric:
             return None
         named = _microthread(operation, ut)
-        slot = named if named is not None else (operation.outputs + operation.inputs)[0].queue
+        slot = named if named is not None else (operation.outputs + operation.inputs)[0].queue % LANES
         if slot >= self.microthreads:
             raise Fault("unsupported", f"microthread {slot}")
         return slot

@@ -71,10 +71,10 @@ class Pe(Datapath):
         self.is_stream_blocked = False
 
     def read_config(self, address: int) -> int:
-        return self.registers.read(address)
+        return self.registers.read(address, self.now)
 
     def write_config(self, address: int, value: int) -> None:
-        self.registers.write(address, value)
+        self.registers.write(address, value, self.now)
         self.schedule(self.registers.router, self.now + 1)
 
     def tear_down(self, color: int) -> None:

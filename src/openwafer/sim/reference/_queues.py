@@ -5,7 +5,7 @@ from __future__ import annotations
 from openwafer.machine import Machine
 from openwafer.sim.reference._dsd import Fault
 from openwafer.sim.reference._fabric import Queue, Router, Schedule, Wavelet
-from openwafer.tir import Program
+from openwafer.tir import LANES, SWAP_X, SWAP_Y, Program
 
 
 class Queues:
@@ -16,7 +16,7 @@ class Queues:
         self.host_out = program.host_out
         self.ramp_up_cycles = machine.fabric.ramp_up_cycles
         depths = {"in": machine.queues.input_depth, "out": machine.queues.output_depth}
-        queues = {(q.direction, q.id): Queue(depths[q.direction][q.id]) for q in program.queues}
+        queues = {(q.direction, q.id): Queue(depths[q.direction][q.id % LANES]) for q in program.queues}
         self.inputs = {id: queue for (direction, id), queue in queues.items() if direction == "in"}
         self.outputs = {id: queue for (direction, id), queue in queues.items() if direction == "out"}
         self.color_of = {(q.direction, q.id): q.color for q in program.queues}
@@ -27,8 +27,13 @@ class Queues:
             self._receiving.setdefault(self.color_of["in", id], self.inputs[id])
         outputs = sorted((q.id, q.color) for q in program.queues if q.direction == "out")
         for id, color in outputs:
-            self._sending.setdefault(color, []).append(self.outputs[id])
+            self._sending.setdefault(self._sent_as(color), []).append(self.outputs[id])
             self._colors_out.setdefault(id, []).append(color)
+
+    def _sent_as(self, color: int) -> int:
+        """The color of what the PE sends: the other one of its pair where that swaps in both directions."""
+        pair = self.router.routes.get(color ^ 1)
+        return color ^ 1 if pair is not None and pair.swap == SWAP_X | SWAP_Y else color
 
     def input_queue(self, color: int) -> Queue | None:
         """The queue that receives a color: the lowest id."""
@@ -47,13 +52,13 @@ class Queues:
         self.schedule(self.router, self.now + 1)
         return self.inputs[queue].pop(self.now).data
 
-    def push(self, queue: int, data: int, control: bool, color: int) -> None:
-        """`color` counts for a queue that is bound to several."""
+    def push(self, queue: int, data: int, control: bool, color: int, advance: bool = False) -> None:
+        """`color` counts for a queue that is bound to several; `advance` has the switch advance behind it."""
         router, colors = self.router, self._colors_out[queue]
-        color = colors[0] if len(colors) == 1 else color
+        color = self._sent_as(colors[0] if len(colors) == 1 else color)
         if color not in router.routes and color not in self.host_out:
             place = f"PE ({router.x}, {router.y}), which sends on it"
             raise Fault("unrouted-wavelet", f"no route for color {color} at {place}")
         ready = self.now + 1 + self.ramp_up_cycles
-        self.outputs[queue].items.append(Wavelet(data, control, ready, color))
+        self.outputs[queue].items.append(Wavelet(data, control, ready, color, advance))
         self.schedule(router, ready)

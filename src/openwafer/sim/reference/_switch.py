@@ -16,12 +16,13 @@ PORTS = 5
 
 
 class Wavelet(NamedTuple):
-    """`color` counts only in an output queue."""
+    """`color` and `advance` count only in an output queue."""
 
     data: int
     control: bool
     ready: int
     color: int = -1
+    advance: bool = False
 
 
 swapped = registers.swapped
@@ -110,6 +111,10 @@ class Switch:
         changed = self.current != before
         pops = (False, True, changed, changed or command == control.NOP)
         return control.without_first(word) if pops[self.pop_mode] else word
+
+    def advance(self) -> None:
+        """Goes to the next position, as ADVANCE does."""
+        self.current = self._next()
 
     def _next(self) -> int:
         later = (i for i in range(self.current + 1, len(self.changes)) if self.changes[i] is not None)
