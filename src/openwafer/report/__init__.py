@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["hang_svg", "power_svg", "sites_svg", "tornado_svg", "tradeoff_svg", "write_hang"]
 
-__getattr__ = later(__name__, {"_fleet": ("power_svg", "sites_svg", "tornado_svg", "tradeoff_svg")})
+__getattr__, __dir__ = later(__name__, {"_fleet": ("power_svg", "sites_svg", "tornado_svg", "tradeoff_svg")})

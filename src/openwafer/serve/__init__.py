@@ -45,7 +45,7 @@ __all__ = [
     "write_results",
 ]
 
-__getattr__ = later(
+__getattr__, __dir__ = later(
     __name__,
     {
         "_build": ("Local", "load_local", "make_backends"),

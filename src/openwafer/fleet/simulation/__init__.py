@@ -73,7 +73,7 @@ __all__ = [
     "years",
 ]
 
-__getattr__ = later(
+__getattr__, __dir__ = later(
     __name__,
     {
         "_batches": ("BatchRun", "simulate_batches"),

@@ -9,4 +9,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Kept"]
 
-__getattr__ = later(__name__, {"_numba_cache": ("Kept",)})
+__getattr__, __dir__ = later(__name__, {"_numba_cache": ("Kept",)})
