@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.diag import DiagnosticError
+from openwafer.diag import DiagnosticError, warn_once
 from openwafer.host import MemcpyDataType, SdkRuntime
 from openwafer.image import build, write
 
@@ -90,11 +90,20 @@ def test_a_copy_may_fill_an_array_and_no_more(
     move(length)
     before = runtime.read_symbol(0, 0, "b", "f4")
     with pytest.raises(DiagnosticError) as caught:
-        move(length + 1)
+        move(length + (1 if way == "in" else 2))
     (told,) = caught.value.diagnostics
     assert told.id == "memcpy-beyond-array"
     assert told.help == f"`elem_per_pe` can be {fits} at most"
     np.testing.assert_array_equal(runtime.read_symbol(0, 0, "b", "f4"), before)
+
+
+def test_a_read_of_one_element_more_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runtime = started(tmp_path, fill=2)
+    warn_once.cache_clear()
+    symbol = runtime.get_id("first")
+    runtime.memcpy_d2h(np.zeros(5, np.float32), symbol, 0, 0, 1, 1, 5)
+    told = capsys.readouterr().err
+    assert "warning[memcpy-beyond-array]: `first` has 16 bytes" in told
 
 
 def test_the_shortest_array_of_the_rectangle_counts(tmp_path: Path) -> None:

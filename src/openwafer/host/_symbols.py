@@ -101,13 +101,13 @@ class Symbols:
         self, name: str, rectangle: Rectangle, length: int, element_bytes: int, *, written: bool
     ) -> None:
         """Diagnostics: memcpy-beyond-array, when a PE's array ends before the copy does. A warning where the
-        host reads less than an element beyond it, as of a 16-bit variable that it reads as 32 bits."""
+        host reads at most an element beyond it, as a public example of the vendor does."""
         r = rectangle
         for number in np.unique(self._layout.program_of[r.y : r.y + r.h, r.x : r.x + r.w]):
             size = self._bytes_of_program(int(number)).get(name)
             if size is None or length * element_bytes <= size:
                 continue
-            if written or length * element_bytes - size >= element_bytes:
+            if written or length * element_bytes - size > element_bytes:
                 raise self._beyond(int(number), name, size, length, element_bytes)
             bits = 8 * element_bytes
             message = f"`{name}` has {size:,} bytes: a copy of {bits}-bit elements reads on behind it"
