@@ -1,5 +1,5 @@
 # For everyone:            make demo
-# For who changes it:      make test | slow | lint | bench | conform [DIR=…] | campaign NAME=… [COUNT=…] | pythons
+# For who changes it:      make test | slow | lint | bench | conform [DIR=… LIST=…] | campaign NAME=… [COUNT=…] | pythons
 # Before a release:        make lock | licences | wheels | wheel | release VERSION=…
 #
 # `make demo` installs what the demonstration needs into `.venv`; the targets of the second line add all extras
@@ -47,7 +47,7 @@ bench: $(DEV)
 	for file in $(BENCHES); do $(BIN)/python "$$file" || exit 1; done
 
 conform: $(DEV)
-	$(BIN)/openwafer conform $(DIR)
+	$(BIN)/openwafer conform $(DIR) $(if $(LIST),--list $(LIST))
 
 campaign: $(DEV)
 	$(BIN)/python tests/campaigns $(NAME) --count $(COUNT)

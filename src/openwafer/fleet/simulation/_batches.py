@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.diag import notice
-from openwafer.fleet.simulation import _state as st
-from openwafer.fleet.simulation._batch_loop import run_fleet
 from openwafer.fleet.simulation._check import check_fleet, check_requests
 from openwafer.fleet.simulation._inputs import FOREVER_S, KINDS, ROLES, RULES, Fleet, Group, Requests
+from openwafer.fleet.simulation.loop import _state as st
+from openwafer.fleet.simulation.loop._batch_loop import run_fleet
 from openwafer.sim.fast import Kept
 
 _DTYPES = (st.WORLD, st.REQUEST, st.SESSION, st.REPLICA, st.POOL, st.GROUP)
@@ -25,7 +25,7 @@ _TABLES = (_I[:, ::1], _F[:, :, ::1], _F[:, :, ::1], _F[::1], _I[::1], _F[::1], 
 LOOP = Kept(
     run_fleet,
     (*(numba.from_dtype(dtype)[::1] for dtype in _DTYPES), *_TABLES),
-    "openwafer.fleet.simulation._batch_loop",
+    "openwafer.fleet.simulation.loop._batch_loop",
 )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.fleet.simulation import _state as st
+from openwafer.fleet.simulation.loop import _state as st
 
 
 class Spread(msgspec.Struct, frozen=True):

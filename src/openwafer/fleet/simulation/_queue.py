@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from openwafer.diag import error, notice
-from openwafer.fleet.simulation._queue_loop import run_queue
+from openwafer.fleet.simulation.loop._queue_loop import run_queue
 from openwafer.sim.fast import Kept
 
 NO_BOUND = 2**62
@@ -18,7 +18,7 @@ QUEUE = Kept(
     run_queue,
     "void(float64[::1], float64[::1], int64[::1], int64, int64, float64[::1], float64[::1], int64[::1], "
     "int64[::1], int64[::1], int64[::1])",
-    "openwafer.fleet.simulation._queue_loop",
+    "openwafer.fleet.simulation.loop._queue_loop",
 )
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from openwafer.estimate import ReplicaSteps, replica_steps
 from openwafer.fleet.document import Workload
-from openwafer.fleet.simulation import _state as st
 from openwafer.fleet.simulation._allot import HOURS, Slot
 from openwafer.fleet.simulation._asked import Scene, rate_of, requests_of
 from openwafer.fleet.simulation._batches import BatchRun, simulate_batches
@@ -21,6 +20,7 @@ from openwafer.fleet.simulation._measure import Outcome, outcome
 from openwafer.fleet.simulation._outages import Stock, dark, limited, outages, site_outages
 from openwafer.fleet.simulation._reliability import HOUR_S, Reliability, reliability
 from openwafer.fleet.simulation._sample import Sample, Sampled, sample
+from openwafer.fleet.simulation.loop import _state as st
 
 DAY_S = 86_400.0
 _LEVELS = {"priority": 0, "default": 1, "flex": 2}

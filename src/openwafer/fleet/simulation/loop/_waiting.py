@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._heap import push
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._state import HELD, RETURN
+from openwafer.fleet.simulation.loop._heap import push
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._state import HELD, RETURN
 
 
 @kernel

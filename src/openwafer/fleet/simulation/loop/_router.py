@@ -5,17 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from openwafer.fleet.simulation._block import (
-    begin_block,
-    is_room,
-    join,
-    leave_batch,
-    shorten_block,
-)
-from openwafer.fleet.simulation._choice import choose, choose_in, is_open
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._meter import advance, count_prompt, measure_block
-from openwafer.fleet.simulation._state import (
+from openwafer.fleet.simulation.loop._block import begin_block, is_room, join, leave_batch, shorten_block
+from openwafer.fleet.simulation.loop._choice import choose, choose_in, is_open
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._meter import advance, count_prompt, measure_block
+from openwafer.fleet.simulation.loop._state import (
     NEVER,
     PREFILL,
     REFUSED,
@@ -25,7 +19,7 @@ from openwafer.fleet.simulation._state import (
     TRANSFER,
     UNDER_WAY,
 )
-from openwafer.fleet.simulation._waiting import append_waiter, come_again, first_waiter, hold, schedule
+from openwafer.fleet.simulation.loop._waiting import append_waiter, come_again, first_waiter, hold, schedule
 
 
 @kernel

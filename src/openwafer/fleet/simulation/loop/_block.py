@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 
-from openwafer.fleet.simulation._heap import drop_first, push
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._state import (
-    NEVER,
-)
-from openwafer.fleet.simulation._tree import set_when
-from openwafer.fleet.simulation._waiting import drop_waiter, first_waiter, put_first
+from openwafer.fleet.simulation.loop._heap import drop_first, push
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._state import NEVER
+from openwafer.fleet.simulation.loop._tree import set_when
+from openwafer.fleet.simulation.loop._waiting import drop_waiter, first_waiter, put_first
 
 
 @kernel

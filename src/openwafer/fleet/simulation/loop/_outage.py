@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._block import steps_until
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._meter import advance, measure_block
-from openwafer.fleet.simulation._router import pull
-from openwafer.fleet.simulation._state import DOWN, DRAIN, NEVER, UP
-from openwafer.fleet.simulation._tree import set_when
-from openwafer.fleet.simulation._waiting import come_again, drop_waiter, first_waiter
+from openwafer.fleet.simulation.loop._block import steps_until
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._meter import advance, measure_block
+from openwafer.fleet.simulation.loop._router import pull
+from openwafer.fleet.simulation.loop._state import DOWN, DRAIN, NEVER, UP
+from openwafer.fleet.simulation.loop._tree import set_when
+from openwafer.fleet.simulation.loop._waiting import come_again, drop_waiter, first_waiter
 
 
 @kernel

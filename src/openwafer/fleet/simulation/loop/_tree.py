@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._kernel import kernel
+from openwafer.fleet.simulation.loop._kernel import kernel
 
 
 @kernel

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from openwafer.fleet.simulation._heap import drop_first, push, replace_first
-from openwafer.fleet.simulation._kernel import kernel
+from openwafer.fleet.simulation.loop._heap import drop_first, push, replace_first
+from openwafer.fleet.simulation.loop._kernel import kernel
 
 
 @kernel

@@ -6,7 +6,7 @@ A heap is two arrays, of times and of items, whose first `count` places are used
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._kernel import kernel
+from openwafer.fleet.simulation.loop._kernel import kernel
 
 
 @kernel

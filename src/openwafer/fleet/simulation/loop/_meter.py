@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._state import (
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._state import (
     BUSY_S,
     ENERGY_J,
     OUTPUT_TOKENS,

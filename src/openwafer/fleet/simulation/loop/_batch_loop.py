@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.fleet.simulation._heap import drop_first
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._outage import change
-from openwafer.fleet.simulation._router import deliver, dispatch, end_block
-from openwafer.fleet.simulation._state import NEVER, TRANSFER, State
+from openwafer.fleet.simulation.loop._heap import drop_first
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._outage import change
+from openwafer.fleet.simulation.loop._router import deliver, dispatch, end_block
+from openwafer.fleet.simulation.loop._state import NEVER, TRANSFER, State
 
 
 @kernel

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from openwafer.fleet.simulation._kernel import kernel
-from openwafer.fleet.simulation._state import LEAST, ROUND_ROBIN
+from openwafer.fleet.simulation.loop._kernel import kernel
+from openwafer.fleet.simulation.loop._state import LEAST, ROUND_ROBIN
 
 TRIES = 4
 

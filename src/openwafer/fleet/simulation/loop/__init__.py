@@ -1,0 +1,1 @@
+"""The event loops, as numba compiles them."""
