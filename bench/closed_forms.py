@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kernels
-from openwafer.estimate._cases_mesh import case_of
 from openwafer.estimate._constants import constants
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._cases_mesh import case_of
+from openwafer.estimate.validation._predict import predict
 
 DATA = Path(__file__).parents[1] / "src" / "openwafer" / "estimate" / "data" / "simulated.csv"
 COLUMNS = ("kernel", "machine", "width", "height", "n", "cycles")

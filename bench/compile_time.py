@@ -77,8 +77,8 @@ def child(step: str, machine: str, side: int) -> dict[str, Any]:
 
 
 def _start_engine() -> None:
-    from openwafer.codegen._memory_entry import compiled_memory_op
-    from openwafer.sim._fast_entry import entry_point
+    from openwafer.sim.fast._entry import entry_point
+    from openwafer.sim.fast.memory._entry import compiled_memory_op
 
     compiled_memory_op()
     entry_point()

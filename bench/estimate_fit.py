@@ -20,10 +20,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from openwafer.estimate._cases import Case, cases, load_rows
-from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import Constants, constants
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._case import Case
+from openwafer.estimate.validation._cases import cases, load_rows
+from openwafer.estimate.validation._cases_mesh import reductions
+from openwafer.estimate.validation._predict import predict
 
 DATA = Path(__file__).parents[1] / "src" / "openwafer" / "estimate" / "data"
 SCALE, PULL, FOLDS = 0.15, 2.0, 5

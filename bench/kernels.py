@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "nn"))
 from mesh_kit import Mesh, lines, run_mesh
 
 from openwafer.machine import Machine, load_machine
-from openwafer.nn._cost import beats
+from openwafer.nn.kernels._cost import beats
 
 HERE = Path(__file__).parent
 TILE = 32

@@ -26,10 +26,10 @@ from openwafer.nn import Wafer, compile, compile_generation, compile_training
 from openwafer.sim import compile_engine
 
 if TYPE_CHECKING:
-    from openwafer.nn._generation import Generator
-    from openwafer.nn._profile import Phase
-    from openwafer.nn._session import Session
-    from openwafer.nn._training import TrainingStep
+    from openwafer.nn.run._generation import Generator
+    from openwafer.nn.run._profile import Phase
+    from openwafer.nn.run._session import Session
+    from openwafer.nn.run._training import TrainingStep
 
 HERE = Path(__file__).parent
 SIDES, QUICK_SIDES = (4, 8, 16, 32, 64), (4, 8)

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._layout import CONFIG_COLUMNS, Layout, config_row
-from openwafer.csl._tir import DsdKind, DsdWord
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.machine import load_machine
+from openwafer.tir import CONFIG_COLUMNS, DsdKind, DsdWord, Layout, config_row
 
 W, E, N, S, RAMP = 1, 2, 4, 8, 16
 """Bits of a route's masks."""

@@ -27,3 +27,7 @@ def __getattr__(name: str) -> Any:
 
         return _versions.versions if name == "versions" else _versions.own_version()
     return getattr(import_module("openwafer.nn"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

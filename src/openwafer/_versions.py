@@ -39,7 +39,7 @@ def version_of(name: str) -> str | None:
     """The version of a package that is imported or installed, else None."""
     module = sys.modules.get(name)
     imported = None if module is None else vars(module).get("__version__")
-    return imported if isinstance(imported, str) else _installed(name)
+    return str(imported) if isinstance(imported, str) else _installed(name)
 
 
 def _installed(name: str) -> str | None:

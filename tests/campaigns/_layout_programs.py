@@ -13,8 +13,7 @@ from campaigns._layout_loops import Loops, lets, loops
 from campaigns._layout_numbers import Env, Scope, condition, function, number, wrapped
 from campaigns._layout_reads import Read, reads
 from campaigns._layout_values import CONSTANTS, PORTS, TYPES, Kind, by_variable, make, random_kind, type_text
-from openwafer.csl._layout import config_row
-from openwafer.csl._tir import ColorConfig, Filter, FilterKind
+from openwafer.tir import ColorConfig, Filter, FilterKind, config_row
 
 Params = dict[str, Kind]
 Values = dict[str, Any]

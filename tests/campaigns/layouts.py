@@ -17,7 +17,7 @@ import numpy as np
 from campaigns._layout_programs import Case, case
 from csl_kit import ENGINES, execute, read
 from openwafer.csl import CompileOptions, Layout, compile_layout
-from openwafer.csl import _eval_record as record
+from openwafer.csl.layout import _loop_record as record
 from openwafer.diag import DiagnosticError
 from openwafer.image import build
 from openwafer.machine import Machine, load_machine

@@ -21,10 +21,10 @@ from random_wafers import random_wafer
 
 from openwafer.codegen import _cache
 from openwafer.image import Image
-from openwafer.sim import _fast_engine, _fast_load
-from openwafer.sim._fast_engine import FastEngine
-from openwafer.sim._fast_pace import Pace
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.fast import _engine, _load
+from openwafer.sim.fast._engine import FastEngine
+from openwafer.sim.fast._pace import Pace
+from openwafer.sim.reference._engine import ReferenceEngine
 
 LIMIT_S = 20
 OLDER = (random_scalars, random_vectors, random_streams)
@@ -67,9 +67,9 @@ def _older(drawn: int, number: int) -> Image:
 def _shared_cycles() -> Iterator[None]:
     """Parts of a single row, served together even when there is one item."""
     with (
-        patch.object(_fast_load, "PART_ROWS", 1),
-        patch.object(_fast_load, "WIDE_ITEMS", 1),
-        patch.object(_fast_engine, "Pace", Always),
+        patch.object(_load, "PART_ROWS", 1),
+        patch.object(_load, "WIDE_ITEMS", 1),
+        patch.object(_engine, "Pace", Always),
     ):
         yield
 

@@ -12,8 +12,7 @@ import numpy as np
 
 import openwafer
 from openwafer.csl import ExportName, Layout
-from openwafer.csl._layout import CONFIG_COLUMNS
-from openwafer.csl._tir import Export, Program, Symbol
+from openwafer.tir import CONFIG_COLUMNS, Export, Program, Symbol
 from patience import PATIENCE_S
 
 SOURCE = str(Path(openwafer.__file__).parents[1])

@@ -10,10 +10,10 @@ import pytest
 
 from openwafer.cli.sweep import _read as read_sweep
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.csl._files import FileLoader
+from openwafer.csl.syntax._files import FileLoader
 from openwafer.diag import DiagnosticError
 from openwafer.estimate import load_model
-from openwafer.estimate._cases import load_rows
+from openwafer.estimate.validation._cases import load_rows
 from openwafer.machine import load_machine
 from openwafer.machine.systems import load_system
 from openwafer.nn.text import read_text

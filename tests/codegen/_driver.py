@@ -7,9 +7,9 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from openwafer import tir
 from openwafer.codegen._abi import CTX_WORDS, Ctx, Req, Status
 from openwafer.codegen._compile import CompiledProgram, bind_memory_op, compile_program
-from openwafer.csl import _tir as tir
 from openwafer.machine import Machine, load_machine
 
 MEMORY_OP = ctypes.CFUNCTYPE(

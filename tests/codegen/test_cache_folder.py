@@ -12,8 +12,8 @@ import pytest
 
 from openwafer.codegen import _cache, _folder
 from openwafer.codegen._cache import Cache
-from openwafer.codegen._numba_cache import Kept
 from openwafer.diag import _warn
+from openwafer.sim.fast._numba_cache import Kept
 
 NEEDS_OWNERS = pytest.mark.skipif(not hasattr(os, "getuid"), reason="a system without owners of files")
 
@@ -220,7 +220,7 @@ def product(a: int, b: int) -> int:
 def kept() -> tuple[int, list[Path]]:
     """The compiled function's answer, and the files that hold it."""
     (folder,) = _folder.cache_folders("engine")
-    function = Kept(product, "int64(int64, int64)", "openwafer.codegen._half")
+    function = Kept(product, "int64(int64, int64)", "openwafer.sim.fast.memory._half")
     return function.as_function()(6, 7), list(folder.iterdir())
 
 

@@ -10,8 +10,8 @@ import pytest
 
 CODE = """
 import numba as nb, numpy as np
-from openwafer.codegen import _checked as checked
-from openwafer.codegen._raw import load64, store16
+from openwafer.sim.fast import _checked as checked
+from openwafer.sim.fast._raw import load64, store16
 checked.bind_check()
 a = np.arange(8, dtype=np.int64)
 checked.make_known(a)

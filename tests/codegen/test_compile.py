@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from _driver import Pe, function, machine, program
 
+from openwafer import tir
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import Status
 from openwafer.codegen._compile import compile_program, emit_llvm
-from openwafer.csl import _tir as tir
 
 SOURCE = program(function(tir.Store(tir.Const("u16", 0), tir.Const("u16", 42))))
 

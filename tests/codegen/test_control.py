@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from _driver import Pe, function, program
 
-from openwafer.codegen import _lfsr
+from openwafer import tir
 from openwafer.codegen._abi import Ctx, Fault, Req, Status
-from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
+from openwafer.tir import lfsr as _lfsr
 
 OUT = (tir.Symbol("out", 64, 2, b"", "[32]u16"),)
 

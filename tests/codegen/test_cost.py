@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from _driver import Pe, function, machine, program
 
+from openwafer import tir
 from openwafer.codegen._abi import Status
-from openwafer.codegen._cost import add_costs
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import DsdKind
+from openwafer.cost._cost import add_costs
+from openwafer.tir import DsdKind
 
 S = machine().scalar
 ARRAYS = (tir.Symbol("x", 4000, 4, b"", "[1000]f32", 0), tir.Symbol("y", 4000, 4, b"", "[1000]f32", 4000))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from _driver import Pe, Record, function, machine, program
 
+from openwafer import tir
 from openwafer.codegen._abi import DSD_BYTES, DSR_OFFSET, Fault, Req, Status
-from openwafer.codegen._dsd_kinds import ANY, DsdKinds
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import DsdKind, DsdWord
+from openwafer.cost._dsd_kinds import ANY, DsdKinds
+from openwafer.tir import DSD_OPS, DsdKind, DsdWord
 
 DSD = machine().dsd
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from _driver import Pe, function, program
 
+from openwafer import tir
 from openwafer.codegen._abi import Ctx, Fault, Req, Status
-from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
 
 INTS = ("i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "i5", "u24")

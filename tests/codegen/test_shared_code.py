@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openwafer import tir
 from openwafer.codegen._compile import bind_memory_op, code_of, compile_code
-from openwafer.codegen._memory_entry import compiled_memory_op
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.csl import _tir as tir
 from openwafer.machine import load_machine
+from openwafer.sim.fast.memory._entry import compiled_memory_op
 
 FILES = {
     "layout.csl": """

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openwafer.codegen._timing import memory_beats, setup_cycles, timing_tables
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
-from openwafer.csl._tir import DsdKind
+from openwafer import tir
+from openwafer.cost._timing import memory_beats, setup_cycles, timing_tables
 from openwafer.machine import load_machine
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, DsdKind
 
 MEM = int(DsdKind.MEM1D)
 NONE = int(DsdKind.NONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from openwafer.csl import _struct_fields as structs
+from openwafer.csl.builtins import _struct_fields as structs
 
 PRELUDE = """const c = @get_color(3);
 const d = @get_color(4);

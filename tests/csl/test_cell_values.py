@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openwafer.csl import _numbers as numbers
-from openwafer.csl import _tir as tir
-from openwafer.csl import _types as ty
-from openwafer.csl._cell_values import Inexact, agrees, evaluate
+from openwafer import tir
+from openwafer.csl.layout._cell_values import Inexact, agrees, evaluate
+from openwafer.csl.values import _numbers as numbers
+from openwafer.csl.values import _types as ty
 
 TYPES: dict[str, ty.Type] = {
     "u8": ty.IntType(8, False),

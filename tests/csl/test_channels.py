@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.csl._tir import Program, Queue
+from openwafer.tir import Program, Queue
 
 LAYOUT = """layout {
   @set_rectangle(1, 1);

@@ -10,7 +10,7 @@ import pytest
 
 import csl_kit
 from openwafer.csl import CompileOptions, compile_layout
-from openwafer.csl import _eval_record as record
+from openwafer.csl.layout import _loop_record as record
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image, build
 from openwafer.sim import Launch

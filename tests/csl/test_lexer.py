@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openwafer.csl._lexer import Token, tokenize
-from openwafer.csl._literals import LiteralError, char_value, number_value, string_value
+from openwafer.csl.syntax._lexer import Token, tokenize
+from openwafer.csl.syntax._literals import LiteralError, char_value, number_value, string_value
 from openwafer.diag import Source
 
 

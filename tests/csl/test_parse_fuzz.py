@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_parser import EXPRESSIONS
 
-from openwafer.csl._lexer import KEYWORDS, tokenize
-from openwafer.csl._parser import parse
-from openwafer.csl._printer import print_file
+from openwafer.csl.syntax._lexer import KEYWORDS, tokenize
+from openwafer.csl.syntax._parser import parse
+from openwafer.csl.syntax._printer import print_file
 from openwafer.diag import DiagnosticError, Source
 
 PROGRAMS = [p.read_text() for p in sorted((Path(__file__).parent / "programs").glob("*.csl"))]

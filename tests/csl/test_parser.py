@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openwafer.csl import _ast as ast
-from openwafer.csl._parser import parse
-from openwafer.csl._printer import print_expr, print_file
+from openwafer.csl.syntax import _ast as ast
+from openwafer.csl.syntax._parser import parse
+from openwafer.csl.syntax._printer import print_expr, print_file
 from openwafer.diag import Diagnostic, DiagnosticError, Source
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.csl"))

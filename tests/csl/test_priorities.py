@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from test_channels import compile_pe
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import DsdFlag, DsdWord
+from openwafer import tir
+from openwafer.tir import DsdFlag, DsdWord
 
 OPERATION = """const in = @get_dsd(fabin_dsd, .{{ .extent = 1, {in_dsd} }});
 const q = @get_input_queue(3);

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from openwafer.csl import CompileOptions, Layout, compile_layout
-from openwafer.csl import _eval_record as record
+from openwafer.csl.layout import _loop_record as record
 from openwafer.diag import DiagnosticError
 
 PE = """

@@ -9,9 +9,9 @@ import pytest
 from struct_cases import CASES, NO_EFFECT
 from test_channels import compile_pe
 
-from openwafer.csl._struct_fields import STRUCTS, Struct
-from openwafer.csl._tir import Program
+from openwafer.csl.builtins._struct_fields import STRUCTS, Struct
 from openwafer.diag import Diagnostic, DiagnosticError
+from openwafer.tir import Program
 
 BY_NAME = {struct.what: struct for struct in STRUCTS}
 ACCEPTED = [(struct.what, name) for struct in STRUCTS for name in struct.fields]

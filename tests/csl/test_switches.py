@@ -6,8 +6,7 @@ from pathlib import Path
 
 from test_channels import compile_pe
 
-from openwafer.csl._layout import effective_positions
-from openwafer.csl._tir import INHERITED
+from openwafer.tir import INHERITED, effective_positions
 
 W, E, N, S, RAMP = (1 << port for port in range(5))
 

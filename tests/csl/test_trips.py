@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from test_channels import compile_pe
 
-from openwafer.codegen._cost import add_costs
-from openwafer.codegen._walk import walk
-from openwafer.csl import _tir as tir
-from openwafer.csl._trips import trip_bound
+from openwafer import tir
+from openwafer.cost._cost import add_costs
 from openwafer.machine import load_machine
+from openwafer.tir import trip_bound, walk
 
 
 def loop(type: str, op: str, stop: int | None, step: int, *body: tir.Stmt) -> tir.Loop:

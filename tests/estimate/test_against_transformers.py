@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from openwafer.estimate._config import ModelConfig, parse_config
+from openwafer.estimate._config import ModelConfig
 from openwafer.estimate._count import count_parameters
 from openwafer.estimate._layers import kv_elements, layer_costs
+from openwafer.estimate._parse_config import parse_config
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from openwafer.diag import DiagnosticError
-from openwafer.estimate._cases import Case, cases, load_rows
+from openwafer.estimate.validation._case import Case
+from openwafer.estimate.validation._cases import cases, load_rows
 from openwafer.machine.systems import load_system
 
 FOUND, UNUSED = cases(load_rows())

@@ -4,13 +4,13 @@ import statistics
 
 import pytest
 
-from openwafer.estimate._cases_mesh import reductions
 from openwafer.estimate._constants import constants
 from openwafer.estimate._mesh import all_reduce_cycles, mesh_of, reduce_cycles
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._cases_mesh import reductions
+from openwafer.estimate.validation._predict import predict
 from openwafer.machine import load_machine
-from openwafer.nn._collectives import all_reduce_cycles as kernel_cycles
-from openwafer.nn._collectives import choose_line
+from openwafer.nn.kernels._collectives import all_reduce_cycles as kernel_cycles
+from openwafer.nn.kernels._collectives import choose_line
 
 STEPS = {2: 10055, 4: 9421, 8: 9117, 16: 8989, 32: 8973, 64: 9061, 128: 9297, 256: 9800}
 """Groups of a two-phase sum of 4,096 elements over 512 PEs → cycles (pr0f3ss/SpMM_Cerebras)."""

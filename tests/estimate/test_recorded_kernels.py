@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openwafer.estimate._cases_mesh import case_of, simulated
 from openwafer.estimate._constants import constants
-from openwafer.estimate._predict import predict
+from openwafer.estimate.validation._cases_mesh import case_of, simulated
+from openwafer.estimate.validation._predict import predict
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 RECORDED = {case.id: case for case in simulated()}

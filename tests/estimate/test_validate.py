@@ -5,7 +5,7 @@ import pytest
 from openwafer.estimate import validate
 from openwafer.estimate._bands import COVERED, GROUPS, errors, factor
 from openwafer.estimate._constants import constants, document
-from openwafer.estimate._validate import TARGETS, Group
+from openwafer.estimate.validation._validate import TARGETS, Group
 
 FOUND = validate()
 BY_NAME = {group.name: group for group in FOUND.groups}

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
-from openwafer.csl._layout import CONFIG_COLUMNS
-from openwafer.csl._tir import Export, Function, Program, Queue, Symbol
 from openwafer.diag import DiagnosticError, error
 from openwafer.image import Image
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Launch, PeStats, StreamIn, StreamOut
 from openwafer.sim._print import Line
+from openwafer.tir import CONFIG_COLUMNS, Export, Function, Program, Queue, Symbol
 
 WIDTH, HEIGHT = 4, 3
 CYCLES = 100

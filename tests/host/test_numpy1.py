@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openwafer.host._numpy1 import (
+from openwafer.host.numpy1 import (
     _Hook,  # pyright: ignore[reportPrivateUsage]
     binary,
     compile_script,
@@ -106,14 +106,14 @@ def test_a_failing_operator_is_the_scripts_fault(tmp_path: Path) -> None:
     result = cs_python(tmp_path)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
-    assert "_numpy1" not in result.stderr
+    assert "numpy1" not in result.stderr
 
 
 NOTHING_IS_IMPORTED = """
 import builtins, os, sys, sysconfig
-from openwafer.host import _numpy1
+from openwafer.host import numpy1
 
-_numpy1.install("here")
+numpy1.install("here")
 hook = sys.path_hooks[0]
 
 def refuse(name, *_, **__):

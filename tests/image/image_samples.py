@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
-from openwafer.csl._layout import config_row
-from openwafer.csl._tir import (
+from openwafer.tir import (
     Activate,
     Addr,
     ColorConfig,
@@ -20,6 +19,7 @@ from openwafer.csl._tir import (
     Store,
     Symbol,
     Task,
+    config_row,
 )
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from image_samples import sample_layout, sample_program
 
-from openwafer.csl._tir import Symbol
 from openwafer.diag import DiagnosticError
 from openwafer.image import SYSTEM_BYTES, assign_addresses, build, used_bytes
 from openwafer.machine import load_machine
+from openwafer.tir import Symbol
 
 
 def test_symbols_lie_in_order_at_their_alignment() -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from image_samples import sample_layout
 
+from openwafer import tir
 from openwafer.csl import CONFIG_COLUMNS, CompileOptions, Layout, compile_layout
-from openwafer.csl import _tir as tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image, build, read, write
 from openwafer.image._check import COLUMNS, LAYOUT, layout_faults

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from image_samples import sample_layout
 
-from openwafer.csl._tir import Symbol
 from openwafer.diag import DiagnosticError
 from openwafer.host._machine import for_machine
 from openwafer.image import Image, build, read, run_on, write
 from openwafer.image._files import MACHINE, Header
 from openwafer.machine import Machine, from_document, load_machine, to_document
 from openwafer.sim import make_engine
+from openwafer.tir import Symbol
 
 
 def machine_file(path: Path, **scalar: int) -> Path:

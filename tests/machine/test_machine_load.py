@@ -96,7 +96,7 @@ def test_without_a_base_a_file_must_state_everything(tmp_path: Path) -> None:
 
 
 def test_simd_width_covers_the_dsd_operations(machine: Machine) -> None:
-    dsd_ops = pytest.importorskip("openwafer.csl._dsd_ops")
+    dsd_ops = pytest.importorskip("openwafer.tir._dsd_ops")
     assert set(dsd_ops.DSD_OPS) <= set(machine.dsd.simd_width)
 
 

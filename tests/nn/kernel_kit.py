@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from csl_kit import Sources, execute, read, stamps, start
 from openwafer.image import Image
-from openwafer.nn._kernel import Array, Constant, Kernel, Size, Sizes
-from openwafer.nn._kernels import kernel_sources
+from openwafer.nn.kernels._kernel import Array, Constant, Kernel, Size, Sizes
+from openwafer.nn.kernels._kernels import kernel_sources
 from openwafer.sim import CopyIn, Engine, Launch
 
 LAYOUT = """

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from csl_kit import Sources, execute, read, stamps, start
 from openwafer.image import Image
 from openwafer.machine import load_machine
-from openwafer.nn._collectives import Line, choose_line, module_import, params_import
-from openwafer.nn._kernels import kernel_sources
+from openwafer.nn.kernels._collectives import Line, choose_line, module_import, params_import
+from openwafer.nn.kernels._kernels import kernel_sources
 from openwafer.sim import CopyIn, Launch
 
 LAYOUT = """

@@ -13,8 +13,8 @@ from torch_models import Gpt, Llama, Mlp, next_token_loss  # noqa: E402
 
 from openwafer.diag import Diagnostic, DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
-from openwafer.nn._abstract import Mask  # noqa: E402
-from openwafer.nn._capture import capture  # noqa: E402
+from openwafer.nn.capture._abstract import Mask  # noqa: E402
+from openwafer.nn.capture._capture import capture  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

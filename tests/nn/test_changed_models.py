@@ -16,7 +16,7 @@ from torch_models import Gpt  # noqa: E402
 
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_generation, compile_training  # noqa: E402
-from openwafer.nn._dynamo import openwafer  # noqa: E402
+from openwafer.nn.run._dynamo import openwafer  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 WAFER = Wafer("wse3", (2, 2))

@@ -11,9 +11,9 @@ from mesh_kit import Mesh, lines, run_mesh
 
 from csl_kit import ENGINES
 from openwafer.machine import load_machine
-from openwafer.nn._collectives import Line, all_reduce_cycles, choose_line
-from openwafer.nn._kernels import kernel_sources
-from openwafer.nn._resources import axis_resources
+from openwafer.nn.kernels._collectives import Line, all_reduce_cycles, choose_line
+from openwafer.nn.kernels._kernels import kernel_sources
+from openwafer.nn.kernels._resources import axis_resources
 
 ARCHS = ("wse2", "wse3")
 BODY = """

@@ -14,11 +14,11 @@ import torch
 import openwafer
 from openwafer.codegen._compile import code_of
 from openwafer.csl import _compile as csl_compile
-from openwafer.csl import _eval_record as record
+from openwafer.csl.layout import _loop_record as record
 from openwafer.machine import Machine
-from openwafer.nn import _emit as emit
-from openwafer.nn._collectives import Axis, Line, axis_resources
-from openwafer.nn._device import compile_emitted
+from openwafer.nn.kernels._collectives import Axis, Line, axis_resources
+from openwafer.nn.program import _emit as emit
+from openwafer.nn.run._device import compile_emitted
 
 SIDES = (40, 56)
 """With groups of four, both have groups of the same kinds at the ends of their lines."""

@@ -9,8 +9,8 @@ import pytest
 from kernel_kit import compile_kernel, draw_inputs, run_kernel
 
 from openwafer.machine import load_machine
-from openwafer.nn._kernels import KERNELS
-from openwafer.nn._kernels_linear import BIAS_CASES, CASES
+from openwafer.nn.kernels._kernels import KERNELS
+from openwafer.nn.kernels._linear import BIAS_CASES, CASES
 
 BIGGER = ((32, 32, 1), (31, 16, 1), (12, 16, 5), (16, 9, 13), (8, 8, 64))
 SIZES = [dict(zip("nkt", sizes, strict=True)) for sizes in BIGGER]

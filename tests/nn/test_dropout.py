@@ -16,8 +16,8 @@ from torch.nn import functional as F  # noqa: E402
 
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
-from openwafer.nn._draws import HIGH, LIMITS, LOW, draws  # noqa: E402
-from openwafer.nn._kernels_dropout import mask_bits  # noqa: E402
+from openwafer.nn.kernels._dropout import mask_bits  # noqa: E402
+from openwafer.nn.run._dropout_seed import HIGH, LIMITS, LOW, draws  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 BATCH, SEQ, WIDTH, HEADS = 2, 7, 18, 3

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `torch`")
 from torch_models import Llama, Mlp  # noqa: E402
 
 from openwafer.nn import Wafer  # noqa: E402
-from openwafer.nn._dynamo import openwafer  # noqa: E402
+from openwafer.nn.run._dynamo import openwafer  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 

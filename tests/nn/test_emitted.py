@@ -17,8 +17,8 @@ from torch_models import Gpt, Mlp  # noqa: E402
 from openwafer.csl import parse, print_file  # noqa: E402
 from openwafer.diag import Source  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
-from openwafer.nn._profile import KINDS, kind_of  # noqa: E402
 from openwafer.nn.ops import OPERATORS  # noqa: E402
+from openwafer.nn.run._profile import KINDS, kind_of  # noqa: E402
 from patience import PATIENCE_S  # noqa: E402
 
 pytestmark = pytest.mark.torch

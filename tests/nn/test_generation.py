@@ -15,8 +15,8 @@ from torch_models import Gpt, Llama, Mlp  # noqa: E402
 
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile_generation  # noqa: E402
-from openwafer.nn._rotary import frequencies  # noqa: E402
 from openwafer.nn._sampling import sampling  # noqa: E402
+from openwafer.nn.capture._rotary import frequencies  # noqa: E402
 
 pytestmark = pytest.mark.torch
 CONTEXT = 24

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from openwafer.nn._join_sums import join_sums
-from openwafer.nn._program import Buffer, Call, Collective, Instruction, Ref
+from openwafer.nn.program._join_sums import join_sums
+from openwafer.nn.program._program import Buffer, Call, Collective, Instruction, Ref
 
 A, B, C, X, Y, T, U = (Ref(Buffer(name, (8,), "temporary")) for name in "abcxytu")
 KEPT = Ref(Buffer("kept", (8,), "output"))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from openwafer.nn._kernels import KERNELS
+from openwafer.nn.kernels._kernels import KERNELS
 
 Values = NDArray[np.float64]
 HEADS, GROUPS, HD = 4, 2, 3

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from kernel_kit import check
 
-from openwafer.nn._kernel import Kernel, Sizes
-from openwafer.nn._kernels import KERNELS, kernel_sources
+from openwafer.nn.kernels._kernel import Kernel, Sizes
+from openwafer.nn.kernels._kernels import KERNELS, kernel_sources
 
 CASES: list[tuple[Kernel, Sizes, str]] = [
     *((kernel, sizes, "wse3") for kernel in KERNELS.values() for sizes in kernel.cases),

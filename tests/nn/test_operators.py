@@ -156,7 +156,7 @@ def test_the_row_of_padding_is_not_trained(engine: Any) -> None:
 
 
 def test_every_operator_is_documented() -> None:
-    from openwafer.nn._aten import ATEN
+    from openwafer.nn.capture.aten._table import ATEN
 
     text = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
     listed = set(re.findall(r"`([a-z0-9_A-Z]+\.\w+)`", text.partition("## ")[2]))

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile, compile_training  # noqa: E402
-from openwafer.nn._program import Call  # noqa: E402
+from openwafer.nn.program._program import Call  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 MESHES = ((3, 2), (4, 4))

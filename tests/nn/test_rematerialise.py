@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="needs the extra `torch`")
 
 from torch_models import Llama  # noqa: E402
 
-from openwafer.nn import Wafer, _training, compile_training  # noqa: E402
+from openwafer.nn import Wafer, compile_training  # noqa: E402
+from openwafer.nn.run import _training  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openwafer.nn._memory import ALIGN_BYTES, Lifetime, pack_lifetimes, padded
-from openwafer.nn._mesh import Mesh, Split, pack, split, unpack
-from openwafer.nn._program import Buffer
+from openwafer.nn.graph._mesh import Mesh, Split, pack, split, unpack
+from openwafer.nn.program._memory import ALIGN_BYTES, Lifetime, pack_lifetimes, padded
+from openwafer.nn.program._program import Buffer
 
 
 @pytest.mark.parametrize("mesh", [Mesh(1, 1), Mesh(3, 2), Mesh(7, 5)], ids=str)

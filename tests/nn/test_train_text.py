@@ -20,8 +20,15 @@ from openwafer.cli.train import make_config  # noqa: E402
 from openwafer.diag import DiagnosticError  # noqa: E402
 from openwafer.nn import Wafer, compile_training  # noqa: E402
 from openwafer.nn.models import Checkpoint  # noqa: E402
-from openwafer.nn.text import Corpus, Recipe, byte_pairs, characters, documentation, encode  # noqa: E402
-from openwafer.nn.text import _checkpoints as checkpoints  # noqa: E402
+from openwafer.nn.text import (  # noqa: E402
+    Corpus,
+    Recipe,
+    byte_pairs,
+    characters,
+    checkpoints,
+    documentation,
+    encode,
+)
 from openwafer.nn.text._sums import SUMS_FILE, sums_of  # noqa: E402
 from openwafer.nn.text._trainer import Trainer, new_model, next_token_loss, optimizer_for  # noqa: E402
 

@@ -10,7 +10,7 @@ import pytest
 from kernel_kit import compile_kernel, draw_inputs, run_kernel
 from numpy.typing import NDArray
 
-from openwafer.nn._kernels import KERNELS
+from openwafer.nn.kernels._kernels import KERNELS
 
 
 def of(name: str, x: NDArray[Any], directory: Path) -> NDArray[Any]:

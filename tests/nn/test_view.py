@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from openwafer.nn._graph import Shape, Value
-from openwafer.nn._view import (
+from openwafer.nn.capture._view import (
     Atom,
     View,
     ViewError,
@@ -20,6 +19,7 @@ from openwafer.nn._view import (
     reshape,
     to_matrix,
 )
+from openwafer.nn.graph._graph import Shape, Value
 
 BATCH, SEQ, HEADS, DIM = 2, 3, 4, 6
 VALUE = Value("x", Shape(HEADS * DIM, BATCH * SEQ))

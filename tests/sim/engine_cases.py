@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError, to_json
 from openwafer.image import Image
 from openwafer.machine import Machine, load_machine
 from openwafer.sim._engine import Engine, Launch, PeStats
 from openwafer.sim._profile import Profile
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import used_bytes
 
-HAS_FAST = importlib.util.find_spec("openwafer.sim._fast_engine") is not None
+HAS_FAST = importlib.util.find_spec("openwafer.sim.fast._engine") is not None
 
 Script = Callable[[Engine], list[Any]]
 
@@ -105,7 +105,7 @@ def one_nan(memory: bytes, program: tir.Program) -> bytes:
 
 def agree(case: Case) -> None:
     """Asserts that the fast engine gives what the reference engine gives, with a profile and without."""
-    from openwafer.sim._fast_engine import FastEngine
+    from openwafer.sim.fast._engine import FastEngine
 
     expected = outcome(ReferenceEngine, case)
     assert differences(expected, outcome(FastEngine, case)) is None

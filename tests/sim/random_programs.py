@@ -14,11 +14,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
-from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
+from openwafer import tir
 from openwafer.image import Image
-from openwafer.sim._reference_dsd import addresses, length_of, saved_base
+from openwafer.sim.reference._dsd import addresses, length_of, saved_base
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, DsdFlag, DsdKind, DsdWord
 from tir_kit import RAMP, E, Kit, N, S, W, binary, count_to, dsd_op, image, local, record, u16
 
 TYPES = ("u16", "i16", "u32", "i32", "f16", "f32", "bool", "u8", "i64", "i11")

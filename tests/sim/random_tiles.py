@@ -13,10 +13,9 @@ import msgspec
 from engine_cases import machine_of
 from random_programs import REGION, TYPES, Scalars, Vectors
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
-from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
+from openwafer import tir
 from openwafer.machine import Fabric
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, DsdFlag, DsdKind, DsdWord
 from tir_kit import Kit, binary, const, count_to, delay, dsd_op, local, mem1d, record, u16
 
 LINES = tuple((file, line) for file in ("layout.csl", "pe.csl") for line in range(1, 12))

@@ -15,12 +15,11 @@ from engine_cases import Case, machine_of
 from random_programs import Flow, random_flow
 from random_tiles import BOOL_SLOT, PRIORITIES, Statements, Tile
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS, ELEMENT_BYTES
-from openwafer.csl._tir import SWAP_X, ColorConfig, DsdFlag, DsdKind, Filter, FilterKind
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.sim import _control as control
 from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
+from openwafer.tir import DSD_OPS, ELEMENT_BYTES, SWAP_X, ColorConfig, DsdFlag, DsdKind, Filter, FilterKind
 from tir_kit import RAMP, E, W, binary, const, dsd_op, image, local, mem1d, record, u16
 
 ENDLESS = 0x7FFF

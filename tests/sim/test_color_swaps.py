@@ -9,13 +9,13 @@ import pytest
 from engine_cases import Case, agree, outcome
 
 from csl_kit import ENGINES, Sources, execute, read, start
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import SWAP_X, SWAP_Y, ColorConfig
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim import Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import SWAP_X, SWAP_Y, ColorConfig
 from tir_kit import RAMP, E, Kit, N, S, W, const, delay, dsd_op, fabin, fabout, image, mem1d
 
 RED, BLUE, COUNT, LENGTH = 2, 3, 12, 5

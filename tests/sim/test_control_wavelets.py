@@ -12,14 +12,14 @@ import pytest
 from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import ColorConfig, DsdFlag, Filter, FilterKind
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.machine import Fabric, load_machine
 from openwafer.sim import _control as control
 from openwafer.sim._engine import Engine, Launch
-from openwafer.sim._fast_engine import FastEngine
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.fast._engine import FastEngine
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import ColorConfig, DsdFlag, Filter, FilterKind
 from tir_kit import RAMP, E, Kit, S, W, const, delay, dsd_op, fabin, fabout, image, local, mem1d, u16
 
 COLOR, QUEUE, LOC = 3, 2, 0

@@ -12,13 +12,13 @@ from engine_cases import Case, agree, launch, outcome
 from random_wafers import random_wafer
 from test_reference_skips import EveryCycle
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import DsdFlag
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import CopyIn, Engine, Launch, PeStats
-from openwafer.sim._fast_engine import FastEngine
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.fast._engine import FastEngine
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import DsdFlag
 from tir_kit import RAMP, E, Kit, W, binary, const, count_to, delay, dsd_op, fabin, fabout, image, mem1d, u16
 
 WSE3 = load_machine("wse3")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from engine_cases import Case, Script, agree, outcome
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import CopyOut, Engine, Launch, StreamIn, StreamOut
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import RAMP, Kit, W, delay, dsd_op, fabin, fabout, image, local, mem1d, record, u16
 
 IN, OUT = 4, 5

@@ -11,13 +11,13 @@ import pytest
 from engine_cases import HAS_FAST, Case, agree, launch_for_a_while, outcome
 from random_programs import random_scalars, random_streams, random_vectors
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim import make_engine
 from openwafer.sim._engine import CopyIn, CopyOut, Engine, Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import (
     RAMP,
     E,
@@ -243,7 +243,7 @@ def test_reference_runs_the_case(case: Case) -> None:
     assert first.memory and first == outcome(ReferenceEngine, case)
 
 
-@pytest.mark.skipif(not HAS_FAST, reason="sim/_fast_engine.py does not exist yet")
+@pytest.mark.skipif(not HAS_FAST, reason="sim/fast/_engine.py does not exist yet")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_engines_agree(case: Case) -> None:
     agree(case)

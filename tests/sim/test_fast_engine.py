@@ -9,11 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.machine import Machine, load_machine
 from openwafer.sim import CopyIn, CopyOut, Launch, make_engine
-from openwafer.sim._fast_engine import FastEngine
+from openwafer.sim.fast._engine import FastEngine
 from tir_kit import (
     RAMP,
     E,

@@ -12,10 +12,10 @@ import pytest
 from engine_cases import Case, agree, outcome
 from test_reference_skips import EveryCycle
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.sim._engine import Engine, Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import RAMP, E, Kit, W, const, delay, dsd_op, fabin, fabout, image, local, mem1d, u16
 
 LOC = 0

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from engine_cases import Case, agree
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import ColorConfig, Filter, FilterKind
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import ColorConfig, Filter, FilterKind
 from tir_kit import RAMP, E, Kit, W, const, dsd_op, fabin, fabout, image, mem1d
 
 COLOR, QUEUE, COUNT = 3, 2, 20

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from csl_kit import ENGINES, Sources
-from openwafer.codegen._abi import Counter
-from openwafer.codegen._cost import add_costs
-from openwafer.csl import _tir as tir
+from openwafer import tir
+from openwafer.cost._cost import add_costs
 from openwafer.diag import DiagnosticError
 from openwafer.machine import load_machine
 from openwafer.sim import Launch, Profile, make_engine
 from openwafer.sim._profile import CYCLES, check_profile_size
+from openwafer.tir import Counter
 
 LAYOUT = """param n: u16;
 const memcpy = @import_module("<memcpy/get_params>", .{ .width = 2, .height = 1 });

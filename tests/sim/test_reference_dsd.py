@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import DsdFlag, DsdKind, DsdWord
+from openwafer import tir
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Launch
-from openwafer.sim._reference import ReferenceEngine
-from openwafer.sim._reference_dsd import addresses, saved_base
-from openwafer.sim._reference_elements import element_function
+from openwafer.sim.reference._dsd import addresses, saved_base
+from openwafer.sim.reference._elements import element_function
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import DSD_OPS, DsdFlag, DsdKind, DsdWord
 from tir_kit import Kit, dsd_op, f32, image, mem1d, record, u16
 
 MACHINE = load_machine("wse3")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import DsdFlag
+from openwafer import tir
 from openwafer.machine import Machine, load_machine
 from openwafer.sim._engine import Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
+from openwafer.tir import DsdFlag
 from tir_kit import RAMP, E, Kit, Routes, W, const, delay, dsd_op, fabin, fabout, image, mem1d, u16
 
 COLOR, QUEUE = 3, 2

@@ -11,7 +11,7 @@ from random_programs import random_streams
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import used_bytes
 
 SLOT_FREED = 1573

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.machine import load_machine
 from openwafer.sim._engine import CopyIn, CopyOut, Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import (
     RAMP,
     E,

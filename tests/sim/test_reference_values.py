@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from openwafer.sim import _reference_values as values
+from openwafer.sim.reference import _values as values
 
 NUMPY = {"f16": (np.float16, np.uint16), "f32": (np.float32, np.uint32)}
 

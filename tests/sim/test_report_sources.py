@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from openwafer.csl._tir import DsdKind
 from openwafer.diag import DiagnosticError, render
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim import Launch, make_engine
-from openwafer.sim._report import source_span
+from openwafer.sim.standstill._report import source_span
+from openwafer.tir import DsdKind
 from tir_kit import Kit, dsd_op, image, mem1d, record
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from engine_cases import Case, agree
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.image import Image
 from openwafer.machine import load_machine
 from openwafer.sim._engine import Launch
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import RAMP, E, Kit, S, W, const, delay, dsd_op, fabin, fabout, image, mem1d
 
 EAST, SOUTH, QUEUE, FROM_NORTH = 3, 5, 2, 4

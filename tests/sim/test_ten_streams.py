@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_threads import Always
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.image import Image
-from openwafer.sim import _fast_engine, _fast_load
 from openwafer.sim._engine import Engine
-from openwafer.sim._fast_engine import FastEngine
-from openwafer.sim._reference import ReferenceEngine
+from openwafer.sim.fast import _engine, _load
+from openwafer.sim.fast._engine import FastEngine
+from openwafer.sim.reference._engine import ReferenceEngine
 from tir_kit import RAMP, E, Kit, N, S, W, delay, dsd_op, fabin, fabout, image, mem1d
 
 WIDTH, HEIGHT, STREAMS = 3, 4, 10
@@ -144,8 +144,8 @@ def test_nothing_is_lost_or_doubled_and_order_is_kept(arch: str, plan: tuple[Str
         got = expected.memory[stream.target][sink.address : sink.address + sink.size]
         assert got == words(color, stream.length).tobytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fast_load, "PART_ROWS", 1)
-        patch.setattr(_fast_load, "WIDE_ITEMS", 1)
-        patch.setattr(_fast_engine, "Pace", Always)
+        patch.setattr(_load, "PART_ROWS", 1)
+        patch.setattr(_load, "WIDE_ITEMS", 1)
+        patch.setattr(_engine, "Pace", Always)
         for threads in THREADS:
             assert outcome(partial(FastEngine, threads=threads), case) == expected

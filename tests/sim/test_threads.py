@@ -12,13 +12,14 @@ from engine_cases import Case, outcome
 from test_engines_agree import CASES
 
 from csl_kit import Sources, execute, read, start
-from openwafer.csl import _tir as tir
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.image import Image
 from openwafer.machine import load_machine
-from openwafer.sim import Launch, _fast_engine, _fast_load
-from openwafer.sim._fast_engine import FastEngine
-from openwafer.sim._fast_pace import RETRY_ROUNDS, Pace
+from openwafer.sim import Launch
+from openwafer.sim.fast import _engine, _load
+from openwafer.sim.fast._engine import FastEngine
+from openwafer.sim.fast._pace import RETRY_ROUNDS, Pace
 from tir_kit import Kit, binary, image, u16
 
 COLUMN = Sources(
@@ -122,9 +123,9 @@ class Always(Pace):
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Parts of a single row, served together even when there is one item."""
-    monkeypatch.setattr(_fast_load, "PART_ROWS", 1)
-    monkeypatch.setattr(_fast_load, "WIDE_ITEMS", 1)
-    monkeypatch.setattr(_fast_engine, "Pace", Always)
+    monkeypatch.setattr(_load, "PART_ROWS", 1)
+    monkeypatch.setattr(_load, "WIDE_ITEMS", 1)
+    monkeypatch.setattr(_engine, "Pace", Always)
     yield
 
 

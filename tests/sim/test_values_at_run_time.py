@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import DsdKind
+from openwafer import tir
 from openwafer.diag import DiagnosticError
 from openwafer.machine import load_machine
 from openwafer.sim import Launch, make_engine
+from openwafer.tir import DsdKind
 from tir_kit import RAMP, E, Kit, Routes, binary, dsd_op, image, local, mem1d, record, u16
 
 ENGINES = ("fast", "reference")

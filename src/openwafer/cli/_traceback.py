@@ -30,7 +30,7 @@ def show_traceback(reason: BaseException) -> None:
 
 def is_ours_at_fault(reason: BaseException) -> bool:
     """Whether the exception came from inside OpenWafer, called by the script; an operator is the script's."""
-    from openwafer.host._numpy1 import binary, in_place
+    from openwafer.host.numpy1 import binary, in_place
 
     operators = binary.__code__, in_place.__code__
     traceback = _frames(reason.__traceback__)

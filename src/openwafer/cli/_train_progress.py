@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn.text import Trainer
 
 SHOWN_STEPS = 20
 """Over how many steps the loss that is shown is averaged."""

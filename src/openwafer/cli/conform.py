@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table
 from openwafer.diag import environment, json_text, showable, write_report
 
@@ -25,6 +26,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "not yet supported": "yellow"}
 
 
 @click.command()
+@recorded("conform")
 @click.argument("root", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--arch", default=None, help="Only scripts of this architecture.")
 @click.option("--only", metavar="GLOB", default=None, help="Only folders whose name or path matches.")
@@ -64,6 +66,7 @@ def command(
     if json_path is not None:
         write_report(json_path, "", "a")  # before a long run, not behind it
     outcomes = _run_all(examples, jobs or os.cpu_count() or 1, engine, timeout)
+    record().result(**_as_json(outcomes, engine))
     _print_outcomes(outcomes)
     if verbose:
         _print_output(outcomes)

@@ -108,14 +108,14 @@ def _first_on_path(directory: str) -> None:
     if not sys.flags.safe_path and sys.path:
         del sys.path[0]
     sys.path.insert(0, directory)
-    from openwafer.host import _numpy1
+    from openwafer.host import numpy1
 
-    _numpy1.install(directory)
+    numpy1.install(directory)
 
 
 def _code_runner(text: str | bytes, path: str) -> Callable[[], object]:
     def run_code() -> None:
-        from openwafer.host._numpy1 import compile_script
+        from openwafer.host.numpy1 import compile_script
 
         code = compile_script(text, path)
         module = ModuleType("__main__")

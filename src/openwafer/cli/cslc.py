@@ -12,6 +12,7 @@ import click
 
 from openwafer.cli._errors import run_command
 from openwafer.cli._output import say
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._value_type import ValueType
 from openwafer.diag import showable
 
@@ -49,6 +50,7 @@ _NATURAL = click.IntRange(min=0)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@recorded("compile")
 @click.argument("layout")
 @click.option("--arch", type=click.Choice(["wse2", "wse3"]), help="Architecture; wse2 if not given.")
 @click.option("--machine", help="A machine file or its name; the architecture's own if not given.")
@@ -110,6 +112,8 @@ def _compile(
         check_layout(compiled, options, facts)
         image = build(compiled, facts, _metadata(layout, options))
         _write(image, output)
+    record_machine(facts)
+    record().result(**_sizes(image, output))
     if verbose:
         _summarize(image, output, time.perf_counter() - start)
 
@@ -165,6 +169,14 @@ def _progress(text: str) -> Generator[None]:
 
     with Console(stderr=True).status(Text(showable(text))):
         yield
+
+
+def _sizes(image: Any, output: str) -> dict[str, Any]:
+    from openwafer.image import used_bytes
+
+    layout = image.layout
+    programs = [{"name": p.name, "data_bytes": used_bytes(p)} for p in layout.programs]
+    return {"image": output, "width": layout.width, "height": layout.height, "programs": programs}
 
 
 def _summarize(image: Any, output: str, seconds: float) -> None:

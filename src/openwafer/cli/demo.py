@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table, say_wrapped
 from openwafer.cli._wafer_options import SEED, wafer_options
 
 if TYPE_CHECKING:
     from openwafer.cli.generate import Generated
-    from openwafer.nn._profile import Phase
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn import Phase
+    from openwafer.nn.text import Trainer
 
 TOPIC = "bltin-null-object"
 """The page of Python's documentation that is learnt by default: so short that 400 steps suffice."""
@@ -48,6 +49,7 @@ class Report:
 
 
 @click.command()
+@recorded("training")
 @click.option("--text", "path", type=click.Path(path_type=Path), metavar="FILE",
               help="UTF-8 text to learn; default: a page of Python's documentation.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), default=400, show_default=True)
@@ -60,7 +62,7 @@ def command(
     """Train a two-layer Llama-style character model on the wafer, check it against PyTorch, let it write, and
     say where the cycles went."""
     from openwafer.cli.train import run as train
-    from openwafer.nn._api import require_torch
+    from openwafer.nn import require_torch
     from openwafer.nn.text import documentation, read_text
 
     require_torch()
@@ -77,6 +79,7 @@ def command(
     trainer.compiled.sync()
     logit_error, written = _write(trainer, text, threads, is_quiet)
     report = _report(trainer, loss_error, logit_error, written)
+    record().result(**asdict(report))
     if is_quiet:
         say_json(asdict(report))
     else:
@@ -87,10 +90,9 @@ def _trainer(text: str, steps: int, seed: int, machine: str, shape: tuple[int, i
     import numpy as np
 
     from openwafer.cli.train import make_config
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import Checkpoint
-    from openwafer.nn.text import Corpus, Recipe, characters, encode
-    from openwafer.nn.text._trainer import Trainer, new_model
+    from openwafer.nn.text import Corpus, Recipe, Trainer, characters, encode, new_model
 
     tokenizer = characters(text)
     recipe = Recipe(steps=steps, learning_rate=5e-3, seed=seed)
@@ -122,7 +124,7 @@ def _copy(trainer: Trainer) -> Any:
 
 def _loss_error(trainer: Trainer, model: Any) -> float:
     """The largest relative difference of the first steps' losses from PyTorch's, which trains `model`."""
-    from openwafer.nn.text._trainer import next_token_loss, optimizer_for
+    from openwafer.nn.text import next_token_loss, optimizer_for
 
     optimizer, worst = optimizer_for(model, trainer.recipe), 0.0
     for step, ours in enumerate(trainer.losses[:CHECKED_STEPS], 1):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openwafer.cli._output import say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table
 from openwafer.cli._value_type import ValueType
 
@@ -32,6 +33,7 @@ class Count(ValueType[float]):
 
 
 @click.command()
+@recorded("estimate")
 @click.argument("model")
 @click.option(
     "--on",
@@ -70,6 +72,7 @@ def command(
 ) -> None:  # fmt: skip
     """Time, energy and cost of MODEL (a name, a config.json or its directory) on real systems."""
     from openwafer import estimate as api
+    from openwafer.cli._results import flat
 
     names = [name for name in on.split(",") if name]
     wanted: api.Format | None = precision  # type: ignore[assignment]
@@ -79,11 +82,13 @@ def command(
             model, names, tokens=train_tokens, systems=systems, sequence=sequence, batch_tokens=batch_tokens,
             precision=wanted,
         )  # fmt: skip
+        record().result(estimates=[flat(row) for row in trained])
         _print_training(trained, train_tokens, form)
     elif frontier:
         count = 256.0 if users is None else users
         found = api.frontier(model, names, input=tokens_in, output=tokens_out, users=count, precision=wanted,
                              drafted=drafted, accepted=accepted)  # fmt: skip
+        record().result(**_frontier_json(found))
         traffic = f"{count:g} users, {tokens_in:g} in, {tokens_out:g} out"
         _print_frontier(f"{model}: {traffic}", found, form)
     else:
@@ -91,6 +96,7 @@ def command(
         rows = api.estimate(model, names, input=tokens_in, output=tokens_out, users=count, engine=engine,  # type: ignore[arg-type]
                             tokens_per_second_per_user=speed, precision=wanted, drafted=drafted,
                             accepted=accepted)  # fmt: skip
+        record().result(estimates=[flat(row) for row in rows])
         traffic = f"{count:g} users, {tokens_in:g} in, {tokens_out:g} out"
         _print(rows, f"{rows[0].model}: {traffic}", form, speed)
 
@@ -141,17 +147,23 @@ def _assumed(rows: list[Estimate] | list[TrainingEstimate]) -> list[str]:
     return [f"{system} rests on assumed {', '.join(names)}" for system, names in found.items()]
 
 
-def _print_frontier(title: str, found: Frontier, form: str) -> None:
+def _frontier_json(found: Frontier) -> dict[str, list[dict[str, Any]]]:
     from openwafer.cli import _results as t
 
-    flat = [
+    rows = [
         {"least_tokens_per_s_per_user": speed} | t.flat(row)
         for speed, rows in found.rows.items()
         for row in rows
     ]
-    crossings = [t.flat(crossing) for crossing in found.crossings]
+    return {"rows": rows, "crossings": [t.flat(crossing) for crossing in found.crossings]}
+
+
+def _print_frontier(title: str, found: Frontier, form: str) -> None:
+    from openwafer.cli import _results as t
+
+    flat = _frontier_json(found)
     if form != "table":
-        return say_json({"rows": flat, "crossings": crossings}) if form == "json" else t.print_csv(flat)
+        return say_json(flat) if form == "json" else t.print_csv(flat["rows"])
     systems = sorted({row.system for rows in found.rows.values() for row in rows})
     reached = {speed: rows for speed, rows in found.rows.items() if rows}
     cells = [[t.number(speed), *(_at(rows, name) for name in systems)] for speed, rows in reached.items()]

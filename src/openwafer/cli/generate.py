@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
 if TYPE_CHECKING:
-    from openwafer.nn._generation import Generator
-    from openwafer.nn._usage import Usage
+    from openwafer.nn import Generator, Usage
     from openwafer.nn.models import Checkpoint
 
 _POSITIVE = click.IntRange(min=1)
 
 
 @click.command()
+@recorded("generation")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--prompt", required=True, help="The text to continue.")
 @click.option("--tokens", type=_POSITIVE, default=64, show_default=True, help="At most so many more tokens.")
@@ -40,9 +41,7 @@ def command(
     """Continue a text with the model in DIR (config.json, safetensors, tokenizer.json; Llama, Qwen2, Qwen3 or
     GPT-2 kind). Keys and values stay in the memory of the PEs; tokens appear as they come. A text longer than
     the context goes on from the last half of it."""
-    from openwafer.nn._api import compile_generation, require_torch
-    from openwafer.nn._sampling import sampling
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer, compile_generation, require_torch, sampling
     from openwafer.nn.models import load
     from openwafer.nn.text import encode
 
@@ -135,13 +134,15 @@ def _tell(result: Generated, prompt: str, form: str) -> None:
 
     usage, cycles = result.usage, result.cycles_per_token
     simulated, real = result.tokens_per_s, result.real_tokens_per_s
-    if form == "json":
-        facts = {
+    facts: dict[str, Any] = {
             "prompt": prompt, "text": result.text, "prompt_tokens": result.prompt_tokens,
             "tokens": result.tokens, "cycles_per_token": cycles, "tokens_per_s": simulated,
             "real_tokens_per_s": real, "cycles": usage.cycles, "seconds": usage.seconds,
             "utilisation": usage.utilisation, "joules": usage.joules,
-        }  # fmt: skip
+    }  # fmt: skip
+    record_machine(usage.machine)
+    record().result(**facts)
+    if form == "json":
         say_json(facts, indent=None)
         return
     say(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say_json
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._table import print_table
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _STYLES = {"documented": "green", "measured": "cyan", "inferred": "yellow", "ass
 
 
 @click.command()
+@recorded("machine")
 @click.argument("name", default="wse3")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--status", multiple=True, help="Only facts of this status; may be given more than once.")
@@ -27,6 +29,8 @@ def command(name: str, form: str, status: tuple[str, ...]) -> None:
         raise click.BadParameter(f"{unknown!r} is not one of {', '.join(STATUSES)}", param_hint="--status")
     machine = load_machine(name)
     facts = [fact for fact in machine.facts() if not status or fact.status in status]
+    record_machine(machine)
+    record().result(**_as_json(machine, facts))
     if form == "json":
         say_json(_as_json(machine, facts))
     else:

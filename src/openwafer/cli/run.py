@@ -11,11 +11,13 @@ from typing import Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table, say_wrapped
-from openwafer.diag import json_text, write_report
+from openwafer.diag import environment, json_text, write_report
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@recorded("run")
 @click.argument("script", type=click.Path(dir_okay=False))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--profile", is_flag=True, help="Say where the cycles went, by source line and task.")
@@ -44,23 +46,30 @@ def command(
     if profile_json is not None:
         write_report(profile_json, "", "a")  # before a long run, not behind it
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "profile"
+        path, stats = Path(directory) / "profile", Path(directory) / "stats"
         settings: dict[str, object] = {
             "OPENWAFER_PROFILE": path if wanted else None, "OPENWAFER_MAX_CYCLES": max_cycles,
             "OPENWAFER_HANG_REPORT": hang_report, "OPENWAFER_ENGINE": engine, "OPENWAFER_THREADS": threads,
             "OPENWAFER_MACHINE": _place(machine),
+            "OPENWAFER_STATS": stats if record().is_kept and not environment.STATS.get() else None,
         }  # fmt: skip
         os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
         try:
             code = cs_python.run([script, *args])
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        runs = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        runs, counted = _lines(path), _lines(stats)
+    record().result(exit_code=code, runs=counted, profiles=runs)
     if profile_json is not None:
         write_report(profile_json, json_text(runs))
     if profile:
         _show(runs, top, form)
     return code
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """A JSON document a line."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
 def _place(machine: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say
+from openwafer.cli._record import record, recorded
 from openwafer.diag import Source, showable
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@recorded("sweep")
 @click.argument("file", required=False)
 @click.option(
     "--set",
@@ -46,6 +48,7 @@ def command(
         axes[name] = parse_values(name, values)
     with _Bar(quiet) as bar:
         path = sweep(axes, out, ray=ray, workers=workers, overwrite=overwrite, progress=bar.show)
+    record().result(points=bar.total, results=path)
     say(f"{bar.total:,} points in {showable(str(path))}")
 
 

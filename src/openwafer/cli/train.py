@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, record_machine, recorded
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 from openwafer.diag import showable
 
 if TYPE_CHECKING:
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import ModelConfig
-    from openwafer.nn.text import Corpus
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn.text import Corpus, Trainer
 
 _KINDS = click.Choice(["llama", "qwen2", "qwen3", "gpt2"])
 _FORMAT = click.Choice(["table", "json"])
@@ -29,6 +29,7 @@ _MOST_TOKENS = 2**24
 
 
 @click.command()
+@recorded("training")
 @click.option("--text", "text_path", required=True, metavar="FILE", type=click.Path(path_type=Path),
               help="UTF-8 text.")  # fmt: skip
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Where it goes.")
@@ -60,7 +61,7 @@ def command(
     everything but --text, --out, --save-every, --threads and --format comes from the checkpoint.
     """
     from openwafer.files import one_writer
-    from openwafer.nn._api import require_torch
+    from openwafer.nn import require_torch
     from openwafer.nn.text import read_text
 
     text = read_text(text_path)
@@ -68,6 +69,7 @@ def command(
     _check_out(out, resume)
     with one_writer(out, "out-busy", "out-cannot-write"):
         trainer = _resumed(text, out, threads) if resume else _new(text, out, threads, chosen)
+        record_machine(trainer.usage.machine)
         if not run(trainer, out, save_every, is_quiet=form == "json"):
             say(f"stopped after step {trainer.steps}; --resume goes on from there", err=True)
             return 130
@@ -85,10 +87,9 @@ def _check_out(out: Path, resume: bool) -> None:
 
 
 def _new(text: str, out: Path, threads: int, chosen: dict[str, Any]) -> Trainer:
-    from openwafer.nn._wafer import Wafer
+    from openwafer.nn import Wafer
     from openwafer.nn.models import Checkpoint
-    from openwafer.nn.text import Recipe
-    from openwafer.nn.text._trainer import Trainer, new_model
+    from openwafer.nn.text import Recipe, Trainer, new_model
 
     _check_empty(out)
     if chosen["batch"] * chosen["context"] > _MOST_TOKENS:
@@ -144,8 +145,7 @@ def _check_room(config: ModelConfig, wafer: Wafer) -> None:
 
 
 def _resumed(text: str, out: Path, threads: int) -> Trainer:
-    from openwafer.nn.text import _checkpoints as checkpoints
-    from openwafer.nn.text._trainer import Trainer
+    from openwafer.nn.text import Trainer, checkpoints
 
     path = checkpoints.newest(out)
     if path is None:
@@ -209,6 +209,7 @@ def run(trainer: Trainer, out: Path, save_every: int, *, is_quiet: bool = False)
         while trainer.steps < trainer.recipe.steps:
             trainer.advance()
             progress.show()
+            record().event(step=trainer.steps, loss=trainer.losses[-1], cycles=trainer.usage.cycles)
             if interrupt.is_asked or trainer.steps % save_every == 0:
                 trainer.save(out)
             if interrupt.is_asked:
@@ -219,7 +220,7 @@ def run(trainer: Trainer, out: Path, save_every: int, *, is_quiet: bool = False)
 def finish(trainer: Trainer, out: Path) -> None:
     """Writes the trained model; then its checkpoints go."""
     from openwafer.nn.models import save
-    from openwafer.nn.text import _checkpoints as checkpoints
+    from openwafer.nn.text import checkpoints
 
     trainer.compiled.sync()
     save(trainer.checkpoint, out)
@@ -230,12 +231,13 @@ def _tell(trainer: Trainer, out: Path, form: str) -> None:
     from openwafer.cli._wafer_options import joules, seconds
 
     usage, tokens = trainer.usage, trainer.steps * trainer.recipe.step_tokens
-    if form == "json":
-        facts = {
+    facts: dict[str, Any] = {
             "out": str(out), "steps": trainer.steps, "tokens": tokens, "losses": trainer.losses,
             "cycles": usage.cycles, "seconds": usage.seconds, "utilisation": usage.utilisation,
             "joules": usage.joules, "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        }  # fmt: skip
+    }  # fmt: skip
+    record().result(**{name: value for name, value in facts.items() if name != "losses"})
+    if form == "json":
         say_json(facts, indent=None)
         return
     last = trainer.losses[-50:]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwafer.cli._output import say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table, say_wrapped
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@recorded("validation")
 @click.argument("file", required=False)
 @click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
@@ -30,6 +32,7 @@ def command(file: str | None, form: str, groups: bool, constants: bool, unused: 
     if constants:
         return _print_constants(form)
     found = validate(file)
+    record().result(**_as_json(found))
     if form == "table":
         _print(found, groups, unused)
     else:
@@ -37,16 +40,20 @@ def command(file: str | None, form: str, groups: bool, constants: bool, unused: 
 
 
 def _write(found: Validation, form: str) -> None:
-    import dataclasses
-
     from openwafer.cli import _results as t
 
-    rows = [_row(row) for row in found.rows]
     if form == "csv":
-        return t.print_csv(rows)
+        return t.print_csv([_row(row) for row in found.rows])
+    say_json(_as_json(found))
+
+
+def _as_json(found: Validation) -> dict[str, Any]:
+    import dataclasses
+
+    rows = [_row(row) for row in found.rows]
     groups = [dataclasses.asdict(group) for group in found.groups]
     unused = [{"id": id, "reason": reason} for id, reason in found.unused]
-    say_json({"rows": rows, "groups": groups, "unused": unused})
+    return {"rows": rows, "groups": groups, "unused": unused}
 
 
 def _row(row: ValidationRow) -> dict[str, Any]:

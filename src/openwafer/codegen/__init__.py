@@ -1,6 +1,31 @@
-"""PE programs to machine code: the cost pass, LLVM, and the timing of DSD operations."""
+"""PE programs to machine code, and caches of it. LLVM is imported when code is first compiled."""
 
-from openwafer.codegen._cost import add_costs
-from openwafer.codegen._timing import TimingTables, memory_beats, setup_cycles, timing_tables
+from typing import TYPE_CHECKING
 
-__all__ = ["TimingTables", "add_costs", "memory_beats", "setup_cycles", "timing_tables"]
+from openwafer._later import later
+from openwafer.codegen._abi import CTX_WORDS, Ctx, Fault, Req, Status
+from openwafer.codegen._cache import ENGINE
+from openwafer.codegen._closure import source_digest
+from openwafer.codegen._folder import HELP
+
+if TYPE_CHECKING:
+    from openwafer.codegen._compile import CompiledProgram, bind_memory_op, code_of, compile_code
+
+__all__ = [
+    "CTX_WORDS",
+    "ENGINE",
+    "HELP",
+    "CompiledProgram",
+    "Ctx",
+    "Fault",
+    "Req",
+    "Status",
+    "bind_memory_op",
+    "code_of",
+    "compile_code",
+    "source_digest",
+]
+
+__getattr__, __dir__ = later(
+    __name__, {"_compile": ("CompiledProgram", "bind_memory_op", "code_of", "compile_code")}
+)

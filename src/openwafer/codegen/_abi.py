@@ -41,24 +41,6 @@ class Ctx(enum.IntEnum):
 CTX_WORDS = 40
 
 
-class Counter(enum.IntEnum):
-    """What a profile counts by source line: a row of 64-bit words. All but the first, third and fourth are
-    cycles."""
-
-    RUNS = 0  # times that a statement of the line has begun
-    SCALAR = 1  # of scalar code
-    OPERATIONS = 2  # DSD operations
-    ELEMENTS = 3
-    BUSY = 4  # of DSD operations: starting, moving elements, ending
-    BANKS = 5  # lost to conflicts of memory banks
-    WAVELETS = 6  # waiting for wavelets
-    SPACE = 7  # waiting for room in an output queue
-    OTHERS = 8  # waiting for elements or places of a FIFO, or while others have the datapath
-
-
-COUNTERS = len(Counter)
-
-
 class Status(enum.IntEnum):
     """What an entry returns. For all but DONE and FAULT the engine lets `CYCLES` pass, does what the
     status asks for (operands in the request area), then calls the entry again."""
@@ -116,12 +98,6 @@ class Req(enum.IntEnum):
 REQUEST_BYTES = 176
 DSR_OFFSET = REQUEST_BYTES
 DSD_BYTES = 32
-
-MOST_ELEMENTS = 1 << 24
-"""So many elements an operation on memory alone may have: it is done at once and cannot be interrupted."""
-
-MOST_INIT_CYCLES = 1 << 26
-"""Cycles of what runs before the first cycle, which do not count: it has no other end."""
 
 MEMORY_OP_SYMBOL = "openwafer_memory_op"
 """`i64 f(i8* ctx, i32 op, i8* dest, i8* src0, i8* src1, i32 scalar, i32 setup, i32 loc)`: does a

@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 
 
 def closure(root: str, package: Path = PACKAGE) -> tuple[Path, ...]:
-    """The files of `root` (`openwafer.sim._fast_loop`) and of all modules that names come from, sorted."""
+    """The files of `root` (`openwafer.sim.fast._loop`) and of all modules that names come from, sorted."""
     found: set[Path] = set()
     waiting = [_file(package, root)]
     while waiting:
@@ -60,9 +60,11 @@ def _imported(package: Path, path: Path) -> Iterator[Path | None]:
         yield from {_origin(package, module, name) for name in names} if is_package else (base,)
 
 
-def _imports(path: Path) -> Iterator[tuple[str, str]]:
-    """(module, name) of every import of ours in a file that happens when it runs."""
-    for match in _IMPORT.finditer(_FOR_TYPES.sub("", path.read_text("utf-8"))):
+def _imports(path: Path, *, for_types: bool = False) -> Iterator[tuple[str, str]]:
+    """(module, name) of every import of ours in a file that happens when it runs; on request also of those
+    that stand there for type checkers."""
+    text = path.read_text("utf-8")
+    for match in _IMPORT.finditer(text if for_types else _FOR_TYPES.sub("", text)):
         if match["plain"]:
             yield match["plain"], ""
             continue
@@ -73,13 +75,13 @@ def _imports(path: Path) -> Iterator[tuple[str, str]]:
 
 def _origin(package: Path, module: str, name: str) -> Path | None:
     """The file that a name of a package comes from: a module of this name, the module that the package takes
-    it from, or the package itself."""
+    it from (those that it imports later stand there for type checkers), or the package itself."""
     path = _file(package, module)
     if path is None or path.name != "__init__.py" or not name:
         return path
     if own := _file(package, f"{module}.{name}"):
         return own
-    source = next((source for source, exported in _imports(path) if exported == name), None)
+    source = next((source for source, exported in _imports(path, for_types=True) if exported == name), None)
     return path if source is None else _origin(package, source, name)
 
 

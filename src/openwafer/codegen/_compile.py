@@ -12,17 +12,17 @@ import llvmlite
 import msgspec
 from llvmlite import binding as llvm
 
+from openwafer import tir
 from openwafer.codegen import _cache
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
 from openwafer.codegen._closure import source_digest
-from openwafer.codegen._cost import add_costs
-from openwafer.codegen._llvm_layout import Piece, ProgramLayout
-from openwafer.codegen._llvm_module import build_module, entry_name
+from openwafer.codegen._layout import Piece, ProgramLayout
+from openwafer.codegen._module import build_module, entry_name
 from openwafer.codegen._object_file import ObjectFile, initialize, make_object, target_machine
-from openwafer.csl import _tir as tir
+from openwafer.cost import add_costs
 from openwafer.machine import Machine
 
-ROOTS = ("openwafer.codegen._cost", "openwafer.codegen._object_file")
+ROOTS = ("openwafer.cost._cost", "openwafer.codegen._object_file")
 """What makes machine code of a program: the sources of these modules."""
 
 

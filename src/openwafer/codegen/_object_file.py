@@ -9,10 +9,10 @@ import msgspec
 from llvmlite import binding as llvm
 from llvmlite import ir
 
+from openwafer import tir
 from openwafer.codegen._abi import MEMORY_OP_SYMBOL
-from openwafer.codegen._llvm_layout import Piece, ProgramLayout
-from openwafer.codegen._llvm_module import build_module, entry_functions
-from openwafer.csl import _tir as tir
+from openwafer.codegen._layout import Piece, ProgramLayout
+from openwafer.codegen._module import build_module, entry_functions
 from openwafer.machine import Machine
 
 

@@ -4,16 +4,16 @@ The compiler is imported when it is first used: who only loads a compiled progra
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from openwafer.csl._layout import CONFIG_COLUMNS, ExportName, Layout
+from openwafer._later import later
 from openwafer.csl._options import CompileOptions
+from openwafer.tir import CONFIG_COLUMNS, ExportName, Layout
 
 if TYPE_CHECKING:
     from openwafer.csl._compile import compile_layout
-    from openwafer.csl._parser import parse
-    from openwafer.csl._printer import print_expr, print_file
+    from openwafer.csl.syntax._parser import parse
+    from openwafer.csl.syntax._printer import print_expr, print_file
 
 __all__ = [
     "CONFIG_COLUMNS",
@@ -26,15 +26,11 @@ __all__ = [
     "print_file",
 ]
 
-_LATER = {
-    "compile_layout": "_compile",
-    "parse": "_parser",
-    "print_expr": "_printer",
-    "print_file": "_printer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(name)
-    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+__getattr__, __dir__ = later(
+    __name__,
+    {
+        "_compile": ("compile_layout",),
+        "syntax._parser": ("parse",),
+        "syntax._printer": ("print_expr", "print_file"),
+    },
+)

@@ -12,30 +12,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.csl import _ast as ast
-from openwafer.csl import _tir as tir
-from openwafer.csl import _types as ty
-from openwafer.csl._cells import (
-    Cells,
-    Rows,
-    encode_cells,
-    matching,
-    parts_of,
-    queue_colors,
-)
-from openwafer.csl._edition import check_edition
-from openwafer.csl._eval import Evaluator
-from openwafer.csl._files import FileLoader
-from openwafer.csl._groups import Group, group_tiles
-from openwafer.csl._layout import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
-from openwafer.csl._literals import LiteralError, number_value
+from openwafer import tir
 from openwafer.csl._options import CompileOptions
 from openwafer.csl._program import compile_program
 from openwafer.csl._rules import RULES
-from openwafer.csl._unit import LayoutUnit, ProgramUnit
-from openwafer.csl._values import Value
+from openwafer.csl.evaluate._eval import Evaluator
+from openwafer.csl.evaluate._unit import LayoutUnit, ProgramUnit
+from openwafer.csl.layout._groups import Group, group_tiles
+from openwafer.csl.layout._varying import Cells, Rows, encode_cells, matching, parts_of, queue_colors
+from openwafer.csl.syntax import _ast as ast
+from openwafer.csl.syntax._edition import check_edition
+from openwafer.csl.syntax._files import FileLoader
+from openwafer.csl.syntax._literals import LiteralError, number_value
+from openwafer.csl.values import _types as ty
+from openwafer.csl.values._values import Value
 from openwafer.diag import error, suggest
 from openwafer.machine import load_machine
+from openwafer.tir import CONFIG_COLUMNS, SWAP_COLUMN, Layout, config_row
 
 Progress = Callable[[str], None]
 Members = list[list[tuple[int, int]]]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from openwafer.csl import _ast as ast
-from openwafer.csl import _tir as tir
-from openwafer.csl._builtins_registers import bind_teardown_handlers
-from openwafer.csl._eval import Evaluator
-from openwafer.csl._eval_call import compile_function
-from openwafer.csl._eval_names import check_params, global_place
-from openwafer.csl._module import Module
-from openwafer.csl._unit import ProgramUnit
-from openwafer.csl._values import Value
+from openwafer import tir
+from openwafer.csl.builtins._registers import bind_teardown_handlers
+from openwafer.csl.evaluate._call import compile_function
+from openwafer.csl.evaluate._eval import Evaluator
+from openwafer.csl.evaluate._names import check_params, global_place
+from openwafer.csl.evaluate._unit import ProgramUnit
+from openwafer.csl.syntax import _ast as ast
+from openwafer.csl.syntax._module import Module
+from openwafer.csl.values._values import Value
 from openwafer.diag import Span, error
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from openwafer.estimate._config import Layer, ModelConfig, Reader
+from openwafer.estimate._config import Layer, ModelConfig
+from openwafer.estimate._read_config import Reader
 
 Family: TypeAlias = Callable[[Reader], ModelConfig]
 FAMILIES: dict[str, Family] = {}

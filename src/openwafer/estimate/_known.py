@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from openwafer.diag import error, suggest
-from openwafer.estimate._config import MOST_BYTES, ModelConfig, parse_config
+from openwafer.estimate._config import ModelConfig
+from openwafer.estimate._parse_config import parse_config
+from openwafer.estimate._read_config import MOST_BYTES
 from openwafer.files import inside, read_text
 
 _DROPPED = ("-instruct", "-chat", "-it", "-hf", "-base", "-fp8", "-nvfp4", "-2507", "-0528")

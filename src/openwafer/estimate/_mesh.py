@@ -18,7 +18,7 @@ Algorithm: TypeAlias = Literal["chain", "two-phase", "tree"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 ALL_REDUCE_CALL, ALL_REDUCE_ONE = 24.0, 13.0
 """Cycles of an all-reduce of `nn` apart from the model, and of one of one element, whose code stands where it
-is called; fitted to its closed form (`nn/_collectives.py`)."""
+is called; fitted to its closed form (`nn/kernels/_collectives.py`)."""
 FIFO_WAVELETS = 8
 """Elements that a PE of `nn` which adds two streams holds of the first."""
 CHAIN_CALL, TWO_PHASE_CALL, TREE_CALL = 61.0, 76.0, 186.0

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from openwafer.csl._tir import Export
 from openwafer.diag import DiagnosticError, error
 from openwafer.host._missing import not_supported
 from openwafer.host._symbols import index
+from openwafer.tir import Export
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "bool": np.dtype(np.bool_),

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from openwafer.csl import Layout
-from openwafer.csl._tir import Program
 from openwafer.diag import DiagnosticError, error, suggest
 from openwafer.host._platform import SimfabConfig
 from openwafer.host._symbols import Rectangle
 from openwafer.image import Image, used_bytes
-from openwafer.sim._engine import Engine
+from openwafer.sim import Engine
+from openwafer.tir import Program
 
 FILE = "core.npz"
 """Name of the file in the image directory."""

@@ -7,8 +7,7 @@ from typing import Literal, cast
 from openwafer.diag import environment
 from openwafer.host._profile import is_profiling
 from openwafer.image import Image
-from openwafer.sim._engine import Engine
-from openwafer.sim._watchdog import Watchdog
+from openwafer.sim import Engine, Watchdog
 
 
 def start_engine(image: Image, threads: int) -> Engine:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from openwafer.codegen._walk import walk
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import Export, Program
+from openwafer import tir
+from openwafer.tir import Export, Program, walk
 
 Places = dict[int, tir.Addr]
 """Symbols of pointers, and where each points in the whole life of its PE."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openwafer.codegen._abi import Counter
 from openwafer.diag import environment, json_text, write_report
-from openwafer.sim import Engine, Profile
-from openwafer.sim._profile import LineProfile
+from openwafer.sim import Engine, LineProfile, Profile
+from openwafer.tir import Counter
 
 NAMES: dict[Counter, str] = {
     Counter.RUNS: "runs",

@@ -34,7 +34,7 @@ from openwafer.host._symbols import Rectangle, Symbols, index
 from openwafer.host._transfer import Transfer, check_transfer
 from openwafer.image import read
 from openwafer.machine import Machine
-from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
+from openwafer.sim import Command, CopyIn, CopyOut, Engine, Launch, StreamIn, StreamOut
 
 _POLL_CYCLES = 10_000
 """How far one `is_task_done` may move time on: polling in a loop must come to an end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from openwafer.diag import showable
-from openwafer.sim._engine import Engine
+from openwafer.sim import Engine
 
 FILE, TAB = "sim.log", "\t"
 

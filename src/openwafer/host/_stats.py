@@ -7,7 +7,7 @@ import zlib
 from openwafer.diag import environment, json_text, write_report
 from openwafer.host._core import AUTOMATIC_BYTES, core_bytes, memories
 from openwafer.image import Image
-from openwafer.sim._engine import Engine
+from openwafer.sim import Engine
 
 
 def write_stats(engine: Engine, image: Image) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from openwafer.csl import Layout
-from openwafer.csl._tir import Program
 from openwafer.diag import DiagnosticError, error
 from openwafer.host._symbols import Rectangle, index
+from openwafer.tir import Program
 
 Direction = Literal["in", "out"]
 _NAMES: dict[Direction, str] = {"in": "from the host", "out": "to the host"}

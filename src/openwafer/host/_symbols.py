@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from openwafer.csl import ExportName, Layout
-from openwafer.csl._tir import Export
 from openwafer.diag import DiagnosticError, error, suggest
 from openwafer.host._extent import exported_bytes
+from openwafer.tir import Export
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from openwafer.csl._tir import Program, Symbol
 from openwafer.diag import DiagnosticError, error
 from openwafer.machine import Machine
+from openwafer.tir import Program, Symbol
 
 SYSTEM_BYTES = 256
 """Bytes at the bottom of the memory that hold no symbol: address 0 stays free, so that a pointer that was

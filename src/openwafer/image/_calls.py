@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from openwafer.csl import _tir as tir
+from openwafer import tir
 
 MOST_CALLS = 150
 """Calls in each other."""

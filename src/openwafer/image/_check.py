@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openwafer.csl import CONFIG_COLUMNS, ExportName, Layout
-from openwafer.csl._layout import SWAP_COLUMN
-from openwafer.csl._tir import Program
 from openwafer.image._addresses import SYSTEM_BYTES
 from openwafer.image._rules import MOST_TEXT, Illegal
 from openwafer.image._scope import Scope
 from openwafer.machine import BUILT_IN
+from openwafer.tir import SWAP_COLUMN, Program
 
 MOST_SIDE = (1 << 15) - 1
 MOST_PES = 1 << 22

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from openwafer.csl import ExportName
-from openwafer.csl._tir import Program
+from openwafer.tir import Program
 
 FORMAT = "openwafer-image"
 VERSION = 4

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from openwafer.csl import Layout
-from openwafer.csl._tir import Program
 from openwafer.diag import DiagnosticError, error
 from openwafer.image._addresses import used_bytes
 from openwafer.image._image import Image
 from openwafer.machine import Machine
+from openwafer.tir import Program
 
 SHOWN_FAULTS = 5
 

@@ -1,4 +1,4 @@
-"""What every field of the typed program may hold: one entry a struct of `csl/_tir.py`, one rule a field.
+"""What every field of the typed program may hold: one entry a struct of `tir/_tir.py`, one rule a field.
 
 Whatever compiled code or an engine relies on stands here, and is checked when an image is read. A struct or
 a field without an entry fails a test.
@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import DsdFlag, FilterKind
+from openwafer import tir
 from openwafer.image import _together as together
 from openwafer.image._rules import (
     BOOL,
@@ -38,6 +36,7 @@ from openwafer.image._rules import (
     text,
     value,
 )
+from openwafer.tir import DSD_OPS, DsdFlag, FilterKind
 
 MOST_CYCLES = 1 << 20
 MOST_ARGUMENTS = 16

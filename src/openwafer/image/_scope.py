@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._tir import Program
+from openwafer import tir
 from openwafer.image._legal import LEGAL
 from openwafer.image._rules import Illegal
+from openwafer.tir import Program
 
 MOST_DEPTH = 150
 """Levels of statements and expressions in each other. The passes behind the reader are recursive."""

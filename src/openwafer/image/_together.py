@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from openwafer.csl import _tir as tir
-from openwafer.csl._dsd_ops import DSD_OPS
-from openwafer.csl._tir import DsdKind, DsdWord
-from openwafer.csl._trips import trip_bound
+from openwafer import tir
 from openwafer.image._calls import call_fault
 from openwafer.image._rules import FLOATS, INTEGERS, SCALARS, Illegal
+from openwafer.tir import DSD_OPS, DsdKind, DsdWord, trip_bound
 
 if TYPE_CHECKING:
     from openwafer.image._scope import Scope

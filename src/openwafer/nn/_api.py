@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from openwafer.diag import error
-from openwafer.nn._device import EngineName
-from openwafer.nn._kernel import Storage
 from openwafer.nn._wafer import Wafer
+from openwafer.nn.kernels._kernel import Storage
+from openwafer.nn.run._device import EngineName
 
 if TYPE_CHECKING:
-    from openwafer.nn._generation import Generator
-    from openwafer.nn._model import CompiledModel
-    from openwafer.nn._training import TrainingStep
+    from openwafer.nn.run._generation import Generator
+    from openwafer.nn.run._model import CompiledModel
+    from openwafer.nn.run._training import TrainingStep
 
 
 def compile(
@@ -32,7 +32,7 @@ def compile(
     float16, else f32.
 
     Diagnostics: torch-missing, capture-failed, missing-operator, unsupported-view, model-does-not-fit."""
-    return _with_torch("_model").compile(
+    return _with_torch("run._model").compile(
         model, example_inputs, wafer, engine=engine, threads=threads, dtype=dtype
     )
 
@@ -55,7 +55,7 @@ def compile_training(
     only gradients are computed.
 
     Diagnostics: those of `compile`, unsupported-optimizer, no-gradient."""
-    return _with_torch("_training").compile_training(
+    return _with_torch("run._training").compile_training(
         model, loss, optimizer, example_inputs, wafer,
         engine=engine, threads=threads, keep_gradients=keep_gradients,
     )  # fmt: skip
@@ -76,7 +76,7 @@ def compile_generation(
     values, too.
 
     Diagnostics: those of `compile`, not-incremental, rotary-tables."""
-    return _with_torch("_generation").compile_generation(
+    return _with_torch("run._generation").compile_generation(
         model, context, wafer, prefill=prefill, engine=engine, threads=threads, dtype=dtype
     )
 

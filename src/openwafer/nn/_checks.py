@@ -8,8 +8,8 @@ from typing import Any, get_args
 import numpy as np
 
 from openwafer.diag import error
-from openwafer.nn._device import EngineName
-from openwafer.nn._kernel import Storage
+from openwafer.nn.kernels._kernel import Storage
+from openwafer.nn.run._device import EngineName
 
 
 def check_options(engine: Any, threads: Any, dtype: Any = None) -> None:

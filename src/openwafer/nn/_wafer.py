@@ -8,7 +8,7 @@ from typing import Any
 
 from openwafer.diag import error
 from openwafer.machine import BUILT_IN, Machine, load_machine
-from openwafer.nn._mesh import Mesh
+from openwafer.nn.graph._mesh import Mesh
 
 Shape = tuple[int, int]
 

@@ -12,7 +12,10 @@ VERSION = 1
 
 HEADER, EVENTS = "record.json", "events.jsonl"
 
-Kind = Literal["run", "compile", "conform", "training", "generation", "estimate", "validation", "sweep"]
+Kind = Literal[
+    "run", "compile", "conform", "training", "generation", "estimate", "validation", "sweep", "machine",
+    "serving", "plan", "simulation",
+]  # fmt: skip
 
 
 class MachineMark(msgspec.Struct, frozen=True):

@@ -28,6 +28,11 @@ class Recorder:
             _make(folder)
             self._write_header()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has a folder."""
+        return self._folder is not None
+
     def machine(self, name: str, arch: str, hash: str) -> None:
         """Notes the machine that the command works with."""
         self._record = msgspec.structs.replace(self._record, machine=MachineMark(name, arch, hash))

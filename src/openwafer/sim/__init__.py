@@ -10,8 +10,9 @@ from openwafer.diag import error
 from openwafer.image import Image, check_fit
 from openwafer.machine import Machine
 from openwafer.sim._compiled import is_engine_compiled
-from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats
-from openwafer.sim._profile import Profile
+from openwafer.sim._engine import Command, CopyIn, CopyOut, Engine, Launch, PeStats, StreamIn, StreamOut
+from openwafer.sim._profile import LineProfile, Profile
+from openwafer.sim._watchdog import Watchdog
 
 
 def make_engine(
@@ -29,10 +30,10 @@ def make_engine(
     check_fit(image, machine)
     try:
         if engine == "reference":
-            from openwafer.sim._reference import ReferenceEngine
+            from openwafer.sim.reference._engine import ReferenceEngine
 
             return ReferenceEngine(image, machine, threads=threads, profile=profile)
-        from openwafer.sim._fast_engine import FastEngine
+        from openwafer.sim.fast._engine import FastEngine
 
         return FastEngine(image, machine, threads=threads, profile=profile)
     except MemoryError:
@@ -42,8 +43,8 @@ def make_engine(
 
 def compile_engine() -> None:
     """Compiles the fast engine if this installation has not yet: one to two minutes. The first run would."""
-    from openwafer.codegen._memory_entry import compiled_memory_op
-    from openwafer.sim._fast_entry import entry_point
+    from openwafer.sim.fast._entry import entry_point
+    from openwafer.sim.fast.memory._entry import compiled_memory_op
 
     entry_point()
     compiled_memory_op()
@@ -55,8 +56,12 @@ __all__ = [
     "CopyOut",
     "Engine",
     "Launch",
+    "LineProfile",
     "PeStats",
     "Profile",
+    "StreamIn",
+    "StreamOut",
+    "Watchdog",
     "compile_engine",
     "is_engine_compiled",
     "make_engine",

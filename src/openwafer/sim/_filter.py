@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openwafer.csl._tir import FilterKind
+from openwafer.tir import FilterKind
 
 NONE, COUNTER, SPARSE, RANGE = (int(kind) for kind in FilterKind)
 INDEX_SHIFT, COUNTER_MASK = 16, 0xFFFF

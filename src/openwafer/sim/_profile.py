@@ -10,9 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.codegen._abi import COUNTERS, Counter
-from openwafer.csl._tir import Program
 from openwafer.diag import error
+from openwafer.tir import COUNTERS, Counter, Program
 
 Rows = NDArray[np.int64]
 Key = TypeVar("Key")

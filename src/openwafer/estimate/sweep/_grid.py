@@ -17,9 +17,10 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from openwafer.diag import error, suggest
-from openwafer.estimate._config import ModelConfig, parse_config
+from openwafer.estimate._config import ModelConfig
 from openwafer.estimate._estimate import check_traffic
 from openwafer.estimate._known import load_document
+from openwafer.estimate._parse_config import parse_config
 from openwafer.estimate.sweep._axes import TRAFFIC, Axes, Value, check_axes
 from openwafer.machine.systems import System, WaferSystem, load_system, vary_system
 

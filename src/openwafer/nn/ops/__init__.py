@@ -1,6 +1,7 @@
 """The operators of the graph, by name: placement, instructions, gradient."""
 
 from openwafer.nn.ops._attention import Attention, AttentionGrad, Rope, RopeAt, RopeGrad, RopeTables
+from openwafer.nn.ops._convolution import Fold, MaxPool, MaxPoolGrad, MeanPool, MeanPoolGrad, Unfold
 from openwafer.nn.ops._copy_features import CopyFeatures
 from openwafer.nn.ops._dropout import Dropout
 from openwafer.nn.ops._elementwise import (
@@ -31,7 +32,6 @@ from openwafer.nn.ops._norm import LayerNorm, LayerNormGrad, RmsNorm, RmsNormGra
 from openwafer.nn.ops._number import Fill, Number, SpreadNumber, SumAll
 from openwafer.nn.ops._operator import Operator
 from openwafer.nn.ops._optimizer import AdamW, Sgd
-from openwafer.nn.ops._pictures import Fold, MaxPool, MaxPoolGrad, MeanPool, MeanPoolGrad, Unfold
 from openwafer.nn.ops._softmax import LogSoftmax, LogSoftmaxGrad, Softmax, SoftmaxGrad
 from openwafer.nn.ops._token_loss import Counted, ScaleTokens, TokenCrossEntropy
 from openwafer.nn.ops._tokens import (

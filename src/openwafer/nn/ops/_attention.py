@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value
-from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import Split
-from openwafer.nn._place import Placing
-from openwafer.nn._program import Buffer, Ref, Runtime
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value
+from openwafer.nn.graph._mesh import Split
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._attention_sizes import Sizes, past, position, sizes_of, visibility
 from openwafer.nn.ops._dropout import drop
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Buffer, Ref, Runtime
 
 
 def _zeros(to: Lowering, s: Sizes) -> Ref:

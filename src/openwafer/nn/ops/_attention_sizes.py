@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from openwafer.diag import error
-from openwafer.nn._abstract import Mask
-from openwafer.nn._graph import Op, Weight
-from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import Axis, Split, other
-from openwafer.nn._program import Argument, Ref, Runtime, Share
+from openwafer.nn.capture._abstract import Mask
+from openwafer.nn.graph._graph import Op, Weight
+from openwafer.nn.graph._mesh import Axis, Split, other
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Argument, Ref, Runtime, Share
 
 HIDDEN = -1e30
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value
-from openwafer.nn._lower import Lowering
-from openwafer.nn._place import Placing
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._elementwise import elements
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value
-from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import Split
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value
+from openwafer.nn.graph._mesh import Split
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
 
 
 def elements(to: Lowering, value: Value) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value, Weight
-from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import other
-from openwafer.nn._place import Placing
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value, Weight
+from openwafer.nn.graph._mesh import other
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
 
 
 class Linear(Operator):

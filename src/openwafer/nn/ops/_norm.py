@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value, Weight
-from openwafer.nn._lower import Lowering
-from openwafer.nn._place import Placing
-from openwafer.nn._program import Buffer, Ref
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value, Weight
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._elementwise import clear_padding
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Buffer, Ref
 
 
 @dataclass(frozen=True, slots=True)

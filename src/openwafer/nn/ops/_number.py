@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import SCALAR, Op, Value
-from openwafer.nn._lower import Lowering
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import SCALAR, Op, Value
 from openwafer.nn.ops._elementwise import clear_padding, elements
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
 
 
 def fill(to: Lowering, y: Value, number: float) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from openwafer.diag import error
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value, Weight
-from openwafer.nn._lower import Lowering
-from openwafer.nn._place import Placing
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value, Weight
+from openwafer.nn.graph._place import Placing
+from openwafer.nn.program._lower import Lowering
 
 
 class Operator:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from openwafer.nn._graph import Op
-from openwafer.nn._lower import Lowering
-from openwafer.nn._place import Placing
-from openwafer.nn._program import Argument, Ref, Runtime
+from openwafer.nn.graph._graph import Op
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Argument, Ref, Runtime
 
 
 def _now(op: Op, *names: str) -> list[Runtime]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value
-from openwafer.nn._lower import Lowering
-from openwafer.nn._place import Placing
-from openwafer.nn._program import Ref
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._elementwise import clear_padding, elements
 from openwafer.nn.ops._loss import HIDDEN
 from openwafer.nn.ops._norm import at
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Ref
 
 
 class TokenCrossEntropy(Operator):

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from openwafer.nn._differentiate import Tape
-from openwafer.nn._graph import Op, Value, Weight
-from openwafer.nn._lower import Lowering
-from openwafer.nn._mesh import Split, other
-from openwafer.nn._place import Placing
-from openwafer.nn._program import Runtime
+from openwafer.nn.graph._differentiate import Tape
+from openwafer.nn.graph._graph import Op, Value, Weight
+from openwafer.nn.graph._mesh import Split, other
+from openwafer.nn.graph._place import Placing
 from openwafer.nn.ops._elementwise import elements
 from openwafer.nn.ops._operator import Operator
+from openwafer.nn.program._lower import Lowering
+from openwafer.nn.program._program import Runtime
 
 
 class ConstantIds(Operator):

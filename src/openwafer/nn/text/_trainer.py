@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from openwafer.nn._training import TrainingStep, compile_training
-from openwafer.nn._usage import Usage
 from openwafer.nn._wafer import Wafer
 from openwafer.nn.models import Checkpoint, ModelConfig, make_model
-from openwafer.nn.text import _checkpoints as checkpoints
+from openwafer.nn.run._training import TrainingStep, compile_training
+from openwafer.nn.run._usage import Usage
+from openwafer.nn.text import checkpoints
 from openwafer.nn.text._corpus import Corpus
 from openwafer.nn.text._recipe import Recipe
 

@@ -1,0 +1,1 @@
+"""The builtins, a family a file."""

@@ -1,0 +1,1 @@
+"""The evaluator: what is known is computed, the rest becomes typed code."""

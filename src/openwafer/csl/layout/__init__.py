@@ -1,0 +1,1 @@
+"""Layouts: which PE gets which program and which parameters."""

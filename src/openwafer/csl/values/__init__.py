@@ -1,0 +1,1 @@
+"""Types and values of CSL, and what one does with them."""

@@ -1,0 +1,1 @@
+"""The estimate against published numbers."""

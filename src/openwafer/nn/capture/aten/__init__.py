@@ -1,0 +1,1 @@
+"""The operators of PyTorch that are captured, a family a file."""

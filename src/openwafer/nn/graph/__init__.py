@@ -1,0 +1,1 @@
+"""The graph: derivatives, placement, what is computed again."""

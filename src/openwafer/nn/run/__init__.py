@@ -1,0 +1,1 @@
+"""Compiled models that run on the wafer."""

@@ -1,0 +1,1 @@
+"""DSD operations, element by element, as numba compiles them."""

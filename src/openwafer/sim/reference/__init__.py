@@ -1,0 +1,1 @@
+"""The engine that defines the semantics, in plain Python."""

@@ -1,0 +1,1 @@
+"""The reason why nothing can happen any more."""
