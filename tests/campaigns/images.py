@@ -89,7 +89,10 @@ def check(seed: int) -> str | None:
     files, as_script = mutated(chosen.files, rng), rng.random() < 0.25
     directory = Path(_folder().name, "image")
     directory.mkdir(exist_ok=True)
-    files.write(directory, rehash=rng.random() < 0.9)
+    try:
+        files.write(directory, rehash=rng.random() < 0.9)
+    except RecursionError:  # nested deeper than can be written
+        return None
     with _without_disk():
         try:
             image = read(directory)

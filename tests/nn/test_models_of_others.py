@@ -253,3 +253,14 @@ def test_tokenizers(tmp_path: Path) -> None:
     assert "byte 0" in told(tmp_path).message
     os.truncate(path, 2**27)
     assert "allowed are 67,108,864" in told(tmp_path).message
+
+
+def test_a_file_that_cannot_be_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import safetensors
+
+    def fails(*_: Any) -> None:
+        raise MemoryError("Cannot allocate memory")
+
+    write(tmp_path)
+    monkeypatch.setattr(safetensors, "safe_open", fails)
+    assert told(tmp_path).id == "not-enough-memory"

@@ -104,8 +104,15 @@ def _header(path: Path) -> list[Tensor]:
         with safe_open(path, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
             return [Tensor(path, n, tuple(s.get_shape()), str(s.get_dtype())) for n, s in slices.items()]
+    except MemoryError:
+        raise _too_large(path) from None
     except (OSError, ValueError, SafetensorError) as failure:
         raise error(ID, f"{path}: {failure}") from None
+
+
+def _too_large(path: Path) -> DiagnosticError:
+    size = path.stat().st_size
+    return error("not-enough-memory", f"`{path}` ({size:,} bytes) does not fit the memory of this computer")
 
 
 def _find(name: str, stored: Mapping[str, Tensor]) -> Tensor | None:
@@ -148,6 +155,8 @@ def _filled(model: torch.nn.Module, chosen: Mapping[str, Tensor]) -> torch.nn.Mo
                 for name in names:
                     parameters[name].copy_(file.get_tensor(chosen[name].name).to(torch.float32))
                     _check_finite(path, name, parameters[name])
+        except MemoryError:
+            raise _too_large(path) from None
         except (OSError, SafetensorError) as failure:
             raise error(ID, f"{path}: {failure}") from None
     return model
