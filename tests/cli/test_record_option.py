@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -56,7 +57,7 @@ def test_run_keeps_exit_code(tmp_path: Path) -> None:
     assert read(tmp_path / "r").result == {"exit_code": 0, "runs": [], "profiles": []}
 
 
-@pytest.mark.parametrize("name", ["conform", "demo", "generate", "sweep", "train", "validate"])
+@pytest.mark.parametrize("name", ["conform", "demo", "generate", "serve", "sweep", "train", "validate"])
 def test_every_command_has_the_option(name: str) -> None:
     module = __import__(f"openwafer.cli.{name}", fromlist=["command"])
     assert any("--record" in parameter.opts for parameter in module.command.params)
@@ -67,3 +68,10 @@ def test_a_folder_is_not_written_twice(tmp_path: Path) -> None:
     invoke(machine, "wse2", "--record", folder)
     failure = CliRunner().invoke(machine, ["wse2", "--record", folder]).exception
     assert failure is not None and "record-exists" in str(failure)
+
+
+@pytest.mark.parametrize("name", ["plan", "compare", "simulate"])
+def test_every_command_of_fleets_has_the_option(name: str) -> None:
+    group = __import__("openwafer.cli.fleet", fromlist=["command"]).command
+    command = group.get_command(click.Context(group), name)
+    assert any("--record" in parameter.opts for parameter in command.params)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record
 from openwafer.cli._table import print_table
 
 
@@ -28,6 +29,7 @@ def run_trace(
     if results is not None:
         api.write_results(outcome, results)
     found = api.summary(outcome)
+    record().result(**found)
     if form == "json":
         return say_json(found)
     _print(path.name, found)

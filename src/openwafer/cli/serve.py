@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say
+from openwafer.cli._record import recorded
 from openwafer.cli._serve_trace import run_trace
 from openwafer.cli._wafer_options import SEED, Finite, wafer_options
 
@@ -21,6 +22,7 @@ _COUNT = click.IntRange(min=1)
 
 
 @click.command()
+@recorded("serving")
 @click.argument("directory", metavar="[DIR]", type=_PATH, required=False)
 @click.option("--backends", type=_PATH, help="A TOML file of backends; default: DIR on a simulated wafer.")
 @click.option(

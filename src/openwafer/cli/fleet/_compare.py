@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._results import number, print_csv
 from openwafer.cli._table import print_table
 from openwafer.cli.fleet._progress import Telling
@@ -24,6 +25,7 @@ BY_SYSTEM = "systems"
 
 
 @click.command()
+@recorded("plan")
 @click.argument("a")
 @click.argument("b")
 @click.option("--draws", type=click.IntRange(0, 100_000), default=1000, show_default=True)
@@ -41,6 +43,7 @@ def command(a: str, b: str, draws: int, form: str, quiet: bool) -> None:
         one, other = (answer(f, count=draws, told=telling.told, is_whole=False, is_sure=True) for f in fleets)
     rows = _numbers(one, other)
     facts = _facts(dict(fleets[0].facts), dict(fleets[1].facts))
+    record().result(numbers=rows, facts=facts)
     if form == "json":
         return say_json({"numbers": rows, "facts": facts})
     if form == "csv":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli.fleet._progress import Telling
 from openwafer.diag import DiagnosticError, showable
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@recorded("plan")
 @click.argument("file")
 @click.option("--objective", type=click.Choice(["cost", "carbon", "speed"]), help="Instead of the file’s.")
 @click.option(
@@ -53,6 +55,7 @@ def command(
         if explain:
             return _explain(fleet, explain, draws, telling)
         found = _answer(fleet, draws, telling)
+    _record(found)
     if out is not None:
         from openwafer.cli.fleet._files import write_numbers
 
@@ -63,6 +66,13 @@ def command(
         for path in write_pictures(pictures, found):
             say(showable(str(path)), err=True)
     _show(found, form)
+
+
+def _record(found: Answer) -> None:
+    if record().is_kept:
+        from openwafer.cli.fleet._files import as_document
+
+        record().result(**as_document(found))
 
 
 def _changed(fleet: Fleet, objective: str | None, power: str | None) -> Fleet:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openwafer.cli._output import say, say_json
+from openwafer.cli._record import record, recorded
 from openwafer.cli._table import print_table
 from openwafer.cli.fleet._progress import Telling
 from openwafer.diag import DiagnosticError, error, showable
@@ -32,6 +33,7 @@ _DARK = re.compile(r"(.+)=(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 
 
 @click.command()
+@recorded("simulation")
 @click.argument("file")
 @click.option("--days", type=click.IntRange(1), default=4, show_default=True, help="Days that are sampled.")
 @click.option("--trace", metavar="FILE", help="Replay requests: CSV or JSON lines with times and lengths.")
@@ -87,6 +89,7 @@ def command(
     found = report(study, _run(study, processes, out, quiet))
     if out is not None:
         _write(out, found)
+    record().result(report=_plain(found))
     if form == "json":
         say_json(_plain(found))
     else:
