@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +55,8 @@ def command(
             "OPENWAFER_MACHINE": _place(machine),
             "OPENWAFER_STATS": stats if record().is_kept and not environment.STATS.get() else None,
         }  # fmt: skip
-        os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
-        try:
-            code = cs_python.run([script, *args])
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        with _environment(settings):
+            code = _exit_code(cs_python.run, [script, *args])
         runs, counted = _lines(path), _lines(stats)
     record().result(exit_code=code, runs=counted, profiles=runs)
     if profile_json is not None:
@@ -65,6 +64,27 @@ def command(
     if profile:
         _show(runs, top, form)
     return code
+
+
+@contextmanager
+def _environment(settings: dict[str, object]) -> Generator[None]:
+    """Variables for the script, and what was there before behind it."""
+    before = os.environ.copy()
+    os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name in settings:
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
+
+
+def _exit_code(run: Callable[[list[str]], int], args: list[str]) -> int:
+    try:
+        return run(args)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
