@@ -3,6 +3,7 @@
 from openwafer.files._inside import inside
 from openwafer.files._json import parse_json
 from openwafer.files._one_writer import LOCK, one_writer
+from openwafer.files._pack import pack
 from openwafer.files._read import MIB, check_regular, decode, read_bytes, read_text
 from openwafer.files._regular import read_regular
 from openwafer.files._toml import parse_toml
@@ -16,6 +17,7 @@ __all__ = [
     "flush_folder",
     "inside",
     "one_writer",
+    "pack",
     "parse_json",
     "parse_toml",
     "read_bytes",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copyreg
 import hashlib
-import io
 import itertools
 import json
 import math
@@ -13,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from types import MappingProxyType
 from typing import Any, cast
 
 from openwafer.diag import error, suggest
@@ -111,23 +108,6 @@ def _system(axes: Axes, key: tuple[Value, ...]) -> System:
     if wrong:
         raise error("sweep-bad-value", f"`system.{wrong}` takes numbers, found `{facts[wrong]}`")
     return vary_system(load_system(str(key[0])), {n: float(cast(float, v)) for n, v in facts.items()})
-
-
-def pack(grid: Grid) -> bytes:
-    """The grid for another process, files that it was read from included."""
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer)
-    pickler.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _frozen}
-    pickler.dump(grid)
-    return buffer.getvalue()
-
-
-def _frozen(table: Mapping[str, Any]) -> tuple[Any, tuple[dict[str, Any]]]:
-    return _freeze, (dict(table),)
-
-
-def _freeze(table: dict[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(table)
 
 
 @lru_cache(maxsize=2)

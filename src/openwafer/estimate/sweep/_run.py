@@ -15,10 +15,11 @@ from typing import TypeAlias
 
 from openwafer.diag import error
 from openwafer.estimate.sweep._axes import Value
-from openwafer.estimate.sweep._grid import make_grid, pack
+from openwafer.estimate.sweep._grid import make_grid
 from openwafer.estimate.sweep._ray import AHEAD, Job, on_ray
 from openwafer.estimate.sweep._solve import Form, solve
 from openwafer.estimate.sweep._store import Store, form_of
+from openwafer.files import pack
 
 Progress: TypeAlias = Callable[[int, int], None]
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from openwafer.diag import DiagnosticError, error
-from openwafer.files import LOCK, MIB, one_writer, read_bytes, write_bytes
-from openwafer.fleet.simulation._study import Study, check_study, pack, simulate_day, study_digest, unpack
+from openwafer.files import LOCK, MIB, one_writer, pack, read_bytes, write_bytes
+from openwafer.fleet.simulation._study import Study, check_study, simulate_day, study_digest, unpack
 from openwafer.fleet.simulation._unit import UnitResult
 
 Progress = Callable[[int, int], None]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copyreg
 import hashlib
-import io
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -103,23 +101,6 @@ def _unserved(study: Study, quarter: int, workload: str, day: int) -> UnitResult
     asked = float(p.demand[p.workloads.index(workload), quarter]) * study.demand * 86_400
     nothing = Outcome(0, asked, 0.0, 1.0, 0.0, 0.0, 0.0, _NOTHING, _NOTHING)
     return UnitResult(quarter, workload, study.seed + day, "", 0.0, 0.0, 0, nothing, [])
-
-
-def pack(study: Study) -> bytes:
-    """The study for another process."""
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer)
-    pickler.dispatch_table = copyreg.dispatch_table | {MappingProxyType: _frozen}
-    pickler.dump(study)
-    return buffer.getvalue()
-
-
-def _frozen(table: Mapping[str, Any]) -> tuple[Any, tuple[dict[str, Any]]]:
-    return _freeze, (dict(table),)
-
-
-def _freeze(table: dict[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(table)
 
 
 @lru_cache(maxsize=2)
